@@ -1,0 +1,1 @@
+"""Traffic through Envoy AI Gateway: Backend, AIServiceBackend and AIGatewayRoute."""

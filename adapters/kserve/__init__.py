@@ -1,0 +1,1 @@
+"""Model servers as KServe InferenceServices: one immutable object per model version."""

@@ -1,0 +1,1 @@
+"""What KServe and the gateway share: objects of the Kubernetes API, its errors translated."""

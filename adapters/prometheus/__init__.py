@@ -1,0 +1,1 @@
+"""Raw counters out of Prometheus. The metrics that we read, not the ones that we emit."""

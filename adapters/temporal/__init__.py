@@ -1,0 +1,1 @@
+"""What the guardian asks Temporal itself: which runs are alive."""

@@ -1,0 +1,1 @@
+"""Builds what the two processes need: settings, clients, telemetry. Decides nothing."""

@@ -1,0 +1,1 @@
+"""The statistics: stored intervals in, verdict out; pure, so any verdict can be recomputed."""

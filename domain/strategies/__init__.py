@@ -1,0 +1,1 @@
+"""One module a strategy: a spec in, a plan of steps out."""
