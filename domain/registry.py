@@ -1,0 +1,133 @@
+"""What can be served and where: models, versions, environments, inference services, traffic."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisteredModel:
+    id: UUID
+    project_id: UUID
+    name: str
+    description: str = ""
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelVersion:
+    """One immutable model artefact: where it lies, what format it has, which runtime serves it."""
+
+    id: UUID
+    project_id: UUID
+    registered_model_id: UUID
+    name: str
+    uri: str
+    model_format: str
+    runtime: str | None = None
+    description: str = ""
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServingEnvironment:
+    id: UUID
+    project_id: UUID
+    name: str
+    external_id: str | None = None
+    description: str = ""
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def namespace(self) -> str:
+        """The Kubernetes namespace: the external id where there is one, else the name."""
+        return self.external_id or self.name
+
+
+class ServiceState(StrEnum):
+    """What an inference service is meant to be, and what it was last seen to be."""
+
+    UNDEPLOYED = "undeployed"
+    DEPLOYING = "deploying"
+    DEPLOYED = "deployed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InferenceService:
+    """The name under which clients ask for a model, and the version that is deployed for it."""
+
+    id: UUID
+    project_id: UUID
+    serving_environment_id: UUID
+    registered_model_id: UUID
+    model_version_id: UUID
+    name: str
+    desired_state: ServiceState
+    current_state: ServiceState
+    state_reason: str = ""
+    created_at: datetime
+    updated_at: datetime
+
+
+class Role(StrEnum):
+    """What a variant is to its traffic config. Exactly one active variant is the stable one."""
+
+    STABLE = "stable"
+    CANDIDATE = "candidate"
+    RETIRING = "retiring"
+
+
+class VariantStatus(StrEnum):
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrafficVariant:
+    """A variant as the registry knows it: the weight that the gateway was last seen to obey."""
+
+    id: UUID
+    config_id: UUID
+    name: str
+    role: Role
+    model_version_id: UUID
+    model_version_name: str
+    workload: str
+    slot: int
+    weight: int
+    status: VariantStatus
+    created_at: datetime
+    updated_at: datetime
+
+
+class ConfigStatus(StrEnum):
+    PUBLISHING = "publishing"
+    ACTIVE = "active"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrafficConfig:
+    """How the traffic of one inference service is divided among its variants."""
+
+    id: UUID
+    project_id: UUID
+    inference_service_id: UUID
+    inference_service_name: str
+    strategy: str
+    status: ConfigStatus
+    status_reason: str = ""
+    namespace: str
+    route_name: str
+    variants: tuple[TrafficVariant, ...]
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def stable(self) -> TrafficVariant | None:
+        return next((v for v in self.variants if v.role is Role.STABLE), None)
