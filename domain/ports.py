@@ -1,0 +1,197 @@
+"""All that the engine needs from outside, on one page. Adapters and fakes implement these.
+
+Every method may raise the errors of `domain.errors` and no others. Writes are absolute: running
+one twice is the same as running it once.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+from uuid import UUID
+
+from domain.evidence.counters import Cursor, Reading
+from domain.evidence.intervals import Interval
+from domain.gates import Source
+from domain.registry import (
+    ConfigStatus,
+    InferenceService,
+    ModelVersion,
+    RegisteredModel,
+    ServiceState,
+    ServingEnvironment,
+    TrafficConfig,
+)
+from domain.rollout import Entry, Event, Phase, Rollout
+from domain.traffic import Drift, Ownership, Route, RouteState, Slots
+from domain.workloads import Workload, WorkloadStatus
+
+
+class WorkloadRuntime(Protocol):
+    """Runs model versions: KServe."""
+
+    async def deploy(self, workload: Workload) -> None:
+        """Have this workload exist. Raises Refused where another spec stands under its name."""
+
+    async def status(self, workload: Workload) -> WorkloadStatus: ...
+
+    async def remove(self, workload: Workload) -> None:
+        """Have this workload gone. Removing what is not there is success."""
+
+
+class TrafficRouter(Protocol):
+    """Splits traffic: Envoy AI Gateway."""
+
+    async def connect(self, route: Route, workload: Workload) -> None:
+        """Make the workload known to the gateway. Raises NotYet until the gateway accepts it."""
+
+    async def disconnect(self, route: Route, workload: Workload) -> None:
+        """Make the gateway forget the workload, once no slot names it. Raises NotYet before."""
+
+    async def observe(self, route: Route) -> RouteState | None:
+        """The route as it stands, None where there is none."""
+
+    async def write(self, route: Route, slots: Slots, owner: Ownership) -> None:
+        """Have the route stand exactly so, compared and swapped.
+
+        Raises FencedOut when a newer owner has written, Contended when somebody wrote in between.
+        """
+
+    async def drift(self, route: Route, expected: Slots) -> Drift | None:
+        """The first difference to what was written, with the manager that made it."""
+
+    async def remove(self, route: Route, owner: Ownership) -> None:
+        """Have the route gone. Removing what is not there is success."""
+
+
+class CounterSource(Protocol):
+    """Reads raw counters of two slots of a route."""
+
+    async def read(
+        self, route: Route, source: Source, *, candidate: int, stable: int, window: timedelta
+    ) -> Reading:
+        """The samples of the last `window`, per slot. Raises Unreachable when the store is down."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceLog:
+    """What a rollout's gates have seen so far, and where the counters stood at the last look."""
+
+    intervals: tuple[Interval, ...]
+    cursor: Cursor | None
+    cursor_step: int | None
+
+
+class EvidenceStore(Protocol):
+    async def load(self, rollout_id: UUID) -> EvidenceLog: ...
+
+    async def append(
+        self, rollout_id: UUID, *, step: int, interval: Interval | None, cursor: Cursor
+    ) -> None:
+        """Keep an interval and the cursor behind it, both or neither.
+
+        An interval whose sequence is taken raises Contended: a second watcher is at work.
+        """
+
+
+class Journal(Protocol):
+    """Writes what happened: events, and the projection of rollouts and variants."""
+
+    async def record(self, rollout_id: UUID, entries: Sequence[Entry]) -> None:
+        """Append the entries and apply what they changed, in one transaction, each key once."""
+
+    async def service_state(self, service_id: UUID, state: ServiceState, reason: str) -> None: ...
+
+    async def config_status(self, config_id: UUID, status: ConfigStatus, reason: str) -> None: ...
+
+
+class Patrol(Protocol):
+    """What the guardian looks at."""
+
+    async def unfinished(self) -> Sequence[Rollout]:
+        """The rollouts, of all projects, whose phase is not final."""
+
+
+class RunDirectory(Protocol):
+    """Which workflow runs are alive: Temporal."""
+
+    async def is_running(self, workflow_id: str) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    limit: int
+    offset: int
+
+
+class Registry(Protocol):
+    """The registry as the API needs it. Everything is scoped by project.
+
+    Reads of a thing that is not in the project raise NotFound. Creating under a taken name raises
+    AlreadyExists.
+    """
+
+    async def create_model(self, model: RegisteredModel) -> None: ...
+    async def model(self, project_id: UUID, model_id: UUID) -> RegisteredModel: ...
+    async def models(
+        self, project_id: UUID, page: Page, *, name: str | None = None
+    ) -> tuple[Sequence[RegisteredModel], int]: ...
+
+    async def create_version(self, version: ModelVersion) -> None: ...
+    async def version(self, project_id: UUID, version_id: UUID) -> ModelVersion: ...
+    async def versions(
+        self, project_id: UUID, page: Page, *, model_id: UUID | None = None
+    ) -> tuple[Sequence[ModelVersion], int]: ...
+
+    async def create_environment(self, environment: ServingEnvironment) -> None: ...
+    async def environment(self, project_id: UUID, environment_id: UUID) -> ServingEnvironment: ...
+    async def environments(
+        self, project_id: UUID, page: Page, *, name: str | None = None
+    ) -> tuple[Sequence[ServingEnvironment], int]: ...
+
+    async def create_service(self, service: InferenceService) -> None: ...
+    async def service(self, project_id: UUID, service_id: UUID) -> InferenceService: ...
+    async def services(
+        self, project_id: UUID, page: Page, *, environment_id: UUID | None = None
+    ) -> tuple[Sequence[InferenceService], int]: ...
+
+    async def create_config(self, config: TrafficConfig) -> None:
+        """Store the config and its variants. A service has one config: a second AlreadyExists."""
+
+    async def config(self, project_id: UUID, config_id: UUID) -> TrafficConfig: ...
+    async def configs(
+        self, project_id: UUID, page: Page, *, service_id: UUID | None = None
+    ) -> tuple[Sequence[TrafficConfig], int]: ...
+
+    async def create_rollout(
+        self, rollout: Rollout, *, idempotency_key: str | None, request_hash: str
+    ) -> Rollout:
+        """Store a pending rollout, or give back the one that the key already named.
+
+        The same key with another request hash raises Conflict.
+        """
+
+    async def discard_rollout(self, project_id: UUID, rollout_id: UUID) -> None:
+        """Forget a pending rollout that never started."""
+
+    async def rollout(self, project_id: UUID, rollout_id: UUID) -> Rollout: ...
+    async def rollouts(
+        self,
+        project_id: UUID,
+        page: Page,
+        *,
+        config_id: UUID | None = None,
+        phase: Phase | None = None,
+    ) -> tuple[Sequence[Rollout], int]: ...
+
+    async def live_rollout(self, project_id: UUID, config_id: UUID) -> Rollout | None: ...
+
+    async def events(
+        self, project_id: UUID, rollout_id: UUID, *, after: int, limit: int
+    ) -> Sequence[Event]: ...
+
+    def follow(self, project_id: UUID, rollout_id: UUID, *, after: int) -> AsyncIterator[Event]:
+        """The events behind `after` and each later one as it is recorded, without end."""
+
+    async def ready(self) -> None:
+        """Answer, or raise Unreachable."""

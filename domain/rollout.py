@@ -1,0 +1,136 @@
+"""The life of one rollout: its phases, what people ask of it, and the events that tell it."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from domain.plan import Plan, Variant
+
+
+class Phase(StrEnum):
+    """Where a rollout is. The last three are final."""
+
+    PENDING = "pending"
+    PROGRESSING = "progressing"
+    PAUSED = "paused"
+    ROLLING_BACK = "rolling_back"
+    PROMOTING = "promoting"
+    PROMOTED = "promoted"
+    ROLLED_BACK = "rolled_back"
+    FAILED = "failed"
+
+    @property
+    def is_final(self) -> bool:
+        return self in FINAL
+
+
+FINAL = frozenset({Phase.PROMOTED, Phase.ROLLED_BACK, Phase.FAILED})
+
+
+class Action(StrEnum):
+    PROMOTE = "promote"
+    ABORT = "abort"
+    PAUSE = "pause"
+    RESUME = "resume"
+
+
+class Scope(StrEnum):
+    """How far a promotion goes: to the next step, or all the way."""
+
+    STEP = "step"
+    FULL = "full"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """What a person (or a machine) asked for, who it was and why."""
+
+    actor: str
+    reason: str
+    scope: Scope = Scope.FULL
+
+
+class EventKind(StrEnum):
+    REQUESTED = "requested"
+    STARTED = "started"
+    STEP_STARTED = "step_started"
+    DEPLOYED = "deployed"
+    WEIGHTS_SET = "weights_set"
+    SETTLED = "settled"
+    VERDICT = "verdict"
+    DECIDED = "decided"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    COMMANDED = "commanded"
+    DRIFTED = "drifted"
+    METRICS_LOST = "metrics_lost"
+    METRICS_BACK = "metrics_back"
+    ROLLBACK_STARTED = "rollback_started"
+    ROLLED_BACK = "rolled_back"
+    PROMOTED = "promoted"
+    RETIRED = "retired"
+    RECOVERED = "recovered"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One line of a rollout's history, with what it changes in the registry.
+
+    `key` makes the entry idempotent: recorded twice, it stands once. `weights` is what the gateway
+    was seen to obey, per variant name. `promoted` names the variant that is stable from now on,
+    `left` the one that is gone from the cluster.
+    """
+
+    key: str
+    kind: EventKind
+    message: str
+    at: datetime
+    phase: Phase | None = None
+    step: int | None = None
+    weights: dict[str, int] | None = None
+    joined: Variant | None = None
+    promoted: Variant | None = None
+    left: Variant | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """An entry as it was recorded; `id` grows over all rollouts and orders them."""
+
+    id: int
+    rollout_id: UUID
+    kind: EventKind
+    message: str
+    at: datetime
+    step: int | None
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """A rollout as the registry knows it: the projection that the API reads."""
+
+    id: UUID
+    project_id: UUID
+    config_id: UUID
+    plan: Plan
+    phase: Phase
+    phase_reason: str
+    step: int
+    candidate_weight: int
+    actor: str
+    reason: str
+    workflow_id: str
+    run_id: str | None
+    created_at: datetime
+    updated_at: datetime
+    ended_at: datetime | None
+
+
+def workflow_id(config_id: UUID) -> str:
+    """The one workflow ID under which the live traffic of a config may be changed."""
+    return f"traffic-{config_id}"

@@ -1,0 +1,141 @@
+"""Where traffic goes: a route with fixed slots, who may write it, what differs from what was."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import count
+from uuid import UUID
+
+from domain.errors import InvalidSpec, Violation
+
+FULL = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """The one AIGatewayRoute of a traffic config. `model` is the name that clients ask for."""
+
+    project_id: UUID
+    config_id: UUID
+    namespace: str
+    name: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """One position in the route's list of backends: which workload, and its weight in percent.
+
+    Positions stay put while a route is in use, because the gateway identifies a backend by its
+    position. A slot whose variant has left holds the stable workload at weight 0.
+    """
+
+    workload: str
+    weight: int
+
+
+Slots = tuple[Slot, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bearer:
+    """A workload in its slot, with the share of traffic that it is to bear."""
+
+    slot: int
+    workload: str
+    weight: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ownership:
+    """Who writes: a fencing token. Later runs beat earlier ones, later writes of a run likewise.
+
+    Temporal allows one run of a workflow ID at a time, so `run_started_at` orders the runs;
+    `sequence` orders the writes within one. A write that is older than what the route carries is
+    refused, so a leftover activity of a terminated run can do no harm.
+    """
+
+    holder: str
+    run_started_at: datetime
+    run_id: str
+    sequence: int
+
+    @property
+    def token(self) -> tuple[datetime, int]:
+        return (self.run_started_at, self.sequence)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteState:
+    """A route as the cluster holds it. `obeyed` is what the gateway says it has put in force."""
+
+    slots: Slots
+    owner: Ownership | None
+    obeyed: bool
+    obeyed_detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """A difference between what was written and what is there, and who made it."""
+
+    field: str
+    expected: str
+    found: str
+    manager: str = ""
+
+    def __str__(self) -> str:
+        by = f" by {self.manager}" if self.manager else ""
+        return f"{self.field} is {self.found}, was written as {self.expected}; changed{by}"
+
+
+def free_slot(taken: Iterable[int]) -> int:
+    """The lowest position that no variant holds."""
+    held = set(taken)
+    return next(position for position in count() if position not in held)
+
+
+def compose(bearers: Iterable[Bearer], stable_workload: str) -> Slots:
+    """Lay the bearers out by slot; gaps hold the stable workload at weight 0.
+
+    Raises InvalidSpec unless the weights are whole percents from 0 to 100 that sum to exactly 100.
+    """
+    by_slot = {bearer.slot: bearer for bearer in bearers}
+    require_whole(bearer.weight for bearer in by_slot.values())
+    idle = Slot(workload=stable_workload, weight=0)
+    return tuple(
+        Slot(workload=by_slot[i].workload, weight=by_slot[i].weight) if i in by_slot else idle
+        for i in range(max(by_slot) + 1)
+    )
+
+
+def require_whole(weights: Iterable[int]) -> None:
+    """Raise InvalidSpec unless the weights lie in 0..100 and sum to exactly 100."""
+    listed = list(weights)
+    if any(not 0 <= weight <= FULL for weight in listed) or sum(listed) != FULL:
+        rule = f"must lie in 0..100 and sum to 100, not {' + '.join(map(str, listed))}"
+        raise InvalidSpec(Violation("weights", rule))
+
+
+def drift_between(expected: Slots, found: Slots, manager: str = "") -> Drift | None:
+    """Name the first difference between the slots that were written and those that are there."""
+    if len(expected) != len(found):
+        return Drift(
+            field="backendRefs",
+            expected=_listed(expected),
+            found=_listed(found),
+            manager=manager,
+        )
+    for position, (want, have) in enumerate(zip(expected, found, strict=True)):
+        if want != have:
+            return Drift(
+                field=f"backendRefs[{position}]",
+                expected=_listed((want,)),
+                found=_listed((have,)),
+                manager=manager,
+            )
+    return None
+
+
+def _listed(slots: Slots) -> str:
+    return ", ".join(f"{slot.workload} {slot.weight} %" for slot in slots) or "nothing"

@@ -1,0 +1,37 @@
+"""A model version on the cluster, and how it is doing."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """One immutable InferenceService: a model version under a name of its own, never edited.
+
+    `config_id` is the traffic config that it serves, None before it has one.
+    """
+
+    name: str
+    namespace: str
+    project_id: UUID
+    config_id: UUID | None
+    version_id: UUID
+    uri: str
+    model_format: str
+    runtime: str | None = None
+
+
+class WorkloadPhase(StrEnum):
+    """FAILED is for good as far as the cluster can tell; LOADING may still take long."""
+
+    READY = "ready"
+    LOADING = "loading"
+    FAILED = "failed"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadStatus:
+    phase: WorkloadPhase
+    reason: str = ""

@@ -1,0 +1,84 @@
+"""What goes into workflows and comes out. Wire types: they only grow, new fields have defaults."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+from domain.plan import Plan, Variant
+from domain.rollout import Phase
+from domain.traffic import Route
+from domain.verdicts import Verdict
+from domain.workloads import Workload
+
+TASK_QUEUE = "tidegate"
+WATCHERS_TASK_QUEUE = "tidegate-watchers"
+GUARDIAN_ID = "tidegate-guardian"
+
+
+class Mode(StrEnum):
+    """WALK the plan; or RECOVER: bring traffic home after a run that was cut off."""
+
+    WALK = "walk"
+    RECOVER = "recover"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutInput:
+    rollout_id: UUID
+    plan: Plan
+    actor: str
+    reason: str
+    mode: Mode = Mode.WALK
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutResult:
+    phase: Phase
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What a command led to."""
+
+    phase: Phase
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutView:
+    """The live state of a rollout, as its query `describe` answers."""
+
+    phase: Phase
+    reason: str
+    step: int
+    candidate_weight: int
+    verdicts: tuple[Verdict, ...] = field(default_factory=tuple)
+    waiting_for: str = ""
+    rollback_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployServiceInput:
+    """Deploy the InferenceService of a newly created inference service."""
+
+    service_id: UUID
+    workload: Workload
+    deadline: timedelta = timedelta(minutes=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishConfigInput:
+    """Give a newly created traffic config its route, with stable at 100."""
+
+    config_id: UUID
+    service_id: UUID
+    route: Route
+    stable: Variant
+    deadline: timedelta = timedelta(minutes=30)
+
+
+def deployment_id(service_id: UUID) -> str:
+    """The workflow ID under which an inference service is deployed."""
+    return f"inference-service-{service_id}"
