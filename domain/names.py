@@ -26,13 +26,13 @@ def require_label(field: str, value: str, longest: int = LABEL_LENGTH) -> str:
     return value
 
 
-def workload_name(service: str, version: str, config_id: UUID, version_id: UUID) -> str:
-    """Name the InferenceService of one model version under one traffic config.
+def workload_name(service: str, version: str, service_id: UUID, version_id: UUID) -> str:
+    """Name the KServe InferenceService of one model version under one inference service.
 
     Always the same for the same pair of ids and never shared by two pairs (the hash sees to it),
     starts with a letter as KServe demands, and leaves room for KServe's `-predictor`.
     """
-    digest = hashlib.sha256(config_id.bytes + version_id.bytes).hexdigest()[:8]
+    digest = hashlib.sha256(service_id.bytes + version_id.bytes).hexdigest()[:8]
     readable = re.sub(r"[^a-z0-9]+", "-", f"{service}-{version}".lower()).strip("-")
     if not readable[:1].isalpha():
         readable = f"m-{readable}".rstrip("-")

@@ -51,10 +51,13 @@ class TrafficRouter(Protocol):
     async def observe(self, route: Route) -> RouteState | None:
         """The route as it stands, None where there is none."""
 
-    async def write(self, route: Route, slots: Slots, owner: Ownership) -> None:
+    async def write(
+        self, route: Route, slots: Slots, owner: Ownership, *, insist: bool = False
+    ) -> None:
         """Have the route stand exactly so, compared and swapped.
 
-        Raises FencedOut when a newer owner has written, Contended when somebody wrote in between.
+        Raises FencedOut when a newer owner has written, Contended when somebody wrote in between,
+        Conflict when another manager holds the rules; `insist` takes them back from it.
         """
 
     async def drift(self, route: Route, expected: Slots) -> Drift | None:

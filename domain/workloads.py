@@ -7,15 +7,12 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """One immutable InferenceService: a model version under a name of its own, never edited.
-
-    `config_id` is the traffic config that it serves, None before it has one.
-    """
+    """One immutable InferenceService: a model version under a name of its own, never edited."""
 
     name: str
     namespace: str
     project_id: UUID
-    config_id: UUID | None
+    service_id: UUID
     version_id: UUID
     uri: str
     model_format: str

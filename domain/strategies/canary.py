@@ -38,8 +38,10 @@ class Pace(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CanaryStep:
-    """A weight for the candidate, and how long the step soaks (evidence: at most, before it counts
-    as undecided)."""
+    """A weight for the candidate, and how long to soak at it.
+
+    Paced by evidence, `soak` is the longest time before the step counts as undecided.
+    """
 
     weight: int
     soak: timedelta
