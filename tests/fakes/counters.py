@@ -1,0 +1,35 @@
+"""A metrics store that answers what a test tells it to."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from domain.errors import TidegateError
+from domain.evidence.counters import Reading
+from domain.gates import Source
+from domain.ports import CounterSource
+from domain.traffic import Route
+from tests.fakes.faults import Faults
+
+
+class ScriptedCounters(CounterSource):
+    """Answers `answer(n)` for the n-th reading, counted from 0. `windows` keeps what was asked."""
+
+    def __init__(self, answer: Callable[[int], Reading]) -> None:
+        self.answer = answer
+        self.windows: list[timedelta] = []
+        self._faults = Faults()
+
+    def fail(self, *errors: TidegateError) -> None:
+        """Raise these on the next readings."""
+        self._faults.plan("read", errors)
+
+    def outage(self, error: TidegateError | None) -> None:
+        """Raise this on every reading, until None."""
+        self._faults.stand("read", error)
+
+    async def read(
+        self, route: Route, source: Source, *, candidate: int, stable: int, window: timedelta
+    ) -> Reading:
+        self._faults.strike("read")
+        self.windows.append(window)
+        return self.answer(len(self.windows) - 1)

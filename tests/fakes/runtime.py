@@ -1,0 +1,65 @@
+"""A cluster that runs workloads as a test tells it to."""
+
+from collections import defaultdict, deque
+from dataclasses import dataclass
+
+from domain.errors import Refused, TidegateError
+from domain.ports import WorkloadRuntime
+from domain.workloads import Workload, WorkloadPhase, WorkloadStatus
+from tests.fakes.faults import Faults
+
+READY = WorkloadStatus(phase=WorkloadPhase.READY)
+MISSING = WorkloadStatus(phase=WorkloadPhase.MISSING, reason="there is no such InferenceService")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    method: str
+    workload: str
+
+
+class ScriptedRuntime(WorkloadRuntime):
+    """Workloads are ready at once unless scripted otherwise. `calls` keeps deploys and removals."""
+
+    def __init__(self) -> None:
+        self.deployed: dict[tuple[str, str], Workload] = {}
+        self.calls: list[Call] = []
+        self._scripts: dict[str, deque[WorkloadStatus]] = defaultdict(deque)
+        self._faults = Faults()
+
+    def script(self, name: str, *statuses: WorkloadStatus) -> None:
+        """Answer these for the workload of that name, one a call; the last one stays."""
+        self._scripts[name] = deque(statuses)
+
+    def fail(self, method: str, *errors: TidegateError) -> None:
+        """Raise these on the next calls of `deploy`, `status` or `remove`."""
+        self._faults.plan(method, errors)
+
+    def outage(self, method: str, error: TidegateError | None) -> None:
+        """Raise this on every call of the method, until None."""
+        self._faults.stand(method, error)
+
+    def lose(self, workload: Workload) -> None:
+        """Delete it behind the engine's back."""
+        self.deployed.pop((workload.namespace, workload.name), None)
+
+    async def deploy(self, workload: Workload) -> None:
+        self._faults.strike("deploy")
+        held = self.deployed.setdefault((workload.namespace, workload.name), workload)
+        if held != workload:
+            raise Refused(f"InferenceService {workload.name} stands with another spec")
+        self.calls.append(Call(method="deploy", workload=workload.name))
+
+    async def status(self, workload: Workload) -> WorkloadStatus:
+        self._faults.strike("status")
+        if (workload.namespace, workload.name) not in self.deployed:
+            return MISSING
+        script = self._scripts[workload.name]
+        if len(script) > 1:
+            return script.popleft()
+        return script[0] if script else READY
+
+    async def remove(self, workload: Workload) -> None:
+        self._faults.strike("remove")
+        self.deployed.pop((workload.namespace, workload.name), None)
+        self.calls.append(Call(method="remove", workload=workload.name))
