@@ -1,0 +1,66 @@
+"""Real servers for all tests: each is started once in a session, and only if a test asks for it."""
+
+import itertools
+import shutil
+import tempfile
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from sandbox.layout import Layout
+from sandbox.servers import postgres, temporal
+
+_TEMPLATE = "migrated"
+_clone_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def servers_dir():
+    """Not pytest's own temporary folder: PostgreSQL, run as `nobody`, could not enter that."""
+    directory = Path(tempfile.mkdtemp(prefix="tidegate-tests-"))
+    yield directory
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def layout():
+    """A sandbox of its own: free ports, a home of its own, nothing running yet."""
+    home = Path(tempfile.mkdtemp(prefix="tidegate-home-"))
+    home.chmod(0o755)
+    yield Layout.for_tests(home)
+    shutil.rmtree(home)
+
+
+@pytest.fixture(scope="session")
+async def postgres_server(servers_dir):
+    """A PostgreSQL server; `postgres_server.url(database)` is a DSN of its superuser."""
+    async with postgres.running(servers_dir / "postgres") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+async def migrated_template(postgres_server):
+    """The name of a database with the whole schema and no rows, to be cloned."""
+    await postgres.migrate(postgres_server.url(_TEMPLATE))
+    return _TEMPLATE
+
+
+@pytest.fixture
+async def database_url(postgres_server, migrated_template):
+    """A DSN of a migrated, empty database of the test's own."""
+    name = f"test_{next(_clone_numbers)}"
+    admin = await asyncpg.connect(postgres_server.url("postgres"))
+    try:
+        await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{migrated_template}"')
+        yield postgres_server.url(name)
+        await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    finally:
+        await admin.close()
+
+
+@pytest.fixture(scope="session")
+async def temporal_server(servers_dir):
+    """A Temporal dev server in memory, tuned and with our search attributes; see `.address`."""
+    async with temporal.running(servers_dir) as server:
+        yield server
