@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from sandbox.layout import Layout
-from sandbox.servers import postgres, temporal
+from sandbox.servers import envoy, postgres, prometheus, temporal
 
 _TEMPLATE = "migrated"
 _clone_numbers = itertools.count(1)
@@ -63,4 +63,22 @@ async def database_url(postgres_server, migrated_template):
 async def temporal_server(servers_dir):
     """A Temporal dev server in memory, tuned and with our search attributes; see `.address`."""
     async with temporal.running(servers_dir) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+async def envoy_server(servers_dir):
+    """A gateway without routes; a test writes its own with `envoy.write_resources`."""
+    async with envoy.running(servers_dir / "envoy") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+async def prometheus_server(servers_dir, envoy_server):
+    """Scrapes `envoy_server`, and what tests write into its `targets_dir`, every second."""
+    async with prometheus.running(
+        servers_dir / "prometheus",
+        downloads=Layout.from_environment().downloads,
+        scrapes=(prometheus.envoy_scrape(envoy_server.admin_port),),
+    ) as server:
         yield server
