@@ -9,11 +9,15 @@ class Counts:
     """What one variant served in an interval.
 
     `within[i]` requests took at most the i-th bound of the interval (cumulative over bounds).
+    `timed` is the histogram's own count, of which `within` are parts: a proxy may merge its
+    histograms later than its counters, so that requests and times of one scrape do not belong
+    together. None: the source has no such count, and every request is taken as timed.
     """
 
     requests: int
     errors: int
     within: tuple[int, ...] = ()
+    timed: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
