@@ -1,0 +1,53 @@
+"""A workload as an InferenceService, and how to tell whether one that stands there is the same."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from adapters.kubernetes.documents import DOMAIN, Manifest, labels, text
+from adapters.kubernetes.resources import INFERENCE_SERVICE
+from domain.workloads import Workload
+
+DEPLOYMENT_MODE = "serving.kserve.io/deploymentMode"
+SPEC_DIGEST = f"{DOMAIN}/spec-digest"
+
+
+def identity(workload: Workload) -> dict[str, str]:
+    """The labels that say whose workload this is."""
+    return labels(
+        project=workload.project_id, service=workload.service_id, version=workload.version_id
+    )
+
+
+def inference_service(workload: Workload) -> Manifest:
+    """Build the object. One replica at least: a cold start would count as errors and latency."""
+    model: Manifest = {
+        "modelFormat": {"name": workload.model_format},
+        "storageUri": workload.uri,
+    }
+    if workload.runtime is not None:
+        model["runtime"] = workload.runtime
+    spec = {"predictor": {"minReplicas": 1, "model": model}}
+    return {
+        "apiVersion": INFERENCE_SERVICE.api_version,
+        "kind": INFERENCE_SERVICE.kind,
+        "metadata": {
+            "name": workload.name,
+            "namespace": workload.namespace,
+            "labels": identity(workload),
+            "annotations": {DEPLOYMENT_MODE: "Standard", SPEC_DIGEST: digest(spec)},
+        },
+        "spec": spec,
+    }
+
+
+def digest(spec: Mapping[str, Any]) -> str:
+    """Fingerprint what we ask for: KServe fills in defaults, so specs themselves do not compare."""
+    canonical = json.dumps(spec, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def digest_of(found: Mapping[str, Any]) -> str:
+    """The fingerprint that an object was written with."""
+    return text(found, "metadata", "annotations", SPEC_DIGEST)

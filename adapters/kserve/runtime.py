@@ -1,0 +1,71 @@
+"""Deploys, watches and removes InferenceServices. What is not ours is never touched."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from adapters.kserve.manifests import digest, digest_of, identity, inference_service
+from adapters.kserve.readiness import Readiness
+from adapters.kubernetes.client import Cluster
+from adapters.kubernetes.documents import Manifest, is_leaving, is_ours
+from adapters.kubernetes.resources import INFERENCE_SERVICE
+from domain.errors import Conflict, NotYet, Refused
+from domain.ports import WorkloadRuntime
+from domain.workloads import Workload, WorkloadStatus
+
+
+class KServeRuntime(WorkloadRuntime):
+    """One InferenceService per workload, in Standard deployment mode, never edited in place.
+
+    KServe cannot tell which spec its Ready is about; it is unambiguous only while the spec is the
+    one that the object was created with.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        *,
+        readiness: Readiness | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._cluster = cluster
+        self._readiness = readiness or Readiness()
+        self._now = now
+
+    async def deploy(self, workload: Workload) -> None:
+        """Have this workload exist.
+
+        Raises Refused where it stands with another spec, Conflict where the object of its name is
+        somebody else's, NotYet while a former one of that name is still being deleted.
+        """
+        wanted = inference_service(workload)
+        found = await self._find(workload)
+        if found is None:
+            found = await self._cluster.apply(INFERENCE_SERVICE, wanted)
+        _require_same(found, wanted, workload)
+
+    async def status(self, workload: Workload) -> WorkloadStatus:
+        return self._readiness.judge(await self._find(workload), self._now())
+
+    async def remove(self, workload: Workload) -> None:
+        """Have this workload gone. Raises NotYet while it is on its way out."""
+        found = await self._find(workload)
+        if found is None or not is_ours(found, identity(workload)):
+            return
+        if not is_leaving(found):
+            await self._cluster.delete(INFERENCE_SERVICE, found)
+            found = await self._find(workload)
+        if found is not None and is_ours(found, identity(workload)):
+            raise NotYet(f"InferenceService {workload.name} is still being deleted")
+
+    async def _find(self, workload: Workload) -> Manifest | None:
+        return await self._cluster.get(INFERENCE_SERVICE, workload.namespace, workload.name)
+
+
+def _require_same(found: Manifest, wanted: Manifest, workload: Workload) -> None:
+    named = f"InferenceService {workload.namespace}/{workload.name}"
+    if is_leaving(found):
+        raise NotYet(f"{named} is still being deleted")
+    if not is_ours(found, identity(workload)):
+        raise Conflict(f"{named} belongs to somebody else")
+    if digest_of(found) != digest(wanted["spec"]):
+        raise Refused(f"{named} stands with another spec and is never edited in place")
