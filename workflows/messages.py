@@ -25,11 +25,14 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutInput:
+    """`promoted` tells a recovering run that the candidate is the registry's stable already."""
+
     rollout_id: UUID
     plan: Plan
     actor: str
     reason: str
     mode: Mode = Mode.WALK
+    promoted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +58,6 @@ class RolloutView:
     step: int
     candidate_weight: int
     verdicts: tuple[Verdict, ...] = field(default_factory=tuple)
-    waiting_for: str = ""
     rollback_since: datetime | None = None
 
 

@@ -20,8 +20,12 @@ _ROUNDING = 1e-6  # a counter of 2.9999999 counted three requests
 
 
 class SeriesRole(StrEnum):
-    """What a series counts. Several series of one role in one arm add up."""
+    """What a series counts. Several series of one role in one arm add up.
 
+    STARTED counts requests as they begin: settling looks at those, evidence only at finished ones.
+    """
+
+    STARTED = "started"
     REQUESTS = "requests"
     ERRORS = "errors"
     BUCKET = "bucket"
@@ -125,7 +129,8 @@ def resets(values: Sequence[float]) -> int:
 
 def _read(arm: ArmCursor, series: Iterable[Series], *, is_first: bool) -> ArmCursor:
     """Count what is new in each series; the very first reading only sets the marks."""
-    fresh = [(one, samples) for one in series if (samples := _unseen(arm, one))]
+    finished = (one for one in series if one.role is not SeriesRole.STARTED)
+    fresh = [(one, samples) for one in finished if (samples := _unseen(arm, one))]
     known_since = min(
         (*(at for at, _ in arm.last.values()), *(samples[0][0] for _, samples in fresh)),
         default=math.inf,
@@ -166,6 +171,8 @@ def _owing(owed: Owed, series: Series, growth: float, began_anew: int) -> Owed:
             return replace(owed, errors=owed.errors + growth)
         case SeriesRole.BUCKET:
             return _owing_bucket(owed, series, growth)
+        case SeriesRole.STARTED:
+            return owed
 
 
 def _owing_bucket(owed: Owed, series: Series, growth: float) -> Owed:

@@ -1,0 +1,33 @@
+"""How an error leaves an activity: permanent ones are not retried, the rest by policy."""
+
+from typing import Any
+
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.worker import (
+    ActivityInboundInterceptor,
+    ExecuteActivityInput,
+    Interceptor,
+)
+
+from domain.errors import PermanentError, TransientError
+
+
+class DomainFailures(Interceptor):
+    """Marks what a retry cannot help; the class name of the error becomes the failure's type."""
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002 - the SDK names it so
+        return _Translation(super().intercept_activity(next))
+
+
+class _Translation(ActivityInboundInterceptor):
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 - the SDK names it so
+        try:
+            return await self.next.execute_activity(input)
+        except PermanentError as error:
+            raise ApplicationError(
+                str(error), type=type(error).__name__, non_retryable=True
+            ) from error
+        except TransientError as error:
+            raise ApplicationError(
+                str(error), type=type(error).__name__, category=ApplicationErrorCategory.BENIGN
+            ) from error

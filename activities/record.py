@@ -1,0 +1,47 @@
+"""What happened, written down: the rollout's history and the registry's projection of it."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from temporalio import activity
+
+from domain.ports import Journal
+from domain.registry import ConfigStatus, ServiceState
+from domain.rollout import Entry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordOrder:
+    rollout_id: UUID
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceStateOrder:
+    service_id: UUID
+    state: ServiceState
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigStatusOrder:
+    config_id: UUID
+    status: ConfigStatus
+    reason: str
+
+
+class RecordActivities:
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    @activity.defn(name="record.rollout")
+    async def rollout(self, order: RecordOrder) -> None:
+        await self._journal.record(order.rollout_id, order.entries)
+
+    @activity.defn(name="record.service_state")
+    async def service_state(self, order: ServiceStateOrder) -> None:
+        await self._journal.service_state(order.service_id, order.state, order.reason)
+
+    @activity.defn(name="record.config_status")
+    async def config_status(self, order: ConfigStatusOrder) -> None:
+        await self._journal.config_status(order.config_id, order.status, order.reason)

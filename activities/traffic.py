@@ -1,0 +1,173 @@
+"""The route of a traffic config: write it, see that the gateway obeys, connect and disconnect."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from temporalio import activity
+
+from activities.heartbeats import say
+from domain.decision import Acted, ActState
+from domain.errors import NotYet, Refused, TransientError, WorkloadFailed
+from domain.gates import Source
+from domain.ports import CounterSource, TrafficRouter, WorkloadRuntime
+from domain.settling import Agreement, Share, StartedTally, agreement
+from domain.traffic import FULL, Ownership, Route, Slots
+from domain.workloads import Workload, WorkloadPhase
+
+POLL = timedelta(seconds=0.25)
+SHARE_POLL = timedelta(seconds=1)
+# So many fresh readings without a request make a route quiet, which is enough where the new weight
+# leaves nothing to divide.
+QUIET_LOOKS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectOrder:
+    route: Route
+    workload: Workload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShiftOrder:
+    """Have the route stand exactly so.
+
+    Each of `bearing` carries traffic afterwards and must be ready first. With `insist`, the order
+    is a way home: rules that another manager took are taken back, and a bearing workload that is
+    gone is brought up again and waited for. Where the route does not know the workload
+    `if_absent`, `slots_without` is written instead: a way home adds nobody.
+    """
+
+    route: Route
+    slots: Slots
+    owner: Ownership
+    bearing: tuple[Workload, ...]
+    insist: bool = False
+    if_absent: str = ""
+    slots_without: Slots | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettleOrder:
+    """See the traffic obey: the candidate's slot at `weight` percent, `previous` before."""
+
+    route: Route
+    slots: Slots
+    source: Source
+    candidate_slot: int
+    stable_slot: int
+    weight: int
+    previous: int
+    probe_interval: timedelta
+    deadline: datetime
+
+
+class TrafficActivities:
+    def __init__(
+        self, router: TrafficRouter, runtime: WorkloadRuntime, counters: CounterSource
+    ) -> None:
+        self._router = router
+        self._runtime = runtime
+        self._counters = counters
+
+    @activity.defn(name="traffic.connect")
+    async def connect(self, order: ConnectOrder) -> None:
+        await self._router.connect(order.route, order.workload)
+
+    @activity.defn(name="traffic.disconnect")
+    async def disconnect(self, order: ConnectOrder) -> None:
+        await self._router.disconnect(order.route, order.workload)
+
+    @activity.defn(name="traffic.shift")
+    async def shift(self, order: ShiftOrder) -> Slots:
+        """Write the weights and give back the slots as written.
+
+        Raises WorkloadFailed if a bearer is not ready (NotYet on insist).
+        """
+        for workload in order.bearing:
+            await self._require_ready(workload, bring_up=order.insist)
+        slots = order.slots
+        if order.slots_without is not None:
+            state = await self._router.observe(order.route)
+            if state is None or order.if_absent not in {slot.workload for slot in state.slots}:
+                slots = order.slots_without
+        await self._router.write(order.route, slots, order.owner, insist=order.insist)
+        return slots
+
+    async def _require_ready(self, workload: Workload, *, bring_up: bool) -> None:
+        status = await self._runtime.status(workload)
+        if status.phase is WorkloadPhase.READY:
+            return
+        message = f"{workload.name} is to carry traffic but is {status.phase}: {status.reason}"
+        if not bring_up:
+            raise WorkloadFailed(message)
+        if status.phase is WorkloadPhase.MISSING:
+            await self._runtime.deploy(workload)
+        raise NotYet(message)
+
+    @activity.defn(name="traffic.settle")
+    async def settle(self, order: SettleOrder) -> Acted:
+        """Wait until the gateway has put the slots in force and the requests show it."""
+        while waiting_for := await self._not_obeyed(order):
+            say(waiting_for)
+            if datetime.now(UTC) >= order.deadline:
+                return _acted(ActState.DISOBEYED, waiting_for)
+            await asyncio.sleep(POLL.total_seconds())
+        if order.weight == order.previous == 0:
+            return _acted(ActState.DONE, "the gateway knows the candidate")
+        return await self._watch_share(order)
+
+    async def _not_obeyed(self, order: SettleOrder) -> str:
+        """Say why the slots are not in force yet; nothing once they are."""
+        try:
+            state = await self._router.observe(order.route)
+        except TransientError as error:
+            return str(error)
+        if state is None or state.slots != order.slots:
+            return "the route does not stand as it was written"
+        return "" if state.obeyed else state.obeyed_detail or "the gateway has not taken it yet"
+
+    async def _watch_share(self, order: SettleOrder) -> Acted:
+        tally, looks = StartedTally(), 0
+        while True:
+            share, trouble = await self._share(order, tally)
+            verdict = agreement(share, weight=order.weight, previous=order.previous)
+            if verdict is Agreement.DISAGREES:
+                tally.disagree()
+            seen = trouble or _described(share, order.weight)
+            say(seen)
+            if verdict is Agreement.AGREES:
+                return _acted(ActState.DONE, seen)
+            looks += tally.advanced
+            if verdict is Agreement.SILENT and order.weight in (0, FULL) and looks > QUIET_LOOKS:
+                return _acted(ActState.DONE, "no request came by; the gateway confirms the route")
+            if datetime.now(UTC) >= order.deadline:
+                disobeyed = tally.disagreements > 1
+                return _acted(ActState.DISOBEYED if disobeyed else ActState.SILENT, seen)
+            await asyncio.sleep(min(order.probe_interval, SHARE_POLL).total_seconds())
+
+    async def _share(self, order: SettleOrder, tally: StartedTally) -> tuple[Share, str]:
+        try:
+            reading = await self._counters.read(
+                order.route,
+                order.source,
+                candidate=order.candidate_slot,
+                stable=order.stable_slot,
+                window=max(order.probe_interval * 4, timedelta(seconds=10)),
+            )
+        except (TransientError, Refused) as error:
+            return tally.share, str(error)
+        return tally.take(reading), ""
+
+
+def _acted(state: ActState, detail: str) -> Acted:
+    return Acted(state=state, at=datetime.now(UTC), detail=detail)
+
+
+def _described(share: Share, weight: int) -> str:
+    if share.percent is None:
+        return f"no request has come by since the weight was set to {weight} %"
+    return (
+        f"{share.percent:.1f} % of {share.total:,} requests observed at the candidate, "
+        f"{weight} % written"
+    )

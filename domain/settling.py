@@ -1,0 +1,121 @@
+"""Does the traffic obey the weights? Judged by the requests themselves, not by what was written."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from math import log, sqrt
+
+from domain.evidence.counters import Reading, Series, SeriesRole
+
+# The counts must be this much likelier under the new weight than under the one before.
+LIKELIER = log(20)
+# Sampling noise allowed around the weight, in standard errors, and the bias allowed beside it:
+# gateways with several workers or replicas split a little unevenly.
+NOISE = 3.3
+UNEVENNESS = 0.15
+# Below this many expected requests per side a share says nothing.
+FEWEST_EXPECTED = 3.0
+# A share of 0 or 1 is never certain: one stray request must not weigh infinitely.
+STRAY = 0.001
+
+
+class Agreement(StrEnum):
+    AGREES = "agrees"
+    DISAGREES = "disagrees"
+    TOO_FEW = "too_few"
+    SILENT = "silent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """Requests started since the weights were put in force."""
+
+    candidate: int
+    stable: int
+
+    @property
+    def total(self) -> int:
+        return self.candidate + self.stable
+
+    @property
+    def percent(self) -> float | None:
+        """The candidate's observed share, None before the first request."""
+        return 100 * self.candidate / self.total if self.total else None
+
+
+def agreement(share: Share, *, weight: int, previous: int) -> Agreement:
+    """Compare the observed share with the weight in force and the one before it (percent).
+
+    Agrees when the share lies within noise of the new weight and the counts are at least 20 times
+    likelier under it than under the previous one. At 0 or 100 the side without weight must see
+    nothing.
+    """
+    if share.total == 0:
+        return Agreement.SILENT
+    target = weight / 100
+    if weight in (0, 100):
+        strays = share.candidate if weight == 0 else share.stable
+        if strays:
+            return Agreement.DISAGREES
+    elif share.total * min(target, 1 - target) < FEWEST_EXPECTED:
+        return Agreement.TOO_FEW
+    else:
+        noise = NOISE * sqrt(target * (1 - target) / share.total)
+        bias = UNEVENNESS * min(target, 1 - target)
+        if abs(share.candidate / share.total - target) > noise + bias:
+            return Agreement.DISAGREES
+    if weight != previous and _log_likelihood_ratio(share, target, previous / 100) < LIKELIER:
+        return Agreement.TOO_FEW
+    return Agreement.AGREES
+
+
+def _log_likelihood_ratio(share: Share, new: float, old: float) -> float:
+    new, old = (min(max(p, STRAY), 1 - STRAY) for p in (new, old))
+    return share.candidate * log(new / old) + share.stable * log((1 - new) / (1 - old))
+
+
+class StartedTally:
+    """Requests started since the first reading, per side, whatever counters restart meanwhile.
+
+    Started, not finished, ones: a long generation that began under the old weights may finish
+    under the new ones.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[str, tuple[float, float]] = {}
+        self._opened = False
+        self.share = Share(candidate=0, stable=0)
+        self.advanced = False
+        self.disagreements = 0
+
+    def take(self, reading: Reading) -> Share:
+        """Add what has started since the last reading and give the share so far."""
+        newest = self._newest()
+        candidate = self._increase(reading.candidate)
+        stable = self._increase(reading.stable)
+        self.advanced = self._newest() > newest
+        if self._opened:
+            self.share = Share(
+                candidate=self.share.candidate + candidate, stable=self.share.stable + stable
+            )
+        self._opened = self._opened or bool(self._last)
+        return self.share
+
+    def disagree(self) -> None:
+        """Start anew from here: what was counted so far may be older than the weights."""
+        self.share = Share(candidate=0, stable=0)
+        self.disagreements += 1
+
+    def _newest(self) -> float:
+        return max((at for at, _ in self._last.values()), default=0.0)
+
+    def _increase(self, series: Iterable[Series]) -> int:
+        total = 0.0
+        for one in series:
+            if one.role is not SeriesRole.STARTED or not one.samples:
+                continue
+            at, value = one.samples[-1]
+            _, before = self._last.get(one.key, (0.0, 0.0))
+            total += value - before if value >= before else value
+            self._last[one.key] = (at, value)
+        return round(total)

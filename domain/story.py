@@ -1,0 +1,57 @@
+"""A rollout told for people: the lines and the table that the Temporal UI shows."""
+
+from domain.plan import Plan, SetWeights, Soak, Step
+from domain.rollout import Phase
+from domain.verdicts import Verdict
+
+
+def headline(plan: Plan) -> str:
+    """One line: what is rolled out, where."""
+    return (
+        f"{plan.strategy} of {plan.route.model}: "
+        f"{plan.stable.version_name} to {plan.candidate.version_name}"
+    )
+
+
+def overview(plan: Plan) -> str:
+    """The plan as Markdown."""
+    steps = "\n".join(f"{i}. {step}" for i, step in enumerate(plan.steps, start=1))
+    gates = ", ".join(f"`{gate.name}`" for gate in plan.gates) or "none"
+    return f"**{headline(plan)}**\n\n{steps}\n\nGates: {gates}"
+
+
+def details(
+    plan: Plan, *, phase: Phase, reason: str, step: int, weight: int, verdicts: tuple[Verdict, ...]
+) -> str:
+    """The present state as Markdown: phase, the steps with a mark, the verdicts with reasons."""
+    lines = [
+        f"**{phase}** at step {step + 1} of {len(plan.steps)}: {reason}",
+        "",
+        f"{plan.stable.name} {100 - weight} % · {plan.candidate.name} {weight} %",
+        "",
+        "| | step | |",
+        "|---|---|---|",
+    ]
+    for i, one in enumerate(plan.steps):
+        lines.append(f"| {i + 1} | {one} | {_mark(i, step, phase)} |")
+    if verdicts:
+        lines += ["", "| gate | verdict | why |", "|---|---|---|"]
+        lines += [f"| {v.gate} | {v.status} | {v.reason.replace('|', '/')} |" for v in verdicts]
+    return "\n".join(lines)
+
+
+def _mark(i: int, step: int, phase: Phase) -> str:
+    if phase in {Phase.ROLLING_BACK, Phase.ROLLED_BACK, Phase.FAILED} and i >= step:
+        return "given up" if i == step else ""
+    if i < step or phase is Phase.PROMOTED:
+        return "done"
+    return "now" if i == step else ""
+
+
+def weight_of(step: Step) -> int | None:
+    """The candidate's weight that a step stands for, None where it has none of its own."""
+    match step:
+        case SetWeights(candidate=weight) | Soak(weight=weight):
+            return weight
+        case _:
+            return None

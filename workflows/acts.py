@@ -1,0 +1,194 @@
+"""What a rollout does to the cluster, one method a move. Absolute orders, safe to give twice."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from uuid import UUID
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+
+from activities.traffic import ConnectOrder, SettleOrder, ShiftOrder, TrafficActivities
+from activities.workload import ReadyOrder, WorkloadActivities
+from domain.decision import Acted, ActState
+from domain.errors import FencedOut
+from domain.gates import Source
+from domain.plan import Plan, Variant
+from domain.traffic import FULL, Ownership, Slots
+from domain.workloads import Workload
+from workflows.timeouts import (
+    INSIST_AGAIN_AFTER,
+    LOOK,
+    ROLLBACK_SETTLES_WITHIN,
+    WAY_HOME,
+    WRITE,
+    Options,
+)
+
+
+class Acts:
+    """The hands of one rollout. `weight` is the candidate's share as last written."""
+
+    def __init__(self, rollout_id: UUID, plan: Plan) -> None:
+        self._rollout_id = rollout_id
+        self._plan = plan
+        self._writes = 0
+        self._written: Slots = ()
+        self.weight = 0
+
+    async def deploy(self) -> Acted:
+        """Bring the candidate up: ready, connected, referenced at weight 0, and known."""
+        plan, workload = self._plan, self._plan.candidate.workload
+        await bring_up(workload, plan.policies.deploy_deadline)
+        await workflow.execute_activity_method(
+            TrafficActivities.connect,
+            ConnectOrder(route=plan.route, workload=workload),
+            summary=f"connect {workload.name} to the gateway",
+            **WRITE,
+        )
+        await self._shift(plan.slots_at(0), (plan.stable.workload,), WRITE)
+        return await self._settle(plan.slots_at(0), 0, 0, plan.policies.settle_deadline)
+
+    async def set_weights(self, candidate: int, *, insist: bool = False) -> Acted:
+        """Give the candidate this share, and see the traffic obey."""
+        previous = self.weight
+        await self._shift(
+            self._plan.slots_at(candidate), self._bearing(candidate), WRITE, insist=insist
+        )
+        self.weight = candidate
+        return await self.settle(candidate, previous)
+
+    async def settle(self, candidate: int, previous: int) -> Acted:
+        deadline = self._plan.policies.settle_deadline
+        return await self._settle(self._plan.slots_at(candidate), candidate, previous, deadline)
+
+    async def go_home(self, say: Callable[[str], None]) -> int:
+        """All traffic to stable, at once and for ever tried again; the share that it leaves."""
+        await self._insist(self._plan.slots_at(0), self._plan.stable, self._plan.candidate, say)
+        left, self.weight = self.weight, 0
+        return left
+
+    async def go_full(self, say: Callable[[str], None]) -> None:
+        """All traffic to the candidate that was promoted already; as insistent as the way home."""
+        await self._insist(self._plan.slots_at(FULL), self._plan.candidate, self._plan.stable, say)
+        self.weight = FULL
+
+    async def see_home(self, left: int) -> Acted:
+        """See the traffic at stable, which left a share of `left`; waits, but not for ever."""
+        if not left:
+            return Acted(state=ActState.DONE, at=workflow.now(), detail="it never carried traffic")
+        return await self._settle(self._written, 0, left, ROLLBACK_SETTLES_WITHIN)
+
+    async def _insist(
+        self, slots: Slots, bearer: Variant, other: Variant, say: Callable[[str], None]
+    ) -> None:
+        """Write until it is written. Only a newer owner of the route makes us leave it alone."""
+        since = workflow.now()
+        while True:
+            try:
+                return await self._shift(
+                    slots,
+                    (bearer.workload,),
+                    WAY_HOME,
+                    insist=True,
+                    without=(other.workload.name, self._plan.slots_of(bearer)),
+                )
+            except ActivityError as error:
+                if is_cancelled_exception(error) or failure_type(error) == FencedOut.__name__:
+                    raise
+                age = workflow.now() - since
+                say(f"for {age} the way back has been refused: {root(error)}")
+                await workflow.sleep(INSIST_AGAIN_AFTER)
+
+    async def remove(self, leaving: Variant, staying: Variant) -> None:
+        """Take a variant without weight off the route and off the cluster, in that order."""
+        plan, workload = self._plan, leaving.workload
+        await self._shift(plan.slots_of(staying), (staying.workload,), WRITE, insist=True)
+        await workflow.execute_activity_method(
+            TrafficActivities.disconnect,
+            ConnectOrder(route=plan.route, workload=workload),
+            summary=f"disconnect {workload.name}",
+            **WRITE,
+        )
+        await workflow.execute_activity_method(
+            WorkloadActivities.remove, workload, summary=f"remove {workload.name}", **WRITE
+        )
+
+    def _bearing(self, candidate: int) -> tuple[Workload, ...]:
+        stable = (self._plan.stable.workload,) if candidate < FULL else ()
+        return (*stable, self._plan.candidate.workload) if candidate else stable
+
+    async def _shift(
+        self,
+        slots: Slots,
+        bearing: tuple[Workload, ...],
+        options: Options,
+        *,
+        insist: bool = False,
+        without: tuple[str, Slots] | None = None,
+    ) -> None:
+        self._writes += 1
+        owner = Ownership(
+            holder=str(self._rollout_id),
+            run_started_at=workflow.now(),
+            run_id=workflow.info().run_id,
+            sequence=self._writes,
+        )
+        absent, slots_without = without or ("", None)
+        self._written = await workflow.execute_activity_method(
+            TrafficActivities.shift,
+            ShiftOrder(
+                route=self._plan.route,
+                slots=slots,
+                owner=owner,
+                bearing=bearing,
+                insist=insist,
+                if_absent=absent,
+                slots_without=slots_without,
+            ),
+            summary=" · ".join(f"{slot.workload} {slot.weight} %" for slot in slots),
+            **options,
+        )
+
+    async def _settle(self, slots: Slots, weight: int, previous: int, within: timedelta) -> Acted:
+        plan = self._plan
+        return await workflow.execute_activity_method(
+            TrafficActivities.settle,
+            SettleOrder(
+                route=plan.route,
+                slots=slots,
+                source=plan.gates[0].source if plan.gates else Source.ENVOY,
+                candidate_slot=plan.candidate.slot,
+                stable_slot=plan.stable.slot,
+                weight=weight,
+                previous=previous,
+                probe_interval=plan.policies.probe_interval,
+                deadline=workflow.now() + within,
+            ),
+            summary=f"see {weight} % at the candidate",
+            **LOOK,
+        )
+
+
+def root(error: BaseException) -> str:
+    """The message at the bottom of a chain of failures: the one that says what happened."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error)
+
+
+def failure_type(error: ActivityError) -> str | None:
+    """The class name of the domain error that an activity ended with."""
+    return error.cause.type if isinstance(error.cause, ApplicationError) else None
+
+
+async def bring_up(workload: Workload, within: timedelta) -> None:
+    """Deploy a workload and wait until it is ready."""
+    await workflow.execute_activity_method(
+        WorkloadActivities.deploy, workload, summary=f"deploy {workload.name}", **WRITE
+    )
+    await workflow.execute_activity_method(
+        WorkloadActivities.await_ready,
+        ReadyOrder(workload=workload, deadline=workflow.now() + within),
+        summary=f"wait until {workload.name} is ready",
+        **LOOK,
+    )

@@ -1,0 +1,109 @@
+"""How a rollout ends: traffic home to stable, or onward to the promoted candidate, then tidy up."""
+
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, is_cancelled_exception
+
+from domain.decision import Cause, RollBack
+from domain.plan import Variant
+from domain.rollout import EventKind, Phase
+from domain.traffic import FULL
+from workflows.acts import Acts, root
+from workflows.chronicle import Chronicle
+from workflows.standing import Standing
+
+
+class Homecoming:
+    """Runs unbroken: nothing that arrives meanwhile cuts it short."""
+
+    def __init__(self, standing: Standing, acts: Acts, chronicle: Chronicle) -> None:
+        self._standing, self._acts, self._chronicle = standing, acts, chronicle
+        self._plan = standing.plan
+
+    async def roll_back(self, decision: RollBack) -> None:
+        """Traffic first, at once; everything else after it."""
+        standing, plan = self._standing, self._plan
+        standing.going_home_since = workflow.now()
+        standing.enter(Phase.ROLLING_BACK, EventKind.ROLLBACK_STARTED, decision.reason)
+        left = await self._acts.go_home(standing.waiting)
+        standing.is_home = True
+        standing.weight = 0
+        standing.tell(
+            EventKind.WEIGHTS_SET,
+            f"all traffic is sent to {plan.stable.name}",
+            weights={plan.stable.name: FULL, plan.candidate.name: 0},
+        )
+        await self._see_home(left)
+        await workflow.sleep(plan.policies.drain)
+        await self._clean_up(plan.candidate, plan.stable)
+        standing.enter(
+            Phase.ROLLED_BACK,
+            EventKind.ROLLED_BACK,
+            decision.reason,
+            left=plan.candidate,
+            data={"cause": decision.cause},
+        )
+
+    async def make_stable(self) -> None:
+        """Record the promotion. From here on there is no way back, only onward."""
+        candidate = self._plan.candidate
+        message = f"{candidate.version_name} is stable now"
+        self._standing.enter(Phase.PROMOTING, EventKind.PROMOTED, message, promoted=candidate)
+        await self._chronicle.flush()
+
+    async def retire_former(self, delay: timedelta) -> None:
+        await workflow.sleep(max(delay, self._plan.policies.drain))
+        former = self._plan.stable
+        await self._clean_up(former, self._plan.candidate)
+        self._standing.tell(EventKind.RETIRED, f"{former.version_name} is gone", left=former)
+
+    def finish(self, reason: str) -> None:
+        self._standing.step = len(self._plan.steps) - 1
+        self._standing.enter(Phase.PROMOTED, EventKind.DECIDED, reason, step=self._standing.step)
+
+    async def recover(self, reason: str, *, promoted: bool) -> None:
+        """Take over from a run that was cut off: onward if it had promoted, else home."""
+        self._standing.tell(EventKind.RECOVERED, reason)
+        if promoted:
+            await self._go_onward(reason)
+        else:
+            self._acts.weight = FULL  # whatever it was, it must be seen to be gone
+            await self.roll_back(RollBack(cause=Cause.TERMINATED, reason=reason))
+
+    async def end_badly(self, error: BaseException) -> None:
+        """A cancellation or a failure: home before the promotion, onward after it."""
+        cancelled = is_cancelled_exception(error)
+        reason = "the workflow was cancelled" if cancelled else root(error)
+        match self._standing.phase:
+            case Phase.PROMOTED | Phase.ROLLED_BACK | Phase.FAILED:
+                return
+            case Phase.PROMOTING:
+                await self._go_onward(reason)
+            case Phase.ROLLING_BACK:
+                self._standing.enter(Phase.FAILED, EventKind.FAILED, reason)
+            case _:
+                cause = Cause.CANCELLED if cancelled else Cause.ERROR
+                await self.roll_back(RollBack(cause=cause, reason=reason))
+
+    async def _go_onward(self, reason: str) -> None:
+        self._standing.phase = Phase.PROMOTING
+        await self._acts.go_full(self._standing.waiting)
+        await self.retire_former(timedelta(0))
+        self.finish(reason)
+
+    async def _see_home(self, left: int) -> None:
+        try:
+            acted = await self._acts.see_home(left)
+        except ActivityError as error:
+            self._standing.tell(EventKind.FAILED, f"the way back was not seen: {root(error)}")
+        else:
+            self._standing.tell(EventKind.SETTLED, acted.detail)
+
+    async def _clean_up(self, leaving: Variant, staying: Variant) -> None:
+        """Remove what carries no traffic. What cannot be removed is named, and holds up nothing."""
+        try:
+            await self._acts.remove(leaving, staying)
+        except ActivityError as error:
+            note = f"{leaving.workload.name} could not be removed: {root(error)}"
+            self._standing.tell(EventKind.FAILED, note)

@@ -1,0 +1,211 @@
+"""The life of one rollout: walk the plan, or bring the traffic home."""
+
+import asyncio
+from collections.abc import Coroutine
+from datetime import timedelta
+from typing import Any, assert_never
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
+
+from activities.analysis import AnalysisActivities, WatchOrder
+from domain.decision import Acted, ActState, Advance, Decision, Finish, Hold, Pause, RollBack, Seen
+from domain.decision import decide as decide_next
+from domain.errors import WorkloadFailed
+from domain.plan import Deploy, Promote, Retire, SetWeights, Soak, Step
+from domain.rollout import EventKind, Phase
+from domain.story import weight_of
+from workflows.acts import Acts, failure_type, root
+from workflows.chronicle import Chronicle
+from workflows.commands import Commands
+from workflows.homecoming import Homecoming
+from workflows.messages import Mode, RolloutInput, RolloutResult
+from workflows.standing import Standing
+from workflows.timeouts import LOOK, report_after
+from workflows.waiting import first, unbroken
+
+
+@workflow.defn(name="RolloutWorkflow")
+class RolloutWorkflow(Commands):
+    """One rollout of one traffic config, under the workflow ID `traffic-<config id>`.
+
+    It observes through activities, asks the domain what comes next, and acts through activities.
+    """
+
+    @workflow.init
+    def __init__(self, order: RolloutInput) -> None:
+        self._order, self._plan = order, order.plan
+        self._chronicle = Chronicle(order.rollout_id)
+        self._standing = Standing(order, self._chronicle)
+        self._acts = Acts(order.rollout_id, order.plan)
+        self._homecoming = Homecoming(self._standing, self._acts, self._chronicle)
+
+    @workflow.run
+    async def run(self, order: RolloutInput) -> RolloutResult:
+        """Walk the plan to its end; traffic is at stable, or at the promoted candidate, then."""
+        keeping = asyncio.create_task(self._chronicle.keep())
+        try:
+            if order.mode is Mode.RECOVER:
+                recovery = self._homecoming.recover(order.reason, promoted=order.promoted)
+                await unbroken(recovery)
+            else:
+                await self._walk()
+        except (asyncio.CancelledError, Exception) as error:
+            # Not BaseException: a collected coroutine's GeneratorExit must issue no command.
+            await unbroken(self._homecoming.end_badly(error))
+            await unbroken(self._close(keeping))
+            if is_cancelled_exception(error):
+                raise
+        else:
+            await unbroken(self._close(keeping))
+        return RolloutResult(phase=self._standing.phase, reason=self._standing.reason)
+
+    async def _close(self, keeping: "asyncio.Task[None]") -> None:
+        await self._chronicle.flush()
+        keeping.cancel()
+        await workflow.wait_condition(workflow.all_handlers_finished)
+
+    async def _walk(self) -> None:
+        standing = self._standing
+        standing.enter(Phase.PROGRESSING, EventKind.STARTED, f"started by {self._order.actor}")
+        while True:
+            await self._begin_step()
+            decision = await self._decide()
+            match decision:
+                case Advance(to=step, reason=reason):
+                    standing.leave_step(step, reason)
+                case RollBack():
+                    return await unbroken(self._homecoming.roll_back(decision))
+                case Finish(reason=reason):
+                    return self._homecoming.finish(reason)
+                case Hold() | Pause():
+                    raise AssertionError("a step ends by advancing, finishing or rolling back")
+                case _:
+                    assert_never(decision)
+
+    async def _begin_step(self) -> None:
+        standing, step = self._standing, self._standing.now_at
+        standing.tell(
+            EventKind.STEP_STARTED, f"step {standing.step + 1}: {step}", step=standing.step
+        )
+        try:
+            acted = await self._unless_stopped(self._act(step))
+        except ActivityError as error:
+            if failure_type(error) != WorkloadFailed.__name__:
+                raise
+            acted = Acted(state=ActState.NOT_READY, at=workflow.now(), detail=root(error))
+        # An interrupted step never counts as done: what interrupted it decides.
+        standing.acted = acted or Acted(
+            state=ActState.SILENT, at=workflow.now(), detail="interrupted"
+        )
+
+    async def _decide(self) -> Decision:
+        """Hold and pause here until the step is over, one way or another."""
+        standing = self._standing
+        while True:
+            if standing.must_put_back:
+                await self._put_back()
+            decision = decide_next(self._plan, standing.progress(), workflow.now())
+            match decision:
+                case Hold():
+                    standing.waiting(decision.reason)
+                    await self._hold(decision)
+                case Pause():
+                    standing.pause(decision.cause, decision.reason)
+                case _:
+                    return decision
+
+    async def _act(self, step: Step) -> Acted:
+        match step:
+            case Deploy():
+                acted = await self._acts.deploy()
+                self._standing.tell(
+                    EventKind.DEPLOYED, "the candidate is ready", joined=self._plan.candidate
+                )
+                return acted
+            case SetWeights(candidate=weight):
+                return self._standing.settled(await self._acts.set_weights(weight), weight)
+            case Soak():
+                self._standing.seen = Seen()
+            case Promote():
+                await self._homecoming.make_stable()
+            case Retire(delay=delay):
+                await self._homecoming.retire_former(delay)
+            case _:
+                assert_never(step)
+        return Acted(state=ActState.DONE, at=workflow.now())
+
+    async def _hold(self, hold: Hold) -> None:
+        match self._standing.now_at:
+            case Soak(at_most=soak):
+                await self._watch(soak)
+            case SetWeights(candidate=weight) if self._standing.paused is None:
+                acted = await self._unless_stopped(self._acts.settle(weight, weight))
+                if acted:
+                    self._standing.acted = self._standing.settled(acted, weight)
+            case _:
+                await self._wait_for_news(hold.until - workflow.now())
+
+    async def _put_back(self) -> None:
+        """Write our weights again after somebody else changed them and a person said resume."""
+        standing = self._standing
+        standing.must_put_back = False
+        weight = weight_of(standing.now_at)
+        if weight is None:
+            return
+        acted = await self._unless_stopped(self._acts.set_weights(weight, insist=True))
+        if acted:
+            standing.acted, standing.seen = standing.settled(acted, weight), Seen()
+
+    async def _watch(self, soak: timedelta) -> None:
+        """Let a watcher look until it has something to say, or somebody here has."""
+        standing, news = self._standing, self._standing.news
+        order = WatchOrder(
+            rollout_id=self._order.rollout_id,
+            plan=self._plan,
+            progress=standing.progress(),
+            report_at=workflow.now() + report_after(soak),
+        )
+        watching = workflow.start_activity_method(
+            AnalysisActivities.watch, order, summary=f"watch step {standing.step + 1}", **LOOK
+        )
+        try:
+            await first(lambda: watching.done() or standing.news != news, standing.time_left)
+        except asyncio.CancelledError:
+            watching.cancel()
+            raise
+        if watching.done():
+            standing.seen = await watching
+        else:
+            watching.cancel()
+
+    async def _wait_for_news(self, timeout: timedelta) -> None:
+        standing, news = self._standing, self._standing.news
+        await first(lambda: standing.news != news, timeout)
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, Acted]) -> Acted | None:
+        """Do the work unless something comes that must not wait for it; then give it up."""
+        standing, task = self._standing, asyncio.create_task(work)
+        before_promotion = standing.may_turn_back
+        try:
+            if before_promotion:
+                await first(lambda: task.done() or standing.is_urgent, standing.time_left)
+            if task.done() or not before_promotion:
+                return await task
+        except asyncio.CancelledError:
+            await _give_up(task)
+            raise
+        await _give_up(task)
+        return None
+
+
+async def _give_up(task: "asyncio.Task[Acted]") -> None:
+    """Cancel a task and see it end, so that none of its writes comes after what follows."""
+    task.cancel()
+    try:
+        await task
+    except asyncio.CancelledError:
+        if workflow.cancellation_reason() is not None:
+            raise
+    except FailureError:
+        return

@@ -1,0 +1,164 @@
+"""Where a rollout stands, and everybody who is told: the registry, the Temporal UI, searches."""
+
+from datetime import datetime, timedelta
+from typing import Any, assert_never
+
+from temporalio import workflow
+from temporalio.common import SearchAttributeKey
+
+from domain.decision import Acted, ActState, Cause, Paused, Progress, Seen
+from domain.plan import SetWeights, Step
+from domain.rollout import Action, Command, EventKind, Phase
+from domain.story import details
+from domain.traffic import FULL
+from workflows.chronicle import Chronicle
+from workflows.messages import RolloutInput, RolloutView
+
+PHASE = SearchAttributeKey.for_keyword("RolloutPhase")
+WEIGHT = SearchAttributeKey.for_int("CandidateWeight")
+
+
+class Standing:
+    """The state of one rollout. `news` grows with each command, so that waits can wake."""
+
+    def __init__(self, order: RolloutInput, chronicle: Chronicle) -> None:
+        self.plan = order.plan
+        self._chronicle = chronicle
+        self.phase, self.reason = Phase.PROGRESSING, order.reason
+        self.started_at = workflow.now()
+        self.step = 0
+        self.weight = 0
+        self.acted = Acted(state=ActState.DONE, at=workflow.now())
+        self.seen = Seen()
+        self.paused: Paused | None = None
+        self.abort: Command | None = None
+        self.promote: Command | None = None
+        self.must_put_back = False
+        self.is_home = False
+        self.going_home_since: datetime | None = None
+        self.news = 0
+
+    @property
+    def now_at(self) -> Step:
+        return self.plan.steps[self.step]
+
+    @property
+    def may_turn_back(self) -> bool:
+        return self.phase in {Phase.PROGRESSING, Phase.PAUSED}
+
+    @property
+    def time_left(self) -> timedelta:
+        return self.started_at + self.plan.policies.deadline - workflow.now()
+
+    @property
+    def is_urgent(self) -> bool:
+        """An abort always; a promotion once the candidate is up and only a settle is in its way."""
+        settling = isinstance(self.now_at, SetWeights)
+        return self.abort is not None or (self.promote is not None and settling)
+
+    def progress(self) -> Progress:
+        return Progress(
+            step=self.step,
+            started_at=self.started_at,
+            acted=self.acted,
+            seen=self.seen,
+            paused=self.paused,
+            abort=self.abort,
+            promote=self.promote,
+        )
+
+    def view(self) -> RolloutView:
+        return RolloutView(
+            phase=self.phase,
+            reason=self.reason,
+            step=self.step,
+            candidate_weight=self.weight,
+            verdicts=self.seen.verdicts,
+            rollback_since=self.going_home_since,
+        )
+
+    def refusal(self) -> str:
+        """Why no command is taken any more; nothing while they are."""
+        if self.may_turn_back:
+            return ""
+        if self.phase is Phase.PROMOTING:
+            return f"{self.plan.candidate.version_name} is promoted already"
+        return f"the rollout is {self.phase.replace('_', ' ')}: {self.reason}"
+
+    def take(self, action: Action, command: Command) -> None:
+        """Take a command down; the walk acts on it. Asked twice, it is one command."""
+        said = f"{action} by {command.actor}" + (f": {command.reason}" if command.reason else "")
+        self.tell(EventKind.COMMANDED, said, data={"actor": command.actor, "action": action})
+        match action:
+            case Action.ABORT:
+                self.abort = self.abort or command
+            case Action.PROMOTE:
+                if self.step < self.plan.full_step:
+                    self.promote = command
+            case Action.PAUSE:
+                if self.paused is None:
+                    self.pause(Cause.COMMAND, said)
+            case Action.RESUME:
+                self._resume(said)
+            case _:
+                assert_never(action)
+        self.news += 1
+
+    def _resume(self, said: str) -> None:
+        if self.paused is not None:
+            self.must_put_back = bool(self.seen.drift)
+            self.paused = None
+            self.enter(Phase.PROGRESSING, EventKind.RESUMED, said)
+
+    def pause(self, cause: Cause, reason: str) -> None:
+        self.paused = Paused(cause=cause, reason=reason, since=workflow.now())
+        self.enter(Phase.PAUSED, EventKind.PAUSED, reason, data={"cause": cause})
+
+    def settled(self, acted: Acted, weight: int) -> Acted:
+        """Take down how a weight settled; the registry learns it as it was written and seen."""
+        done = acted.state is ActState.DONE
+        if done or weight != self.weight or self.acted.detail != acted.detail:
+            kind = EventKind.SETTLED if done else EventKind.WEIGHTS_SET
+            weights = {self.plan.stable.name: FULL - weight, self.plan.candidate.name: weight}
+            self.tell(kind, acted.detail, weights=weights)
+        if weight != self.weight:
+            workflow.upsert_search_attributes([WEIGHT.value_set(weight)])
+        self.weight = weight
+        return acted
+
+    def leave_step(self, step: int, reason: str) -> None:
+        self.tell(EventKind.DECIDED, f"advance to step {step + 1}: {reason}", step=step)
+        if self.promote is not None and self.paused is not None:
+            self.paused = None
+            self.enter(Phase.PROGRESSING, EventKind.RESUMED, reason)
+        self.promote = None
+        self.step = step
+
+    def enter(self, phase: Phase, kind: EventKind, message: str, **changes: Any) -> None:
+        """Change the phase, for all to see."""
+        changed, self.phase, self.reason = phase is not self.phase, phase, message
+        self.tell(kind, message, phase=phase, **changes)
+        if changed or kind is EventKind.STARTED:
+            workflow.upsert_search_attributes([PHASE.value_set(phase)])
+
+    def waiting(self, reason: str) -> None:
+        """Say what is being waited for; shown, not recorded."""
+        self.reason = reason
+        self._show()
+
+    def tell(self, kind: EventKind, message: str, **changes: Any) -> None:
+        """Add a line to the history; `changes` are further fields of Entry."""
+        self._chronicle.tell(kind, message, **changes)
+        self._show()
+
+    def _show(self) -> None:
+        workflow.set_current_details(
+            details(
+                self.plan,
+                phase=self.phase,
+                reason=self.reason,
+                step=self.step,
+                weight=self.weight,
+                verdicts=self.seen.verdicts,
+            )
+        )

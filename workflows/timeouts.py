@@ -1,0 +1,86 @@
+"""Every timeout and retry policy of the workflows, named."""
+
+from datetime import timedelta
+from typing import TypedDict
+
+from temporalio.common import Priority, RetryPolicy
+from temporalio.workflow import ActivityCancellationType
+
+from workflows.messages import WATCHERS_TASK_QUEUE
+
+
+class Options(TypedDict, total=False):
+    """The keyword arguments of an activity call."""
+
+    task_queue: str
+    start_to_close_timeout: timedelta
+    heartbeat_timeout: timedelta
+    retry_policy: RetryPolicy
+    cancellation_type: ActivityCancellationType
+    priority: Priority
+
+
+# Writes must converge: tried for ever, never given up half-way. A cancelled one ends before
+# anything else is written, so that a rollback cannot overlap the write that it undoes.
+WRITE = Options(
+    start_to_close_timeout=timedelta(seconds=15),
+    heartbeat_timeout=timedelta(seconds=5),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(milliseconds=250), maximum_interval=timedelta(seconds=10)
+    ),
+    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+)
+
+# The way home: as a write, sooner tried again, and served before all other work.
+WAY_HOME = Options(
+    start_to_close_timeout=timedelta(seconds=10),
+    heartbeat_timeout=timedelta(seconds=5),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(milliseconds=200),
+        backoff_coefficient=1.5,
+        maximum_interval=timedelta(seconds=2),
+    ),
+    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    priority=Priority(priority_key=1),
+)
+
+# Long looks on the watchers' own queue: they end by themselves, and start anew when they die.
+LOOK = Options(
+    task_queue=WATCHERS_TASK_QUEUE,
+    start_to_close_timeout=timedelta(days=2),
+    heartbeat_timeout=timedelta(seconds=5),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=10)
+    ),
+    cancellation_type=ActivityCancellationType.TRY_CANCEL,
+)
+
+# The registry may be away for long; a rollout goes on without it and tells it later.
+RECORD = Options(
+    start_to_close_timeout=timedelta(seconds=15),
+    heartbeat_timeout=timedelta(seconds=5),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(milliseconds=250), maximum_interval=timedelta(seconds=15)
+    ),
+    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+)
+
+# How often a watcher reports though nothing happened: often in a short soak, hourly in a long one,
+# so that a week stays far below Temporal's limit of history events.
+REPORTS_PER_SOAK = 50
+REPORT_AT_MOST_EVERY = timedelta(seconds=15)
+REPORT_AT_LEAST_EVERY = timedelta(hours=1)
+
+# How long an abort waits for the traffic to be home before it answers that it is on its way.
+ABORT_ANSWERS_WITHIN = timedelta(seconds=8)
+
+# The pause after a refusal that no retry policy would try again, on the way home.
+INSIST_AGAIN_AFTER = timedelta(seconds=2)
+
+# A settled rollback is worth waiting for, but not worth keeping a bad candidate's pods for ever.
+ROLLBACK_SETTLES_WITHIN = timedelta(minutes=2)
+
+
+def report_after(soak: timedelta) -> timedelta:
+    """How long a watcher of a soak of this length may stay silent."""
+    return max(REPORT_AT_MOST_EVERY, min(soak / REPORTS_PER_SOAK, REPORT_AT_LEAST_EVERY))
