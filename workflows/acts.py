@@ -17,11 +17,11 @@ from domain.traffic import FULL, Ownership, Slots
 from domain.workloads import Workload
 from workflows.timeouts import (
     INSIST_AGAIN_AFTER,
-    LOOK,
     ROLLBACK_SETTLES_WITHIN,
     WAY_HOME,
     WRITE,
     Options,
+    look,
 )
 
 
@@ -165,7 +165,7 @@ class Acts:
                 deadline=workflow.now() + within,
             ),
             summary=f"see {weight} % at the candidate",
-            **LOOK,
+            **look(),
         )
 
 
@@ -190,5 +190,5 @@ async def bring_up(workload: Workload, within: timedelta) -> None:
         WorkloadActivities.await_ready,
         ReadyOrder(workload=workload, deadline=workflow.now() + within),
         summary=f"wait until {workload.name} is ready",
-        **LOOK,
+        **look(),
     )

@@ -9,7 +9,7 @@ from domain.rollout import Phase, Rollout
 from domain.story import headline
 from workflows.messages import Mode, RolloutInput
 from workflows.rollout import RolloutWorkflow
-from workflows.timeouts import LOOK
+from workflows.timeouts import look
 
 
 @workflow.defn(name="GuardianWorkflow")
@@ -21,7 +21,7 @@ class GuardianWorkflow:
         workflow.set_current_details("On patrol: every unfinished rollout has a run that walks it.")
         while not workflow.info().is_continue_as_new_suggested():
             for rollout in await workflow.execute_activity_method(
-                GuardActivities.patrol, summary="patrol", **LOOK
+                GuardActivities.patrol, summary="patrol", **look()
             ):
                 await self._recover(rollout)
         workflow.continue_as_new()

@@ -12,7 +12,6 @@ from domain.verdicts import Verdict
 from domain.workloads import Workload
 
 TASK_QUEUE = "tidegate"
-WATCHERS_TASK_QUEUE = "tidegate-watchers"
 GUARDIAN_ID = "tidegate-guardian"
 
 
@@ -79,6 +78,11 @@ class PublishConfigInput:
     route: Route
     stable: Variant
     deadline: timedelta = timedelta(minutes=30)
+
+
+def watchers_of(task_queue: str) -> str:
+    """The queue of the long looks beside a queue of workflows and writes."""
+    return f"{task_queue}-watchers"
 
 
 def deployment_id(service_id: UUID) -> str:

@@ -14,7 +14,7 @@ from domain.registry import ConfigStatus, ServiceState
 from domain.traffic import FULL, Bearer, Ownership, compose
 from workflows.acts import bring_up, root
 from workflows.messages import DeployServiceInput, PublishConfigInput
-from workflows.timeouts import LOOK, RECORD, WRITE
+from workflows.timeouts import RECORD, WRITE, look
 from workflows.waiting import unbroken
 
 QUIET_PROBE = timedelta(seconds=1)
@@ -100,7 +100,7 @@ class PublishConfigWorkflow:
                 deadline=workflow.now() + order.deadline,
             ),
             summary="see the gateway take the route",
-            **LOOK,
+            **look(),
         )
         return "" if acted.state is ActState.DONE else acted.detail
 

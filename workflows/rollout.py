@@ -21,7 +21,7 @@ from workflows.commands import Commands
 from workflows.homecoming import Homecoming
 from workflows.messages import Mode, RolloutInput, RolloutResult
 from workflows.standing import Standing
-from workflows.timeouts import LOOK, report_after
+from workflows.timeouts import look, report_after
 from workflows.waiting import first, unbroken
 
 
@@ -167,7 +167,7 @@ class RolloutWorkflow(Commands):
             report_at=workflow.now() + report_after(soak),
         )
         watching = workflow.start_activity_method(
-            AnalysisActivities.watch, order, summary=f"watch step {standing.step + 1}", **LOOK
+            AnalysisActivities.watch, order, summary=f"watch step {standing.step + 1}", **look()
         )
         try:
             await first(lambda: watching.done() or standing.news != news, standing.time_left)

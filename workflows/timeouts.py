@@ -3,10 +3,11 @@
 from datetime import timedelta
 from typing import TypedDict
 
+from temporalio import workflow
 from temporalio.common import Priority, RetryPolicy
 from temporalio.workflow import ActivityCancellationType
 
-from workflows.messages import WATCHERS_TASK_QUEUE
+from workflows.messages import watchers_of
 
 
 class Options(TypedDict, total=False):
@@ -44,16 +45,22 @@ WAY_HOME = Options(
     priority=Priority(priority_key=1),
 )
 
-# Long looks on the watchers' own queue: they end by themselves, and start anew when they die.
-LOOK = Options(
-    task_queue=WATCHERS_TASK_QUEUE,
-    start_to_close_timeout=timedelta(days=2),
-    heartbeat_timeout=timedelta(seconds=5),
-    retry_policy=RetryPolicy(
-        initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=10)
-    ),
-    cancellation_type=ActivityCancellationType.TRY_CANCEL,
-)
+
+def look() -> Options:
+    """Long looks, on the watchers' own queue so that they can never starve a rollback.
+
+    They end by themselves, and start anew when they die.
+    """
+    return Options(
+        task_queue=watchers_of(workflow.info().task_queue),
+        start_to_close_timeout=timedelta(days=2),
+        heartbeat_timeout=timedelta(seconds=5),
+        retry_policy=RetryPolicy(
+            initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=10)
+        ),
+        cancellation_type=ActivityCancellationType.TRY_CANCEL,
+    )
+
 
 # The registry may be away for long; a rollout goes on without it and tells it later.
 RECORD = Options(
