@@ -1,0 +1,100 @@
+"""Reading what Prometheus sends: the result of a range selector, and its refusals.
+
+Nothing is taken on trust: another program may be listening, or a proxy in between.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from domain.errors import Forbidden, Refused, TidegateError, Unreachable
+from domain.evidence.counters import Sample
+
+_EXCERPT = 200
+_SHORT = 12
+_COME_BACK = frozenset(
+    {HTTPStatus.NOT_FOUND, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS, 499}
+)
+_NO_ACCESS = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawSeries:
+    """One series: all of its labels, its samples in order of time without stale markers."""
+
+    labels: Mapping[str, str]
+    samples: tuple[Sample, ...]
+
+    @property
+    def key(self) -> str:
+        """Name the series the same at every look, briefly: cursors keep one per series."""
+        canonical = json.dumps(sorted(self.labels.items()), ensure_ascii=False)
+        digest = hashlib.sha256(canonical.encode(errors="surrogatepass")).hexdigest()
+        name = self.labels.get("__name__", "")
+        return f"{name}@{digest[:_SHORT]}"
+
+
+def read_matrix(result: Any) -> tuple[RawSeries, ...]:
+    """Read a matrix. Raises Unreachable, which says what is odd about it."""
+    if not isinstance(result, list):
+        raise _odd("the result is no list", result)
+    return tuple(_series(one) for one in result)
+
+
+def refusal(code: int, body: bytes) -> TidegateError:
+    """Translate an answer that is no success.
+
+    A query that is at fault stays so: Refused with what Prometheus says. A 404 is no API at all,
+    which is how a proxy answers while there is no store behind it.
+    """
+    said = _message(body) or f"HTTP {code}"
+    if code in _NO_ACCESS:
+        return Forbidden(f"the metrics store lets us not in: {said}")
+    if code in _COME_BACK or not HTTPStatus.BAD_REQUEST <= code < HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Unreachable(f"the metrics store answered {code}: {said}")
+    return Refused(f"the metrics store refuses the query: {said}")
+
+
+def _series(found: Any) -> RawSeries:
+    if not isinstance(found, dict):
+        raise _odd("a series is no object", found)
+    labels, values = found.get("metric"), found.get("values")
+    if not isinstance(labels, dict) or not all(isinstance(one, str) for one in labels.values()):
+        raise _odd("a series has no labels", found)
+    if not isinstance(values, list):
+        raise _odd("a series has no values, so this is no matrix", found)
+    read = sorted(_sample(value) for value in values)
+    finite = tuple((at, value) for at, value in read if math.isfinite(value))
+    return RawSeries(labels=labels, samples=finite)
+
+
+def _sample(found: Any) -> Sample:
+    """Read `[seconds, "value"]`."""
+    match found:
+        case [int() | float() as at, str() as value] if not isinstance(at, bool):
+            try:
+                seconds, number = float(at), float(value)
+            except (ValueError, OverflowError) as error:
+                raise _odd("a sample is no number", found) from error
+        case _:
+            raise _odd("a sample is no pair of time and value", found)
+    if not math.isfinite(seconds):
+        raise _odd("a sample has no time", found)
+    return (seconds, number)
+
+
+def _message(body: bytes) -> str:
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return body[:_EXCERPT].decode(errors="replace")
+    said = document.get("error") if isinstance(document, dict) else None
+    return said if isinstance(said, str) else body[:_EXCERPT].decode(errors="replace")
+
+
+def _odd(what: str, found: Any) -> Unreachable:
+    return Unreachable(f"the metrics store answered oddly: {what}: {str(found)[:_EXCERPT]}")

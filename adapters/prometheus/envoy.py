@@ -1,0 +1,66 @@
+"""The source `envoy`: the statistics of the gateway's own clusters, one a slot of the route.
+
+What counts is each answer of the variant, including those that a retry has hidden from the client:
+Envoy keeps the retried ones apart, so both families are added, in errors and in requests alike. A
+timeout is already among the 5xx, as the 504 that the gateway gives for it: `upstream_rq_timeout`
+would count it twice. Not seen here: a stream cut after its 200, and a connection that failed and
+was retried with success.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from adapters.prometheus.promql import any_of, duration
+from adapters.prometheus.sources import Meaning
+from domain.evidence.counters import SeriesRole
+from domain.traffic import Route
+
+_CLUSTER = "envoy_cluster_name"
+_CLASS = "envoy_response_code_class"
+_SERVER_ERROR = "5"
+_REQUESTS = frozenset(
+    {"envoy_cluster_upstream_rq_completed", "envoy_cluster_retry_upstream_rq_completed"}
+)
+_ERRORS = frozenset({"envoy_cluster_upstream_rq_xx", "envoy_cluster_retry_upstream_rq_xx"})
+_BUCKET = "envoy_cluster_upstream_rq_time_bucket"
+_NAMES = any_of(sorted(_REQUESTS | _ERRORS | {_BUCKET}))
+
+
+class EnvoyCounters:
+    """Answers and their times, per cluster `httproute/<ns>/<route>/rule/0/backend/<slot>`."""
+
+    def query(self, route: Route, slots: tuple[int, int], window: timedelta) -> str:
+        clusters = any_of(cluster_name(route, slot) for slot in slots)
+        # A family without classes has no such label, which reads as the empty one.
+        classes = any_of((_SERVER_ERROR, ""))
+        matchers = f"__name__=~{_NAMES},{_CLUSTER}=~{clusters},{_CLASS}=~{classes}"
+        return f"{{{matchers}}}[{duration(window)}]"
+
+    def meaning(
+        self, labels: Mapping[str, str], route: Route, slots: tuple[int, int]
+    ) -> Meaning | None:
+        by_cluster = {cluster_name(route, slot): slot for slot in slots}
+        slot = by_cluster.get(labels.get(_CLUSTER, ""))
+        name = labels.get("__name__", "")
+        if slot is None:
+            return None
+        if name in _REQUESTS:
+            return Meaning(slot=slot, role=SeriesRole.REQUESTS)
+        if name in _ERRORS and labels.get(_CLASS) == _SERVER_ERROR:
+            return Meaning(slot=slot, role=SeriesRole.ERRORS)
+        if name == _BUCKET:
+            bound_ms = _bound(labels.get("le", "nothing"))
+            return Meaning(slot=slot, role=SeriesRole.BUCKET, bound_ms=bound_ms)
+        return None
+
+
+def cluster_name(route: Route, slot: int) -> str:
+    """Name the cluster that Envoy Gateway makes for a slot when clusters are split per backend."""
+    return f"httproute/{route.namespace}/{route.name}/rule/0/backend/{slot}"
+
+
+def _bound(le: str) -> float:
+    bound = float(le)
+    if not bound > 0:
+        raise ValueError(f"{le!r} is no bound of a histogram of times")
+    return bound
