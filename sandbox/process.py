@@ -8,8 +8,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -82,6 +82,9 @@ class Process:
         self.log = log
         self.pid = child.pid
         self._child = child
+        self._signalled: psutil.Process | None = None
+        with suppress(psutil.NoSuchProcess):
+            self._signalled = psutil.Process(child.pid)
         self._mark = mark
 
     @classmethod
@@ -130,8 +133,11 @@ class Process:
 
     def signal(self, number: signal.Signals) -> None:
         """Sends `number` to the process alone (not to its children), if it still runs."""
-        if self.exit_code is None:
-            self._child.send_signal(number)
+        # Not by the child's own send_signal: that may reap it behind the back of asyncio, which
+        # then cannot tell the exit code.
+        if self._signalled is not None:
+            with suppress(psutil.NoSuchProcess):
+                self._signalled.send_signal(number)
 
     async def stop(self, hurry: asyncio.Event | None = None) -> None:
         """Asks, waits the grace (not at all once `hurry` is set), kills; ends the family too."""
@@ -142,11 +148,13 @@ class Process:
         await self._wait_for_exit(self.spec.stop_grace, hurry or asyncio.Event())
         self.signal(signal.SIGKILL)
         await self.exited()
-        await self.end_family(family)
+        await self.end_family(family, hurry=hurry)
 
-    async def end_family(self, known: list[psutil.Process] | None = None) -> None:
+    async def end_family(
+        self, known: Iterable[psutil.Process] = (), *, hurry: asyncio.Event | None = None
+    ) -> None:
         """Ends what the process has left behind: its children and theirs, orphaned or not."""
-        await end([*(known or []), *marked(self._mark)], grace=_ORPHAN_GRACE)
+        await end([*known, *marked(self._mark)], grace=_ORPHAN_GRACE, hurry=hurry)
 
     async def _wait_for_exit(self, grace: timedelta, hurry: asyncio.Event) -> None:
         waits = {asyncio.ensure_future(self.exited()), asyncio.ensure_future(hurry.wait())}

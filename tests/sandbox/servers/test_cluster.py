@@ -1,0 +1,177 @@
+"""The command line and the cluster of real servers: one at a time, and nothing left behind."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import asynccontextmanager
+
+import psutil
+import pytest
+
+from sandbox.cluster import PortTaken, cluster
+from sandbox.family import Identity, is_alive
+from sandbox.layout import PORT_SETTINGS, PROJECT
+from sandbox.record import AlreadyRunning
+
+DEADLINE_SECONDS = 20
+
+
+async def test_the_four_servers_start_together_and_leave_nothing(layout):
+    parts = {"postgres", "temporal", "envoy", "prometheus"}
+    async with cluster(layout, only=parts) as running:
+        pids = [running.process(name).pid for name in parts]
+        noted = json.loads(layout.run_file.read_text())["processes"]
+        assert {one["pid"] for one in noted.values()} == set(pids)
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+    assert not layout.run_file.exists()
+
+
+async def test_a_taken_port_is_named_with_its_variable_and_its_holder(layout):
+    taken = socket.create_server(("127.0.0.1", layout.gateway_port))
+    with taken, pytest.raises(PortTaken) as refusal:
+        async with cluster(layout, only={"envoy"}):
+            pass
+    assert f"port {layout.gateway_port} is taken by pid {os.getpid()}" in str(refusal.value)
+    assert "TIDEGATE_GATEWAY_PORT chooses another" in str(refusal.value)
+    assert not layout.logs_dir.exists()
+
+
+async def test_an_unknown_part_is_refused(layout):
+    with pytest.raises(ValueError, match="no such parts: postgrse"):
+        async with cluster(layout, only={"postgrse"}):
+            pass
+
+
+async def test_a_second_cluster_in_the_same_home_is_refused(layout):
+    async with cluster(layout, only={"envoy"}) as running:
+        with pytest.raises(AlreadyRunning, match=f"pid {os.getpid()}"):
+            async with cluster(layout, only={"prometheus"}):
+                pass
+        assert running.process("envoy").exit_code is None
+
+
+async def test_ctrl_c_stops_in_order(layout):
+    async with up(layout) as (supervisor, envoy):
+        supervisor.send_signal(signal.SIGINT)
+        assert await supervisor.wait() == 0
+        assert not is_alive(envoy)
+    assert not layout.run_file.exists()
+
+
+async def test_a_second_up_says_that_it_runs_already(layout):
+    async with up(layout) as (supervisor, _):
+        code, output = await sandbox(layout, "up", "--only", "envoy")
+        assert code == 1
+        assert f"already runs in {layout.home} (pid {supervisor.pid})" in output
+
+
+async def test_down_stops_it_from_elsewhere(layout):
+    async with up(layout) as (supervisor, envoy):
+        assert await sandbox(layout, "down") == (0, "stopped\n")
+        assert await supervisor.wait() == 0
+        assert not is_alive(envoy)
+    assert await sandbox(layout, "down") == (0, "no sandbox is running\n")
+
+
+async def test_down_finds_what_a_killed_supervisor_left(layout):
+    async with up(layout) as (supervisor, envoy):
+        supervisor.kill()
+        await supervisor.wait()
+        assert is_alive(envoy)
+        code, output = await sandbox(layout, "down")
+        assert (code, output) == (
+            0,
+            "stopped 1 processes that a killed sandbox had left behind\n",
+        )
+        assert not is_alive(envoy)
+
+
+async def test_the_next_start_finds_what_a_killed_supervisor_left(layout):
+    said: list[str] = []
+    async with up(layout) as (supervisor, envoy):
+        supervisor.kill()
+        await supervisor.wait()
+        async with cluster(layout, only={"envoy"}, say=said.append):
+            assert not is_alive(envoy)
+    assert said == ["stopped 1 processes that a killed sandbox had left behind"]
+
+
+@pytest.mark.parametrize("differs", ["started", "command"])
+async def test_a_recycled_pid_is_never_signalled(layout, differs):
+    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])  # noqa: ASYNC220 - returns at once
+    try:
+        identity = Identity.of(psutil.Process(stranger.pid))
+        noted = {
+            "pid": identity.pid,
+            "started": identity.started,
+            "command": list(identity.command),
+        }
+        noted |= {"started": identity.started - 100} if differs == "started" else {"command": ["x"]}
+        record = {"run": "gone", "supervisor": noted, "processes": {"envoy": noted}}
+        layout.run_file.write_text(json.dumps(record))
+        async with cluster(layout, only=set()):
+            pass
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+async def test_a_server_that_dies_is_shown_and_restarted(layout):
+    async with up(layout) as (supervisor, envoy):
+        envoy.kill()
+        assert "envoy was killed by SIGKILL" in await line(supervisor)
+        while "restarting envoy (1 of 3)" not in await line(supervisor):
+            pass
+
+
+@asynccontextmanager
+async def up(layout):
+    """`python -m sandbox up --only envoy` until the end of the block, killed if it must be."""
+    process = await asyncio.create_subprocess_exec(
+        *command("up", "--only", "envoy"),
+        env=environment(layout),
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while "ready after" not in await line(process):
+                pass
+            noted = json.loads(layout.run_file.read_text())["processes"]["envoy"]
+            yield process, psutil.Process(noted["pid"])
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.communicate()
+
+
+async def sandbox(layout, *arguments):
+    process = await asyncio.create_subprocess_exec(
+        *command(*arguments),
+        env=environment(layout),
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    return process.returncode, output.decode()
+
+
+def command(*arguments):
+    return sys.executable, "-m", "sandbox", *arguments
+
+
+def environment(layout):
+    ports = {PORT_SETTINGS[name].variable: str(port) for name, port in layout.ports().items()}
+    return {**os.environ, **ports, "TIDEGATE_HOME": str(layout.home)}
+
+
+async def line(process):
+    found = await process.stdout.readline()
+    assert found, "the sandbox ended early"
+    return found.decode()
