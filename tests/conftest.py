@@ -19,6 +19,7 @@ _clone_numbers = itertools.count(1)
 def servers_dir():
     """Not pytest's own temporary folder: PostgreSQL, run as `nobody`, could not enter that."""
     directory = Path(tempfile.mkdtemp(prefix="tidegate-tests-"))
+    directory.chmod(0o755)
     yield directory
     shutil.rmtree(directory)
 
