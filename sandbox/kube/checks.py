@@ -70,6 +70,11 @@ def check_unmoved(target: Target, before: Document, written: Document) -> None:
             why=f"Precondition failed: UID in precondition: {uid}, UID in object meta: "
             f"{live['uid']}",
         )
+    name = given.get("name", live["name"])
+    if name != live["name"]:
+        message = f'Invalid value: "{name}": field is immutable'
+        cause = Cause(reason=CauseReason.INVALID, message=message, field="metadata.name")
+        raise invalid(target, [cause])
     revision = given.get("resourceVersion")
     if revision and revision != live["resourceVersion"]:
         raise status.conflict(**target.named)

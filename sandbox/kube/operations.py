@@ -33,7 +33,7 @@ class Operations:
         checks.check_kind(target, body)
         checks.check_namespace(target, body)
         if section(body, "metadata").get("resourceVersion"):
-            raise status.bad_request("resourceVersion should not be set on objects to be created")
+            raise status.revision_on_create()
         named = self._named(target, body)
         self._check_home(named)
         document = drafts.newborn(named, body)

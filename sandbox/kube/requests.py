@@ -49,13 +49,18 @@ def place(path: str) -> Place | None:
 def target(path: str, registry: Registry) -> Target:
     """Return what a path means. Raises PathUnknown when no resource is served there."""
     where = place(path)
-    if where is None or not where.rest:
-        raise PathUnknown(path)
-    namespace, rest = _scoped(where.rest)
-    plural, name, subresource = (*rest, "", "")[:3]
-    resource = registry.find(where.group, where.version, plural)
-    is_known = resource is not None and len(rest) <= 3  # noqa: PLR2004  # resource, name, subresource
-    if resource is None or not is_known or (namespace and not resource.namespaced):
+    namespace, rest = _scoped(where.rest) if where else ("", ())
+    match rest:
+        case (plural,):
+            name, subresource = "", ""
+        case (plural, name):
+            subresource = ""
+        case (plural, name, subresource):
+            pass
+        case _:
+            raise PathUnknown(path)
+    resource = registry.find(where.group, where.version, plural) if where else None
+    if resource is None or (namespace and not resource.namespaced):
         raise PathUnknown(path)
     if subresource and not (subresource in _SUBRESOURCES and resource.has_status):
         raise PathUnknown(path)

@@ -5,7 +5,7 @@ from http import HTTPStatus
 
 from aiohttp import hdrs, web
 
-from sandbox.kube import requests, status
+from sandbox.kube import openapi, requests, status
 from sandbox.kube.discovery import discovered
 from sandbox.kube.documents import encode
 from sandbox.kube.faults import Disconnected, Faults, Mode
@@ -66,6 +66,8 @@ class Api:
         await self._faults.pass_through(request.path)
         if request.path in _HEALTH_PATHS:
             return web.Response(text="ok")
+        if request.path.startswith(openapi.ROOT):
+            return _json(encode(openapi.described(request.path, self._registry)))
         if request.method == hdrs.METH_GET and _is_discovery(request.path):
             return _json(encode(discovered(request.path, self._registry)))
         return await self._serve(request)
@@ -76,7 +78,9 @@ class Api:
                 return _json(encode(self._faults.shown()))
             case hdrs.METH_PUT:
                 wanted = requests.parsed_body(await request.read(), is_yaml=False)
-                return _json(encode(self._faults.set(wanted)))
+                shown = self._faults.set(wanted)
+                self._store.wake_watches()
+                return _json(encode(shown))
             case hdrs.METH_DELETE:
                 return _json(encode(self._faults.clear()))
             case method:
@@ -137,6 +141,8 @@ class Api:
                 patched = merge_patched(source, patch)
             case _:
                 patched = strategic_patched(source, patch, target.resource.schema)
+        if not isinstance(patched, dict):
+            raise status.unprocessable("the patched object is none any more")
         return _written(self._operations.update(target, live, patched, options))
 
     async def _delete(self, request: web.Request, target: Target) -> web.Response:
@@ -160,7 +166,8 @@ class Api:
             await self._faults.silence(request.path)
             if self._faults.mode_for(request.path) is Mode.ERROR:
                 break
-            await response.write(lines)
+            if lines:
+                await response.write(lines)
         await response.write_eof()
         return response
 

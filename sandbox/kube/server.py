@@ -55,11 +55,13 @@ async def serving(
         operations = Operations(store)
         follow_definitions(store, registry)
         _furnish(store, registry, operations, definitions)
-        api = Api(store, registry, operations, Faults())
+        faults = Faults()
+        api = Api(store, registry, operations, faults)
         async with _tidying(Collector(store, registry, operations)), _listening(api, port) as url:
             try:
                 yield KubeServer(url=url)
             finally:
+                faults.clear()
                 store.end_watches()
 
 

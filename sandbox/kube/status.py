@@ -20,6 +20,7 @@ class Reason(StrEnum):
     UNSUPPORTED_MEDIA_TYPE = "UnsupportedMediaType"
     INVALID = "Invalid"
     INTERNAL_ERROR = "InternalError"
+    UNKNOWN = "Unknown"
     TIMEOUT = "Timeout"
 
 
@@ -89,6 +90,12 @@ def success(*, group: str, plural: str, name: str, uid: str) -> Document:
 
 def bad_request(message: str) -> ApiError:
     return ApiError(HTTPStatus.BAD_REQUEST, Reason.BAD_REQUEST, message)
+
+
+def revision_on_create() -> ApiError:
+    """Return the 500, for that is what a real server answers to this mistake of a client."""
+    message = "resourceVersion should not be set on objects to be created"
+    return ApiError(HTTPStatus.INTERNAL_SERVER_ERROR, Reason.UNKNOWN, message)
 
 
 def not_found(*, group: str, plural: str, name: str) -> ApiError:

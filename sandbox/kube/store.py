@@ -154,6 +154,9 @@ class Store:
     def end_watches(self) -> None:
         """Let whoever waits for events know that none will come any more."""
         self.is_ending = True
+        self.wake_watches()
+
+    def wake_watches(self) -> None:
         for history in self._histories.values():
             history.wake()
 

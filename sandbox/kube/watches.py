@@ -28,7 +28,7 @@ class WatchRequest:
 
 
 async def watch(store: Store, request: WatchRequest) -> AsyncIterator[bytes]:
-    """Yield chunks of whole lines, each as soon as there is something to say.
+    """Yield chunks of whole lines as soon as there is something to say, and empty ones between.
 
     A revision that is no longer covered yields one ERROR line with a 410 and ends, as on a real
     server; a revision that lies in the future is waited for until the time is up.
@@ -41,8 +41,7 @@ async def watch(store: Store, request: WatchRequest) -> AsyncIterator[bytes]:
     seen = request.since
     if request.wants_state:
         seen = store.revision
-        if opening := b"".join(_state(store, request)):
-            yield opening
+        yield b"".join(_state(store, request))
     while True:
         # All of this is read in one step: what happens while a chunk is sent comes next time.
         changed, missed, reached = history.changed, seen < history.floor, store.revision
@@ -54,8 +53,7 @@ async def watch(store: Store, request: WatchRequest) -> AsyncIterator[bytes]:
         if loop.time() >= bookmark_at:
             lines += _bookmark(request.selection.resource, seen)
             bookmark_at = loop.time() + bookmarks
-        if lines:
-            yield lines
+        yield lines
         if store.is_ending or loop.time() >= deadline:
             return
         await _wait(changed, min(deadline, bookmark_at) - loop.time())
