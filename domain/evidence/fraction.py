@@ -79,7 +79,7 @@ def beta_binomial_log_mixture(
 
 
 def confidence_sequence(
-    bad: float, requests: float, *, alpha: float, t_opt: float = 5000, alpha_opt: float = 0.05
+    bad: float, requests: float, *, alpha: float, t_opt: float = 300, alpha_opt: float = 0.05
 ) -> tuple[float, float]:
     """The fractions not ruled out, at any look: tightest after `t_opt` requests.
 

@@ -103,9 +103,9 @@ def confidence_sequence(ell: Floats, level: float) -> tuple[float, float]:
     values = ell[:_POINTS]
     threshold = float(log_sum_exp(values + _DISPLAY_PRIOR)) + math.log1p(-level)
     inside = np.flatnonzero(values > threshold)
-    low = _outer_end(values, threshold, int(inside[0]), -1)
-    high = _outer_end(values, threshold, int(inside[-1]), 1)
-    return math.exp(low), math.exp(high)
+    low = math.exp(_outer_end(values, threshold, int(inside[0]), -1))
+    high = math.exp(_outer_end(values, threshold, int(inside[-1]), 1))
+    return max(low, 1 / LARGEST_RATIO), min(high, LARGEST_RATIO)
 
 
 def _outer_end(values: Floats, threshold: float, last_inside: int, towards: int) -> float:
@@ -116,7 +116,7 @@ def _outer_end(values: Floats, threshold: float, last_inside: int, towards: int)
     """
     out = last_inside + towards
     if not 0 <= out < _POINTS:
-        return float(_GRID[last_inside])
+        return towards * math.inf
     step = float(_GRID[1] - _GRID[0])
     reach = 1.0
     inner = last_inside - towards

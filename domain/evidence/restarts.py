@@ -5,10 +5,13 @@ have to outweigh; one that began shortly before the change does not carry that w
 """
 
 import math
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from domain.evidence.mixtures import Floats
+from domain.evidence.mixtures import Floats, log_sum_exp
+
+Note = TypeVar("Note")
 
 FROM_THE_START = 0.5  # the share of the mixture that never restarts
 KEPT_PER_DOUBLING = 8  # restarts kept for each doubling of their age
@@ -19,32 +22,40 @@ def _share(ordinal: int) -> float:
     return (1 - FROM_THE_START) * 6 / (math.pi * ordinal) ** 2
 
 
-class Restarts:
+class _Start(NamedTuple, Generic[Note]):
+    ordinal: int
+    log_ratios: Floats
+    note: Note | None
+
+
+class Restarts(Generic[Note]):
     """e = 0.5 e_{0:t} + 0.5 sum_j 6/(pi j)^2 e_{s_j:t} (Shin, Ramdas & Rinaldo).
 
     A restart that has not happened counts as 1, so the whole starts at 1 and is an e-process under
     the same null as its parts. Old restarts are thinned out, evenly on a logarithmic scale of
     their age: leaving a term out only makes the sum smaller, hence keeps it valid.
+
+    Each restart carries a note of its moment, to say later from when on the evidence speaks.
     """
 
     def __init__(self, log_prior: Floats) -> None:
         self._log_prior = log_prior
-        self._starts: list[tuple[int, Floats]] = [(0, np.zeros_like(log_prior))]
+        self._starts: list[_Start[Note]] = [_Start(0, np.zeros_like(log_prior), None)]
         self._unspent = 1 - FROM_THE_START
         self._marked = 0
         self._tabulate()
 
-    def mark(self, log_ratios: Floats) -> None:
+    def mark(self, log_ratios: Floats, note: Note) -> None:
         """Restart here: `log_ratios` are those of the alternatives from the beginning until now.
 
         Where nothing was learnt since the last restart a new one would be its twin: none is made.
         """
-        if np.array_equal(log_ratios, self._starts[-1][1]):
+        if np.array_equal(log_ratios, self._starts[-1].log_ratios):
             return
         self._marked += 1
         self._unspent -= _share(self._marked)
-        self._starts.append((self._marked, log_ratios.copy()))
-        self._starts = [start for start in self._starts if self._is_kept(start[0])]
+        self._starts.append(_Start(self._marked, log_ratios.copy(), note))
+        self._starts = [start for start in self._starts if self._is_kept(start.ordinal)]
         self._tabulate()
 
     def log_e(self, log_ratios: Floats) -> float:
@@ -54,6 +65,11 @@ class Restarts:
         top = max(float(terms.max()), unspent)
         return top + math.log(float(np.exp(terms - top).sum()) + math.exp(unspent - top))
 
+    def leading(self, log_ratios: Floats) -> Note | None:
+        """The note of the restart with the most evidence; None when that is the beginning."""
+        terms = log_sum_exp(self._table + log_ratios)
+        return self._starts[int(terms.argmax())].note
+
     def _is_kept(self, ordinal: int) -> bool:
         age = self._marked - ordinal
         if ordinal == 0 or age < 2 * KEPT_PER_DOUBLING:
@@ -62,6 +78,6 @@ class Restarts:
         return ordinal % spacing == 0
 
     def _tabulate(self) -> None:
-        shares = [FROM_THE_START if n == 0 else _share(n) for n, _ in self._starts]
-        offsets = np.stack([log_ratios for _, log_ratios in self._starts])
+        shares = [_share(each.ordinal) if each.ordinal else FROM_THE_START for each in self._starts]
+        offsets = np.stack([each.log_ratios for each in self._starts])
         self._table = self._log_prior - offsets + np.log(shares)[:, None]

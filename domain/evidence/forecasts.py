@@ -1,0 +1,62 @@
+"""How long a PASS still takes if everything goes on as it does: for people, never for decisions."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from domain.evidence.mixtures import Floats
+from domain.evidence.rate_ratio import likely_ratio
+from domain.evidence.tallies import Tally
+
+_HORIZON_SECONDS = 30 * 86_400.0
+_MOMENTS: Floats = np.concatenate([[0.0], np.geomspace(0.5, _HORIZON_SECONDS, 72)])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rates:
+    """What is expected of both arms per second."""
+
+    candidate_requests: float
+    candidate_bad: float
+    stable_requests: float
+    stable_bad: float
+
+
+def expected_rates(total: Tally, step: Tally) -> Rates | None:
+    """The step's request rates with the rollout's bad fractions; None when nothing flows.
+
+    The candidate's fraction is stable's times the likely ratio, so that a forecast from few bad
+    requests starts from "equal to stable" instead of from noise.
+    """
+    if not (step.seconds > 0 and step.candidate_requests):
+        return None
+    stable_fraction = total.stable_bad / total.stable_requests if total.stable_requests else 0.0
+    candidate_fraction = total.candidate_bad / total.candidate_requests
+    if stable_fraction:
+        candidate_fraction = min(1.0, likely_ratio(total.ell) * stable_fraction)
+    candidate_rate = step.candidate_requests / step.seconds
+    stable_rate = step.stable_requests / step.seconds
+    return Rates(
+        candidate_requests=candidate_rate,
+        candidate_bad=candidate_rate * candidate_fraction,
+        stable_requests=stable_rate,
+        stable_bad=stable_rate * stable_fraction,
+    )
+
+
+def seconds_until(log_e_later: Callable[[Floats], Floats], needed: float) -> float | None:
+    """When the expected evidence reaches what is needed; None when not within 30 days.
+
+    Along the expected path, which is the median of docs/statistics.md's planning formula.
+    """
+    path = log_e_later(_MOMENTS)
+    reached = path >= needed
+    if not reached.any():
+        return None
+    first = int(reached.argmax())
+    if first == 0:
+        return 0.0
+    earlier, later = float(_MOMENTS[first - 1]), float(_MOMENTS[first])
+    rise = float(path[first] - path[first - 1])
+    return earlier + (later - earlier) * float(needed - path[first - 1]) / rise

@@ -1,0 +1,218 @@
+"""Verdicts as a pure fold over the stored intervals: the same intervals, the same verdicts.
+
+FAIL is earned over all intervals of a rollout and is for good; PASS is earned anew at each step. A
+store that is silent is not known here: the caller says so.
+"""
+
+import math
+from collections.abc import Sequence
+from functools import partial
+
+from domain.evidence import fraction, rate_ratio, reasons
+from domain.evidence.forecasts import expected_rates, seconds_until
+from domain.evidence.intervals import Interval
+from domain.evidence.mixtures import odds
+from domain.evidence.rules import AgainstStableRule, LimitRule, Rule
+from domain.evidence.tallies import Tally, increment_of, observe
+from domain.gates import AgainstStable, Gate
+from domain.verdicts import Effect, Evidence, Samples, Status, Verdict
+
+LEVEL = 0.95
+
+
+def judge(
+    gates: Sequence[Gate], intervals: Sequence[Interval], *, step: int, phi: float = 1.0
+) -> tuple[Verdict, ...]:
+    """One verdict a gate, in the order of the gates, on all intervals seen so far.
+
+    `step` is the one whose PASS is asked for. `phi` >= 1 is how much more the bad requests scatter
+    than independent ones, fixed before the rollout; it divides all evidence.
+    """
+    fold = Judge(gates, phi=phi)
+    for interval in intervals:
+        fold.add(interval)
+    return fold.verdicts(step)
+
+
+class Judge:
+    """The same fold, fed interval by interval as a watcher sees them."""
+
+    def __init__(self, gates: Sequence[Gate], *, phi: float = 1.0) -> None:
+        family = sum((gate.limit is not None) + (gate.against_stable is not None) for gate in gates)
+        self._folds = tuple(_GateFold(gate, family, phi) for gate in gates)
+        self._last = -1
+
+    def add(self, interval: Interval) -> None:
+        """Take the next interval in. Raises ValueError when it is not after the last one."""
+        if interval.sequence <= self._last:
+            raise ValueError(f"interval {interval.sequence} came after {self._last}")
+        self._last = interval.sequence
+        for fold in self._folds:
+            fold.add(interval)
+
+    def verdicts(self, step: int) -> tuple[Verdict, ...]:
+        """One verdict a gate; asking changes nothing."""
+        return tuple(fold.verdict(step) for fold in self._folds)
+
+
+class _GateFold:
+    """One gate: its tallies over the rollout and per step, and its FAIL once there is one."""
+
+    def __init__(self, gate: Gate, family: int, phi: float) -> None:
+        margins = gate.against_stable or AgainstStable()
+        self._gate, self._phi = gate, phi
+        self._ratio = rate_ratio.RatioTest(
+            fail_ratio=margins.fail_ratio, pass_ratio=margins.pass_ratio
+        )
+        self._rules = self._build_rules()
+        self._fail_needed = max(family, 1) / gate.alpha
+        self._pass_needed = 1 / gate.beta
+        self._total = Tally(ell=self._ratio.nothing())
+        self._steps: dict[int, Tally] = {}
+        self._latest: Interval | None = None
+        self._failed: Verdict | None = None
+
+    def _build_rules(self) -> list[tuple[AgainstStable | float, Rule]]:
+        rules: list[tuple[AgainstStable | float, Rule]] = []
+        if self._gate.against_stable is not None:
+            margins = self._gate.against_stable
+            rules.append((margins, AgainstStableRule(margins, self._ratio, self._phi)))
+        if self._gate.limit is not None:
+            rules.append((self._gate.limit, LimitRule(self._gate.limit, self._phi)))
+        return rules
+
+    def add(self, interval: Interval) -> None:
+        before, self._latest = self._latest, interval
+        seen = observe(self._gate, interval)
+        if self._failed or seen is None:
+            return
+        at = (interval.step, interval.weight)
+        is_new_weight = before is not None and at != (before.step, before.weight)
+        for _, rule in self._rules:
+            rule.restart(self._total, is_new_weight=is_new_weight)
+        increment = increment_of(self._ratio, seen, self._phi)
+        self._total.add(seen, interval, increment)
+        self._step(interval.step).add(seen, interval, increment)
+        if seen.candidate_bad:  # evidence for FAIL grows with no other request
+            self._latch(interval.step)
+
+    def _latch(self, step: int) -> None:
+        """Keep the verdict of the first crossing: the guarantee is about that one."""
+        needed = math.log(self._fail_needed)
+        failed = [
+            (rule.log_e_fail(self._total), claim, rule)
+            for claim, rule in self._rules
+            if rule.has_failed(self._total, needed)
+        ]
+        if failed:
+            log_e, claim, rule = max(failed, key=lambda each: each[0])
+            because = reasons.refuted(claim, odds(log_e), self._fail_needed)
+            start = rule.failing_since(self._total)
+            if start:
+                because = f"{reasons.seen_since(self._total, start)} {because}"
+            self._failed = self._verdict(Status.FAIL, because, self._step(step))
+
+    def verdict(self, step: int) -> Verdict:
+        if self._failed:
+            return self._failed
+        if self._latest and observe(self._gate, self._latest) is None:
+            because = reasons.bound_missing(self._gate, self._latest.bounds_ms)
+            return Verdict(gate=self._gate.name, status=Status.UNAVAILABLE, reason=because)
+        here = self._step(step)
+        if not here.candidate_requests:
+            since = self._total.reached_at or self._total.opened_at
+            because = reasons.nothing_counted(self._gate, since)
+            return Verdict(gate=self._gate.name, status=Status.UNDECIDED, reason=because)
+        if not self._rules:
+            return self._verdict(Status.UNDECIDED, "The gate has no rule to judge by.", here)
+        return self._weigh(here)
+
+    def _weigh(self, here: Tally) -> Verdict:
+        """PASS when each rule has its evidence from this step, else what is still missing."""
+        needed = math.log(self._pass_needed)
+        missing, have = [], []
+        for claim, rule in self._rules:
+            log_e = rule.log_e_pass(here)
+            if log_e >= needed:
+                have.append(reasons.proven(claim, odds(log_e), self._pass_needed))
+            else:
+                missing.append(reasons.not_yet_proven(claim, odds(log_e), self._pass_needed))
+        place = reasons.at_weight(here, self._total)
+        if not missing:
+            because = f"Good enough {place}: {', and '.join(have)}."
+            return self._verdict(Status.PASS, because, here, seconds_to_pass=0.0)
+        seconds = self._seconds_to_pass(here, needed)
+        lacking = " and ".join(missing)
+        because = f"Not enough data yet {place}: {lacking}; {reasons.still_needed(seconds)}."
+        return self._verdict(Status.UNDECIDED, because, here, seconds_to_pass=seconds)
+
+    def _seconds_to_pass(self, here: Tally, needed: float) -> float | None:
+        rates = expected_rates(self._total, here)
+        if rates is None:
+            return None
+        longest = 0.0
+        for _, rule in self._rules:
+            seconds = seconds_until(partial(rule.log_e_pass_later, here, rates), needed)
+            if seconds is None:
+                return None
+            longest = max(longest, seconds)
+        return longest
+
+    def _verdict(
+        self, status: Status, because: str, here: Tally, *, seconds_to_pass: float | None = None
+    ) -> Verdict:
+        effect = self._effect()
+        sentences = [reasons.seen(self._gate, self._total, effect)]
+        if self._gate.limit is not None:
+            total = self._total
+            interval = fraction.confidence_sequence(
+                total.candidate_bad / self._phi,
+                total.candidate_requests / self._phi,
+                alpha=1 - LEVEL,
+            )
+            sentences.append(reasons.seen_fraction(total, interval, self._gate.limit))
+        return Verdict(
+            gate=self._gate.name,
+            status=status,
+            reason=" ".join([*sentences, because]),
+            effect=effect,
+            evidence=self._evidence(here),
+            samples=self._samples(),
+            seconds_to_pass=seconds_to_pass,
+        )
+
+    def _effect(self) -> Effect | None:
+        """The ratio; None while neither arm had a bad request beside requests of the other."""
+        ell = self._total.ell
+        if not ell.any():
+            return None
+        low, high = rate_ratio.confidence_sequence(ell, LEVEL)
+        return Effect(estimate=rate_ratio.estimate(ell), low=low, high=high, level=LEVEL)
+
+    def _evidence(self, here: Tally) -> Evidence | None:
+        if not self._rules:
+            return None
+        return Evidence(
+            fail=odds(max(rule.log_e_fail(self._total) for _, rule in self._rules)),
+            fail_needed=self._fail_needed,
+            pass_=odds(min(rule.log_e_pass(here) for _, rule in self._rules)),
+            pass_needed=self._pass_needed,
+        )
+
+    def _samples(self) -> Samples:
+        total = self._total
+        return Samples(
+            candidate_requests=total.candidate_requests,
+            candidate_bad=total.candidate_bad,
+            stable_requests=total.stable_requests,
+            stable_bad=total.stable_bad,
+            intervals=total.intervals,
+            resets=total.resets,
+            opened_at=total.opened_at,
+            closed_at=total.closed_at,
+        )
+
+    def _step(self, step: int) -> Tally:
+        if step not in self._steps:
+            self._steps[step] = Tally(ell=self._ratio.nothing())
+        return self._steps[step]

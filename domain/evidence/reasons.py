@@ -1,0 +1,184 @@
+"""Verdicts in plain sentences: what was seen with its counts, what was required, what is missing.
+
+Words only: every number is computed elsewhere.
+"""
+
+import math
+from datetime import UTC, datetime
+
+from domain.evidence.rate_ratio import LARGEST_RATIO
+from domain.evidence.tallies import Counted, Tally
+from domain.gates import AgainstStable, Gate, Metric
+from domain.verdicts import Effect
+
+_ANY_LOOK = "95 % at any look"
+_LARGEST_ODDS = 1_000_000
+
+
+def seen(gate: Gate, total: Tally, effect: Effect | None) -> str:
+    """The effect in plain words, with interval and counts."""
+    bad = _bad(gate)
+    candidate = part(total.candidate_bad, total.candidate_requests, "candidate")
+    stable = part(total.stable_bad, total.stable_requests, "stable")
+    if not total.stable_requests:
+        return f"{candidate} {bad}; stable had no request to compare with."
+    if not (total.candidate_bad or total.stable_bad):
+        return f"{candidate} and {stable} {bad}."
+    if not total.expected:
+        return f"{candidate} {bad}, and {stable}: {_ratio(effect)}."
+    expected = f"about {_amount(total.expected)} expected at stable's rate ({stable})"
+    return f"{candidate} {bad}, {expected}: {_ratio(effect)}."
+
+
+def seen_fraction(total: Tally, interval: tuple[float, float], limit: float) -> str:
+    """The candidate's fraction beside its limit."""
+    low, high = interval
+    fraction = percent(total.candidate_bad / total.candidate_requests)
+    band = f"between {percent(low)} and {percent(high)}, {_ANY_LOOK}"
+    return f"That is {fraction} ({band}); at most {percent(limit)} is allowed."
+
+
+def seen_since(total: Tally, start: Counted) -> str:
+    """What came after a restart, where a late regression is diluted by the health before it."""
+    before = start.seen
+    candidate = part(
+        total.candidate_bad - before.candidate_bad,
+        total.candidate_requests - before.candidate_requests,
+        "candidate",
+    )
+    stable = part(
+        total.stable_bad - before.stable_bad,
+        total.stable_requests - before.stable_requests,
+        "stable",
+    )
+    since = "Of late" if start.at is None else f"Since {moment(start.at)}"
+    return f"{since}: {candidate}, {stable}."
+
+
+def not_worse(rule: AgainstStable | float) -> str:
+    """The claim that a FAIL refutes."""
+    if isinstance(rule, AgainstStable):
+        ratio, floor = times(rule.fail_ratio), percent(rule.floor)
+        return f"at most {ratio} times stable's rate, or at most {floor} of requests"
+    return f"at most {percent(rule)} of requests"
+
+
+def good_enough(rule: AgainstStable | float) -> str:
+    """The claim that a PASS proves."""
+    if isinstance(rule, AgainstStable):
+        ratio, floor = times(rule.pass_ratio), percent(rule.floor)
+        return f"less than {ratio} times stable's rate, or less than {floor} of requests"
+    return f"less than {percent(rule)} of requests"
+
+
+def refuted(rule: AgainstStable | float, e: float, needed: float) -> str:
+    return f'Evidence {odds(e)} against "{not_worse(rule)}"; {odds(needed)} was required.'
+
+
+def proven(rule: AgainstStable | float, e: float, needed: float) -> str:
+    return f'evidence {odds(e)} for "{good_enough(rule)}" ({odds(needed)} was required)'
+
+
+def not_yet_proven(rule: AgainstStable | float, e: float, needed: float) -> str:
+    return f'evidence {odds(e)} for "{good_enough(rule)}" ({odds(needed)} is required)'
+
+
+def at_weight(step: Tally, total: Tally) -> str:
+    """The step that a PASS must earn its evidence in, with its counts if it was not the first."""
+    if step.intervals == total.intervals:
+        return f"at {step.weight} % weight"
+    candidate = part(step.candidate_bad, step.candidate_requests, "candidate")
+    stable = part(step.stable_bad, step.stable_requests, "stable")
+    return f"at {step.weight} % weight ({candidate}, {stable})"
+
+
+def still_needed(seconds: float | None) -> str:
+    if seconds is None:
+        return "at these rates a pass is not in sight"
+    return f"needs about {duration(seconds)} at this rate"
+
+
+def nothing_counted(gate: Gate, since: datetime | None) -> str:
+    """That the candidate has nothing to judge; `since` is None when nothing was ever read."""
+    what = "No request has reached the candidate"
+    if gate.metric is Metric.LATENCY:
+        what = "No response of the candidate has been timed"
+    return f"{what} yet." if since is None else f"{what} since {moment(since)}."
+
+
+def bound_missing(gate: Gate, bounds_ms: tuple[float, ...]) -> str:
+    wanted = f"Responses slower than {_bound(gate)} cannot be counted"
+    if not bounds_ms:
+        return f"{wanted}: the source shows no latency histogram."
+    known = ", ".join(f"{bound:,g}" for bound in bounds_ms)
+    return f"{wanted}: the source counts at {known} ms."
+
+
+def moment(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def part(bad: int, requests: int, arm: str) -> str:
+    return f"{bad:,} of {requests:,} {arm} request{'' if requests == 1 else 's'}"
+
+
+def percent(fraction: float) -> str:
+    return f"{100 * fraction:.3g} %"
+
+
+def times(ratio: float) -> str:
+    return f"{ratio:.3g}"
+
+
+def odds(e: float) -> str:
+    """Odds rounded down, so that what is short of a requirement never looks like it."""
+    if e >= _LARGEST_ODDS:
+        return f"over {_LARGEST_ODDS:,}:1"
+    if e < 0.1:  # noqa: PLR2004 - anything smaller reads the same to a person
+        return "below 0.1:1"
+    digits = 0 if e >= 100 else 1  # noqa: PLR2004 - from three digits on decimals are noise
+    rounded = math.floor(e * 10**digits + 1e-9) / 10**digits
+    return f"{rounded:,.{digits}f}".removesuffix(".0") + ":1"
+
+
+def duration(seconds: float) -> str:
+    """Rounded up to whole units, such as "18 more seconds"."""
+    unit, size = "second", 1.0
+    for larger, length, starts_at in (
+        ("minute", 60.0, 100.0),
+        ("hour", 3600.0, 6000.0),
+        ("day", 86_400.0, 172_800.0),
+    ):
+        if seconds > starts_at:
+            unit, size = larger, length
+    amount = max(1, math.ceil(seconds / size))
+    return f"{amount} more {unit}{'' if amount == 1 else 's'}"
+
+
+def _bad(gate: Gate) -> str:
+    return f"took longer than {_bound(gate)}" if gate.metric is Metric.LATENCY else "failed"
+
+
+def _bound(gate: Gate) -> str:
+    return f"{gate.slow_over_ms:,g} ms"
+
+
+def _ratio(effect: Effect | None) -> str:
+    if effect is None:
+        return "too few to compare yet"
+    has_low, has_high = effect.low > 1 / LARGEST_RATIO, effect.high < LARGEST_RATIO
+    digits = 2 if effect.high > 1.5 * effect.low else 3
+    low, high = f"{effect.low:.{digits}g}", f"{effect.high:.{digits}g}"
+    if has_low and has_high and effect.estimate is not None:
+        middle = f"{effect.estimate:.{digits}g}"
+        often = "just as often" if middle == "1" else f"{middle} times as often"
+        return f"{often} (between {low} and {high}, {_ANY_LOOK})"
+    if has_low:
+        return f"at least {low} times as often ({_ANY_LOOK})"
+    if has_high:
+        return f"at most {high} times as often ({_ANY_LOOK})"
+    return "too few to compare yet"
+
+
+def _amount(expected: float) -> str:
+    return f"{expected:,.0f}" if expected >= 10 else f"{expected:.2g}"  # noqa: PLR2004 - two digits

@@ -1,0 +1,152 @@
+"""The two rules of a gate as evidence: against stable with margins, and against a fixed limit.
+
+A rule reads tallies and holds only its restarts. Thresholds and words are not known here.
+"""
+
+import math
+from typing import Protocol
+
+import numpy as np
+
+from domain.evidence.forecasts import Rates
+from domain.evidence.fraction import FractionTest
+from domain.evidence.mixtures import Floats
+from domain.evidence.rate_ratio import RatioTest
+from domain.evidence.restarts import Restarts
+from domain.evidence.tallies import Counted, Tally
+from domain.gates import AgainstStable
+
+# A ratio loses nothing while neither arm has bad requests, a fraction loses with every good one:
+# it forgets sooner, and can afford to, as its whole state is two numbers.
+RATIO_RESTARTS_EVERY = 60
+FRACTION_RESTARTS_EVERY = 10
+
+
+class Rule(Protocol):
+    """One claim of a gate. Evidence is logarithmic and valid at every look."""
+
+    def restart(self, total: Tally, *, is_new_weight: bool) -> None:
+        """Called before each interval is added, with the tally of those before it."""
+
+    def log_e_fail(self, total: Tally) -> float:
+        """Against "the candidate is acceptable", from all intervals of the rollout."""
+
+    def has_failed(self, total: Tally, needed: float) -> bool:
+        """Whether `log_e_fail` reaches what is needed, without computing more than that takes."""
+
+    def failing_since(self, total: Tally) -> Counted | None:
+        """Where the evidence for FAIL begins to speak; None: at the beginning."""
+
+    def log_e_pass(self, step: Tally) -> float:
+        """Against "the candidate is not good enough", from the intervals of one step."""
+
+    def log_e_pass_later(self, step: Tally, rates: Rates, seconds: Floats) -> Floats:
+        """What `log_e_pass` comes to after each number of seconds at these rates."""
+
+
+class AgainstStableRule:
+    """Worse than `fail_ratio` times stable's fraction and above the floor; or better than both.
+
+    The claim p_c > max(f p_b, floor) needs both nulls refuted: the smaller e-value. The claim
+    p_c < max(m p_b, floor) needs one: the mean of both.
+    """
+
+    def __init__(self, rule: AgainstStable, ratio: RatioTest, phi: float) -> None:
+        self._ratio = ratio
+        self._floor = FractionTest(rule.floor)
+        self._phi = phi
+        self._ratio_starts = Restarts[Counted](ratio.worse_prior)
+        self._floor_starts = Restarts[Counted](self._floor.prior)
+
+    def restart(self, total: Tally, *, is_new_weight: bool) -> None:
+        if is_new_weight or total.intervals % RATIO_RESTARTS_EVERY == 0:
+            self._ratio_starts.mark(self._ratio.worse_ratios(total.ell), total.counted())
+        if is_new_weight or total.intervals % FRACTION_RESTARTS_EVERY == 0:
+            self._floor_starts.mark(self._above_floor(total), total.counted())
+
+    def log_e_fail(self, total: Tally) -> float:
+        return min(self._log_e_ratio(total), self._log_e_floor(total))
+
+    def has_failed(self, total: Tally, needed: float) -> bool:
+        return self._log_e_floor(total) >= needed and self._log_e_ratio(total) >= needed
+
+    def failing_since(self, total: Tally) -> Counted | None:
+        if self._log_e_floor(total) < self._log_e_ratio(total):
+            return self._floor_starts.leading(self._above_floor(total))
+        return self._ratio_starts.leading(self._ratio.worse_ratios(total.ell))
+
+    def log_e_pass(self, step: Tally) -> float:
+        better = self._ratio.log_e_pass(step.ell)
+        below = self._floor.log_e_below(
+            step.candidate_bad / self._phi, step.candidate_requests / self._phi
+        )
+        return float(np.logaddexp(better, below)) - math.log(2)
+
+    def log_e_pass_later(self, step: Tally, rates: Rates, seconds: Floats) -> Floats:
+        ell = step.ell
+        if rates.candidate_requests and rates.stable_requests:
+            drift = self._ratio.increment(
+                (rates.candidate_requests, rates.candidate_bad),
+                (rates.stable_requests, rates.stable_bad),
+                self._phi,
+            )
+            ell = ell + seconds[:, None] * drift
+        better = self._ratio.log_e_pass(ell)
+        below = self._floor.log_e_below(*_fraction_later(step, rates, seconds, self._phi))
+        return np.asarray(np.logaddexp(better, below) - math.log(2))
+
+    def _log_e_ratio(self, total: Tally) -> float:
+        return self._ratio_starts.log_e(self._ratio.worse_ratios(total.ell))
+
+    def _log_e_floor(self, total: Tally) -> float:
+        return self._floor_starts.log_e(self._above_floor(total))
+
+    def _above_floor(self, total: Tally) -> Floats:
+        return self._floor.above_ratios(
+            total.candidate_bad / self._phi, total.candidate_requests / self._phi
+        )
+
+
+class LimitRule:
+    """A fraction above the limit, or below it, whatever stable does."""
+
+    def __init__(self, limit: float, phi: float) -> None:
+        self._test = FractionTest(limit)
+        self._phi = phi
+        self._starts = Restarts[Counted](self._test.prior)
+
+    def restart(self, total: Tally, *, is_new_weight: bool) -> None:
+        if is_new_weight or total.intervals % FRACTION_RESTARTS_EVERY == 0:
+            self._starts.mark(self._above(total), total.counted())
+
+    def log_e_fail(self, total: Tally) -> float:
+        return self._starts.log_e(self._above(total))
+
+    def has_failed(self, total: Tally, needed: float) -> bool:
+        return self.log_e_fail(total) >= needed
+
+    def failing_since(self, total: Tally) -> Counted | None:
+        return self._starts.leading(self._above(total))
+
+    def log_e_pass(self, step: Tally) -> float:
+        return float(
+            self._test.log_e_below(
+                step.candidate_bad / self._phi, step.candidate_requests / self._phi
+            )
+        )
+
+    def log_e_pass_later(self, step: Tally, rates: Rates, seconds: Floats) -> Floats:
+        return self._test.log_e_below(*_fraction_later(step, rates, seconds, self._phi))
+
+    def _above(self, total: Tally) -> Floats:
+        return self._test.above_ratios(
+            total.candidate_bad / self._phi, total.candidate_requests / self._phi
+        )
+
+
+def _fraction_later(
+    step: Tally, rates: Rates, seconds: Floats, phi: float
+) -> tuple[Floats, Floats]:
+    bad = (step.candidate_bad + seconds * rates.candidate_bad) / phi
+    requests = (step.candidate_requests + seconds * rates.candidate_requests) / phi
+    return np.asarray(bad[:, None]), np.asarray(requests[:, None])

@@ -1,0 +1,121 @@
+"""What a gate counts in an interval, and the running sums over intervals that its tests need."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import assert_never
+
+from domain.evidence.intervals import Counts, Interval
+from domain.evidence.mixtures import Floats
+from domain.evidence.rate_ratio import RatioTest
+from domain.gates import Gate, Metric
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """One interval through a gate's eyes: how many were counted, and how many were bad."""
+
+    candidate_requests: int
+    candidate_bad: int
+    stable_requests: int
+    stable_bad: int
+
+
+def observe(gate: Gate, interval: Interval) -> Observation | None:
+    """What the gate counts in the interval; None when it holds no count at the gate's bound."""
+    match gate.metric:
+        case Metric.ERROR_RATE:
+            candidate = _bad(interval.candidate.requests, interval.candidate.errors)
+            stable = _bad(interval.stable.requests, interval.stable.errors)
+        case Metric.LATENCY:
+            if gate.slow_over_ms not in interval.bounds_ms:
+                return None
+            bound = interval.bounds_ms.index(gate.slow_over_ms)
+            candidate = _slow(interval.candidate, bound)
+            stable = _slow(interval.stable, bound)
+        case _:
+            assert_never(gate.metric)
+    return Observation(
+        candidate_requests=candidate[0],
+        candidate_bad=candidate[1],
+        stable_requests=stable[0],
+        stable_bad=stable[1],
+    )
+
+
+def _slow(counts: Counts, bound: int) -> tuple[int, int]:
+    requests = counts.requests if counts.timed is None else counts.timed
+    return _bad(requests, requests - counts.within[bound])
+
+
+def _bad(requests: int, bad: int) -> tuple[int, int]:
+    return requests, min(max(bad, 0), requests)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """Sums of observations at one moment."""
+
+    at: datetime | None
+    seen: Observation
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """Sums over intervals. `expected` is the candidate's bad at stable's rate, per interval.
+
+    `ell` is the rate ratio's state. `reached_at` is when the last interval closed in which the
+    candidate had requests.
+    """
+
+    ell: Floats
+    candidate_requests: int = 0
+    candidate_bad: int = 0
+    stable_requests: int = 0
+    stable_bad: int = 0
+    expected: float = 0.0
+    seconds: float = 0.0
+    intervals: int = 0
+    resets: int = 0
+    weight: int | None = None
+    opened_at: datetime | None = None
+    closed_at: datetime | None = None
+    reached_at: datetime | None = None
+
+    def add(self, seen: Observation, interval: Interval, increment: Floats | None) -> None:
+        """Add one interval, and what it adds to the rate ratio's state (None: nothing)."""
+        if increment is not None:
+            self.ell += increment
+        self.candidate_requests += seen.candidate_requests
+        self.candidate_bad += seen.candidate_bad
+        self.stable_requests += seen.stable_requests
+        self.stable_bad += seen.stable_bad
+        if seen.stable_requests:
+            self.expected += seen.candidate_requests * seen.stable_bad / seen.stable_requests
+        self.seconds += (interval.closed_at - interval.opened_at).total_seconds()
+        self.intervals += 1
+        self.resets += interval.resets
+        self.weight = interval.weight
+        self.opened_at = self.opened_at or interval.opened_at
+        self.closed_at = interval.closed_at
+        if seen.candidate_requests:
+            self.reached_at = interval.closed_at
+
+    def counted(self) -> Counted:
+        """What was counted so far, to keep."""
+        seen = Observation(
+            candidate_requests=self.candidate_requests,
+            candidate_bad=self.candidate_bad,
+            stable_requests=self.stable_requests,
+            stable_bad=self.stable_bad,
+        )
+        return Counted(at=self.closed_at, seen=seen)
+
+
+def increment_of(test: RatioTest, seen: Observation, phi: float) -> Floats | None:
+    """What the interval adds to the rate ratio's state; None when it says nothing of it."""
+    bad = seen.candidate_bad + seen.stable_bad
+    if not (bad and seen.candidate_requests and seen.stable_requests):
+        return None
+    return test.increment(
+        (seen.candidate_requests, seen.candidate_bad), (seen.stable_requests, seen.stable_bad), phi
+    )
