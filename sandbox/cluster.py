@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from sandbox.layout import PORT_SETTINGS, Layout
 from sandbox.parts import PARTS
@@ -33,6 +34,7 @@ async def cluster(
     record = await claim(layout.run_file, say)
     try:
         check_ports(layout, names)
+        _set_old_logs_aside(layout.logs_dir)
         parts = [PARTS[name].build(layout, say) for name in names]
         supervisor = Supervisor(parts, record=record, logs=layout.logs_dir, say=say, hurry=hurry)
         try:
@@ -55,6 +57,12 @@ def check_ports(layout: Layout, names: Collection[str]) -> None:
             taken.append(f"port {ports[field]} is taken by {by}; {variable} chooses another")
     if taken:
         raise PortTaken("\n".join(taken))
+
+
+def _set_old_logs_aside(folder: Path) -> None:
+    """Keeps the logs of the last run, and of no earlier one, as <name>.log.1."""
+    for log in folder.glob("*.log"):
+        log.replace(log.with_suffix(".log.1"))
 
 
 def _refuse_unknown(names: Collection[str]) -> None:

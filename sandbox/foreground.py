@@ -51,6 +51,7 @@ def say(sentence: str) -> None:
 
 async def _live(layout: Layout, only: Collection[str] | None, hurry: asyncio.Event) -> int:
     begin = time.monotonic()
+    say("starting " + ", ".join(name for name in PARTS if only is None or name in only))
     async with cluster(layout, only, say=say, hurry=hurry) as running:
         say(_addresses(layout, PARTS if only is None else only))
         say(f"ready after {time.monotonic() - begin:.1f} s; Ctrl-C or `make down` stops it")

@@ -124,6 +124,7 @@ class Supervisor:
         # Noted again: a program that replaces itself has another command line only now.
         self._record.note(part.name, process.pid)
         watcher = asyncio.create_task(self._watch(process), name=f"watch {part.name}")
+        watcher.add_done_callback(self._fail_with)
         self._watchers[part.name] = watcher
 
     async def _stop_in_turn(self, name: str, gone: dict[str, asyncio.Event]) -> None:
@@ -170,6 +171,12 @@ class Supervisor:
         while now - deaths[0] > _RESTART_WINDOW.total_seconds():
             deaths.popleft()
         return len(deaths) > _RESTARTS
+
+    def _fail_with(self, watcher: asyncio.Task[None]) -> None:
+        """A restart that cannot even be tried (a full disk, say) must not go unseen."""
+        error = None if watcher.cancelled() else watcher.exception()
+        if error is not None:
+            self._fail(f"{watcher.get_name()}: {error!r}")
 
     def _fail(self, reason: str) -> None:
         if not self._failure.done():

@@ -179,6 +179,17 @@ async def test_a_crash_loop_ends_all(supervising, tmp_path, said):
     assert 1 <= len(restarts) <= 3
 
 
+async def test_a_restart_that_cannot_be_tried_ends_all(supervising, tmp_path):
+    async def prepare():
+        if (tmp_path / "part.ready").exists():
+            raise OSError("no space left")
+
+    part = spec(tmp_path, "part", prepare=prepare, on_death=OnDeath.RESTART)
+    async with supervising(part) as supervisor:
+        supervisor.process("part").signal(signal.SIGKILL)
+        assert "no space left" in await supervisor.failure()
+
+
 async def test_a_part_killed_on_purpose_stays_down_until_it_is_started(supervising, tmp_path, said):
     async with supervising(spec(tmp_path, "part", on_death=OnDeath.RESTART)) as supervisor:
         await supervisor.kill_part("part")
