@@ -1,4 +1,5 @@
--- What the gates of a rollout have seen: every verdict can be recomputed from these rows.
+-- What the gates of a rollout have seen: every verdict can be recomputed from these rows. Counts
+-- are documents, because what a source can count grows with the sources.
 
 -- migrate:up
 SET LOCAL lock_timeout = '4s';
@@ -11,12 +12,8 @@ CREATE TABLE evidence_intervals (
     weight integer NOT NULL CHECK (weight BETWEEN 0 AND 100),
     opened_at timestamptz NOT NULL,
     closed_at timestamptz NOT NULL,
-    candidate_requests bigint NOT NULL CHECK (candidate_requests >= 0),
-    candidate_errors bigint NOT NULL CHECK (candidate_errors >= 0),
-    candidate_within bigint[] NOT NULL CHECK (0 <= ALL (candidate_within)),
-    stable_requests bigint NOT NULL CHECK (stable_requests >= 0),
-    stable_errors bigint NOT NULL CHECK (stable_errors >= 0),
-    stable_within bigint[] NOT NULL CHECK (0 <= ALL (stable_within)),
+    candidate jsonb NOT NULL CHECK (jsonb_typeof(candidate) = 'object'),
+    stable jsonb NOT NULL CHECK (jsonb_typeof(stable) = 'object'),
     bounds_ms double precision[] NOT NULL,
     resets integer NOT NULL CHECK (resets >= 0),
     PRIMARY KEY (rollout_id, sequence),

@@ -1,0 +1,76 @@
+"""The intervals that a rollout's gates have seen, and the cursor behind them."""
+
+from uuid import UUID
+
+import asyncpg
+
+from adapters.postgres import rows
+from adapters.postgres.database import Database, found
+from adapters.postgres.sql import load
+from domain.errors import Contended
+from domain.evidence.counters import Cursor
+from domain.evidence.intervals import Interval
+from domain.ports import EvidenceLog
+
+_SQL = load("evidence")
+
+
+class PostgresEvidence:
+    """Implements `domain.ports.EvidenceStore`."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._db = Database(pool)
+
+    async def load(self, rollout_id: UUID) -> EvidenceLog:
+        what = f"the evidence of rollout {rollout_id}"
+        async with self._db.transaction(what, isolation="repeatable_read") as connection:
+            intervals = await connection.fetch(_SQL["intervals"], rollout_id)
+            cursor = await connection.fetchrow(_SQL["cursor"], rollout_id)
+        return EvidenceLog(
+            intervals=tuple(map(rows.to_interval, intervals)),
+            cursor=cursor and rows.cursor_of(cursor["cursor"]),
+            cursor_step=cursor and cursor["step"],
+        )
+
+    async def append(
+        self, rollout_id: UUID, *, step: int, interval: Interval | None, cursor: Cursor
+    ) -> None:
+        """The same interval again is success and leaves the cursor: it was kept with the first."""
+        async with self._db.transaction(f"the evidence of rollout {rollout_id}") as connection:
+            row = found(
+                await connection.fetchrow(_SQL["project"], rollout_id), "rollout", rollout_id
+            )
+            project_id = row["project_id"]
+            if interval and not await _append(connection, project_id, rollout_id, interval):
+                return
+            kept = await connection.fetchval(
+                _SQL["keep_cursor"], project_id, rollout_id, step, rows.cursor_json(cursor)
+            )
+            if kept is None:
+                raise Contended(f"a later cursor of rollout {rollout_id} stands already")
+
+
+async def _append(
+    connection: asyncpg.Connection, project_id: UUID, rollout_id: UUID, interval: Interval
+) -> bool:
+    """Insert the interval; False if it stands already. Raises Contended if another one does."""
+    sequence = await connection.fetchval(
+        _SQL["append_interval"],
+        project_id,
+        rollout_id,
+        interval.sequence,
+        interval.step,
+        interval.weight,
+        interval.opened_at,
+        interval.closed_at,
+        rows.counts_json(interval.candidate),
+        rows.counts_json(interval.stable),
+        interval.bounds_ms,
+        interval.resets,
+    )
+    if sequence is not None:
+        return True
+    stands = await connection.fetchrow(_SQL["interval"], rollout_id, interval.sequence)
+    if rows.to_interval(stands) != interval:
+        raise Contended(f"interval {interval.sequence} of rollout {rollout_id} is another's")
+    return False

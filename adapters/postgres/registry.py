@@ -1,0 +1,15 @@
+"""The whole registry, as the API needs it: the port in one class."""
+
+import asyncpg
+
+from adapters.postgres.catalog import Catalog
+from adapters.postgres.rollouts import Rollouts
+from adapters.postgres.traffic import Traffic
+
+
+class PostgresRegistry(Catalog, Traffic, Rollouts):
+    """Implements `domain.ports.Registry`."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        Catalog.__init__(self, pool)
+        Rollouts.__init__(self, pool)

@@ -1,0 +1,133 @@
+"""Rows into the domain's things, and the domain's documents into JSON and back."""
+
+from functools import lru_cache
+from typing import Any
+
+from pydantic import TypeAdapter
+from pydantic_core import from_json, to_json, to_jsonable_python
+
+from adapters.postgres.database import Row
+from domain.evidence.counters import Cursor
+from domain.evidence.intervals import Counts, Interval
+from domain.plan import Plan
+from domain.registry import (
+    ConfigStatus,
+    InferenceService,
+    ModelVersion,
+    RegisteredModel,
+    ServiceState,
+    ServingEnvironment,
+    TrafficConfig,
+    TrafficVariant,
+)
+from domain.rollout import Event, EventKind, Phase, Rollout
+
+_PLAN = TypeAdapter(Plan)
+_CURSOR = TypeAdapter(Cursor)
+_COUNTS = TypeAdapter(Counts)
+_VARIANTS = TypeAdapter(tuple[TrafficVariant, ...])
+_PLANS_KEPT = 512
+_NOT_OURS = frozenset({"total", "request_hash"})
+
+
+def _columns(row: Row) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in _NOT_OURS}
+
+
+def to_model(row: Row) -> RegisteredModel:
+    return RegisteredModel(**_columns(row))
+
+
+def to_version(row: Row) -> ModelVersion:
+    return ModelVersion(**_columns(row))
+
+
+def to_environment(row: Row) -> ServingEnvironment:
+    return ServingEnvironment(**_columns(row))
+
+
+def to_service(row: Row) -> InferenceService:
+    columns = _columns(row)
+    columns["desired_state"] = ServiceState(row["desired_state"])
+    columns["current_state"] = ServiceState(row["current_state"])
+    return InferenceService(**columns)
+
+
+def to_config(row: Row) -> TrafficConfig:
+    columns = _columns(row)
+    columns["status"] = ConfigStatus(row["status"])
+    columns["variants"] = _VARIANTS.validate_json(row["variants"] or "[]")
+    return TrafficConfig(**columns)
+
+
+def to_rollout(row: Row) -> Rollout:
+    columns = _columns(row)
+    columns["plan"] = plan_of(row["plan"])
+    columns["phase"] = Phase(row["phase"])
+    return Rollout(**columns)
+
+
+def to_event(row: Row) -> Event:
+    columns = _columns(row)
+    columns["kind"] = EventKind(row["kind"])
+    columns["data"] = from_json(row["data"])
+    return Event(**columns)
+
+
+def to_interval(row: Row) -> Interval:
+    return Interval(
+        sequence=row["sequence"],
+        step=row["step"],
+        weight=row["weight"],
+        opened_at=row["opened_at"],
+        closed_at=row["closed_at"],
+        candidate=_COUNTS.validate_json(row["candidate"]),
+        stable=_COUNTS.validate_json(row["stable"]),
+        bounds_ms=tuple(row["bounds_ms"]),
+        resets=row["resets"],
+    )
+
+
+def counts_json(counts: Counts) -> str:
+    return _COUNTS.dump_json(counts).decode()
+
+
+def plan_json(plan: Plan) -> str:
+    return _PLAN.dump_json(plan).decode()
+
+
+@lru_cache(maxsize=_PLANS_KEPT)
+def plan_of(document: str) -> Plan:
+    """A plan is immutable and pinned, so the same document may give the same object."""
+    return _PLAN.validate_json(document)
+
+
+def cursor_json(cursor: Cursor) -> str:
+    return _CURSOR.dump_json(cursor).decode()
+
+
+def cursor_of(document: str) -> Cursor:
+    return _CURSOR.validate_json(document)
+
+
+def data_json(data: dict[str, Any]) -> str:
+    """An event's data. Infinities and NaN become null, for JSON has no word for them."""
+    return to_json(_storable(to_jsonable_python(data)), inf_nan_mode="null").decode()
+
+
+def text(words: str) -> str:
+    """Words as PostgreSQL can store them: messages of other systems may hold anything."""
+    whole = words.encode("utf-8", errors="replace").decode()
+    return whole.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def _storable(value: Any) -> Any:
+    match value:
+        case str():
+            return text(value)
+        case dict():
+            return {text(key): _storable(item) for key, item in value.items()}
+        case list():
+            return [_storable(item) for item in value]
+        case _:
+            return value

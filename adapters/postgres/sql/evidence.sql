@@ -1,0 +1,43 @@
+-- The intervals that gates have seen and where the counters stood, one cursor a rollout.
+
+-- name: intervals
+-- $1 rollout
+SELECT sequence, step, weight, opened_at, closed_at, candidate, stable, bounds_ms, resets
+FROM evidence_intervals
+WHERE rollout_id = $1
+ORDER BY sequence
+
+-- name: interval
+-- $1 rollout, $2 sequence
+SELECT sequence, step, weight, opened_at, closed_at, candidate, stable, bounds_ms, resets
+FROM evidence_intervals
+WHERE rollout_id = $1 AND sequence = $2
+
+-- name: cursor
+-- $1 rollout
+SELECT step, cursor FROM evidence_cursors WHERE rollout_id = $1
+
+-- name: project
+-- $1 rollout
+SELECT project_id FROM rollouts WHERE id = $1
+
+-- name: append_interval
+-- $1 project, $2 rollout, $3 sequence, $4 step, $5 weight, $6 opened, $7 closed, $8 candidate's counts,
+-- $9 stable's, $10 bounds, $11 resets
+INSERT INTO evidence_intervals (
+    project_id, rollout_id, sequence, step, weight, opened_at, closed_at, candidate,
+    stable, bounds_ms, resets
+)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+ON CONFLICT (rollout_id, sequence) DO NOTHING
+RETURNING sequence
+
+-- name: keep_cursor
+-- $1 project, $2 rollout, $3 step, $4 cursor. A cursor that opens earlier than the one that stands
+-- would count twice what lies between.
+INSERT INTO evidence_cursors AS standing (project_id, rollout_id, step, cursor)
+VALUES ($1, $2, $3, $4)
+ON CONFLICT (rollout_id) DO UPDATE SET step = excluded.step, cursor = excluded.cursor
+WHERE ((excluded.cursor ->> 'opened_at')::double precision
+    < (standing.cursor ->> 'opened_at')::double precision) IS NOT TRUE
+RETURNING step

@@ -1,0 +1,113 @@
+-- What the workflows write. One transaction an account, the rollout and its config locked in it.
+
+-- name: lock_rollout
+-- $1 rollout
+SELECT r.project_id, r.traffic_config_id AS config_id, c.inference_service_id AS service_id,
+    r.plan #>> '{stable,name}' AS stable_name,
+    (r.plan #>> '{stable,version_id}')::uuid AS stable_version_id,
+    r.plan #>> '{candidate,name}' AS candidate_name,
+    (r.plan #>> '{candidate,version_id}')::uuid AS candidate_version_id
+FROM rollouts AS r
+JOIN traffic_configs AS c ON c.id = r.traffic_config_id
+WHERE r.id = $1
+FOR NO KEY UPDATE OF r, c
+
+-- name: append_event
+-- $1 project, $2 rollout, $3 key, $4 kind, $5 message, $6 at, $7 step or null, $8 data
+INSERT INTO rollout_events (project_id, rollout_id, key, kind, message, at, step, data)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+ON CONFLICT (rollout_id, key) DO NOTHING
+RETURNING id
+
+-- name: advance_rollout
+-- $1 rollout, $2 phase or null, $3 is final, $4 message, $5 step or null, $6 candidate weight or
+-- null, $7 at
+UPDATE rollouts
+SET phase = coalesce($2, phase),
+    phase_reason = CASE WHEN $2::text IS NULL THEN phase_reason ELSE $4 END,
+    step = coalesce($5, step),
+    candidate_weight = coalesce($6, candidate_weight),
+    updated_at = greatest(updated_at, $7),
+    ended_at = CASE WHEN $2::text IS NULL THEN ended_at WHEN $3 THEN $7 END
+WHERE id = $1
+
+-- name: join_variant
+-- $1 project, $2 config, $3 name, $4 version, $5 workload, $6 slot, $7 at
+INSERT INTO traffic_variants (
+    id, project_id, traffic_config_id, name, role, model_version_id, workload, slot, weight,
+    status, created_at, updated_at
+)
+VALUES (gen_random_uuid(), $1, $2, $3, 'candidate', $4, $5, $6, 0, 'active', $7, $7)
+ON CONFLICT (traffic_config_id, model_version_id) DO UPDATE
+SET name = excluded.name, role = excluded.role, workload = excluded.workload,
+    slot = excluded.slot, weight = 0, status = 'active', updated_at = excluded.updated_at
+WHERE traffic_variants.role <> 'stable'
+RETURNING id
+
+-- name: set_weights
+-- $1 config, $2 versions, $3 their weights, $4 at
+UPDATE traffic_variants AS v
+SET weight = given.weight,
+    status = CASE WHEN given.weight > 0 THEN 'active' ELSE v.status END,
+    updated_at = $4
+FROM unnest($2::uuid[], $3::integer[]) AS given (model_version_id, weight)
+WHERE v.traffic_config_id = $1 AND v.model_version_id = given.model_version_id
+
+-- name: demote_others
+-- $1 config, $2 promoted version, $3 at
+UPDATE traffic_variants
+SET weight = 0,
+    name = CASE WHEN role = 'stable' THEN (
+        SELECT 'old-stable-' || min(n)
+        FROM generate_series(1, 1 + (
+            SELECT count(*) FROM traffic_variants WHERE traffic_config_id = $1
+        )) AS n
+        WHERE NOT EXISTS (
+            SELECT FROM traffic_variants
+            WHERE traffic_config_id = $1 AND name = 'old-stable-' || n
+        )
+    ) ELSE name END,
+    status = CASE WHEN role = 'stable' THEN 'inactive' ELSE status END,
+    role = CASE WHEN role = 'stable' THEN 'retiring' ELSE role END,
+    updated_at = $3
+WHERE traffic_config_id = $1 AND model_version_id <> $2
+
+-- name: promote_variant
+-- $1 project, $2 config, $3 version, $4 workload, $5 slot, $6 at
+INSERT INTO traffic_variants (
+    id, project_id, traffic_config_id, name, role, model_version_id, workload, slot, weight,
+    status, created_at, updated_at
+)
+VALUES (gen_random_uuid(), $1, $2, 'stable', 'stable', $3, $4, $5, 100, 'active', $6, $6)
+ON CONFLICT (traffic_config_id, model_version_id) DO UPDATE
+SET name = excluded.name, role = excluded.role, workload = excluded.workload,
+    slot = excluded.slot, weight = 100, status = 'active', updated_at = excluded.updated_at
+
+-- name: serve_version
+-- $1 service, $2 version, $3 at
+UPDATE inference_services
+SET model_version_id = $2, updated_at = $3
+WHERE id = $1
+
+-- name: drop_variant
+-- $1 config, $2 version
+DELETE FROM traffic_variants
+WHERE traffic_config_id = $1 AND model_version_id = $2 AND role <> 'stable'
+
+-- name: notify
+-- $1 rollout
+SELECT pg_notify('tidegate_rollout_events', $1::uuid::text)
+
+-- name: service_state
+-- $1 service, $2 state, $3 reason
+UPDATE inference_services
+SET current_state = $2, state_reason = $3, updated_at = now()
+WHERE id = $1
+RETURNING id
+
+-- name: config_status
+-- $1 config, $2 status, $3 reason
+UPDATE traffic_configs
+SET status = $2, status_reason = $3, updated_at = now()
+WHERE id = $1
+RETURNING id

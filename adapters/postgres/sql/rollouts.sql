@@ -1,0 +1,88 @@
+-- Rollouts and their events, as the API and the guardian read them.
+
+-- name: create_rollout
+-- $1 id, $2 project, $3 config, $4 plan, $5 phase, $6 its reason, $7 step, $8 candidate weight,
+-- $9 actor, $10 reason, $11 workflow, $12 run or null, $13 created, $14 updated, $15 ended or null,
+-- $16 idempotency key or null, $17 request hash
+INSERT INTO rollouts (
+    id, project_id, traffic_config_id, plan, phase, phase_reason, step, candidate_weight, actor,
+    reason, workflow_id, run_id, created_at, updated_at, ended_at, idempotency_key, request_hash
+)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+ON CONFLICT (project_id, idempotency_key) DO NOTHING
+RETURNING id
+
+-- name: rollout_of_key
+-- $1 project, $2 idempotency key
+SELECT id, project_id, traffic_config_id AS config_id, plan, phase, phase_reason, step,
+    candidate_weight, actor, reason, workflow_id, run_id, created_at, updated_at, ended_at,
+    request_hash
+FROM rollouts
+WHERE project_id = $1 AND idempotency_key = $2
+
+-- name: discard_rollout
+-- $1 project, $2 rollout
+DELETE FROM rollouts
+WHERE project_id = $1 AND id = $2 AND phase = 'pending'
+
+-- name: rollout
+-- $1 project, $2 rollout
+SELECT id, project_id, traffic_config_id AS config_id, plan, phase, phase_reason, step,
+    candidate_weight, actor, reason, workflow_id, run_id, created_at, updated_at, ended_at
+FROM rollouts
+WHERE project_id = $1 AND id = $2
+
+-- name: rollouts
+-- $1 project, $2 limit, $3 offset, $4 config or null, $5 phase or null
+SELECT counted.total, page.*
+FROM (
+    SELECT count(*) AS total
+    FROM rollouts
+    WHERE project_id = $1
+        AND ($4::uuid IS NULL OR traffic_config_id = $4)
+        AND ($5::text IS NULL OR phase = $5)
+) AS counted
+LEFT JOIN (
+    SELECT id, project_id, traffic_config_id AS config_id, plan, phase, phase_reason, step,
+        candidate_weight, actor, reason, workflow_id, run_id, created_at, updated_at, ended_at
+    FROM rollouts
+    WHERE project_id = $1
+        AND ($4::uuid IS NULL OR traffic_config_id = $4)
+        AND ($5::text IS NULL OR phase = $5)
+    ORDER BY created_at DESC, id
+    LIMIT $2 OFFSET $3
+) AS page ON true
+ORDER BY page.created_at DESC, page.id
+
+-- name: live_rollout
+-- $1 project, $2 config
+SELECT id, project_id, traffic_config_id AS config_id, plan, phase, phase_reason, step,
+    candidate_weight, actor, reason, workflow_id, run_id, created_at, updated_at, ended_at
+FROM rollouts
+WHERE project_id = $1
+    AND traffic_config_id = $2
+    AND phase NOT IN ('promoted', 'rolled_back', 'failed')
+ORDER BY created_at DESC
+LIMIT 1
+
+-- name: unfinished
+SELECT id, project_id, traffic_config_id AS config_id, plan, phase, phase_reason, step,
+    candidate_weight, actor, reason, workflow_id, run_id, created_at, updated_at, ended_at
+FROM rollouts
+WHERE phase NOT IN ('promoted', 'rolled_back', 'failed')
+ORDER BY created_at, id
+
+-- name: events
+-- $1 project, $2 rollout, $3 the id behind which to begin, $4 limit
+SELECT id, rollout_id, kind, message, at, step, data
+FROM rollout_events
+WHERE project_id = $1 AND rollout_id = $2 AND id > $3
+ORDER BY id
+LIMIT $4
+
+-- name: rollout_exists
+-- $1 project, $2 rollout
+SELECT id FROM rollouts WHERE project_id = $1 AND id = $2
+
+-- name: ready
+SELECT NOT EXISTS (SELECT FROM rollouts WHERE false)
