@@ -1,0 +1,30 @@
+"""The composition root of the HTTP process: the one module of `api` that builds its parts."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from api.assembly import assemble
+from api.control import Control
+from api.parts import Parts, TemporalUI
+from bootstrap.clients import api_clients
+from bootstrap.settings import Settings, read_settings
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application. Its settings are read, and its servers reached, when it starts."""
+
+    @asynccontextmanager
+    async def parts() -> AsyncIterator[Parts]:
+        chosen = settings or read_settings()
+        async with api_clients(chosen) as clients:
+            yield Parts(
+                registry=clients.registry,
+                control=Control(clients.temporal),
+                temporal_ui=TemporalUI(
+                    url=str(chosen.temporal_ui_url), namespace=chosen.temporal_namespace
+                ),
+            )
+
+    return assemble(parts)

@@ -1,0 +1,55 @@
+"""The HTTP application around whatever parts it is given: routes, problems, meters, OpenAPI."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from api import contract, problems
+from api.meters import Metered, Meters
+from api.parts import Parts
+from api.routes import commands, events, health, models, rollouts, serving, traffic
+
+LARGEST_BODY_BYTES = 1 << 20
+_ROUTERS = (
+    models.router,
+    serving.router,
+    traffic.router,
+    rollouts.router,
+    commands.router,
+    events.router,
+    health.router,
+)
+
+
+def assemble(open_parts: Callable[[], AbstractAsyncContextManager[Parts]]) -> FastAPI:
+    """An application that opens its parts when it starts and closes them when it stops."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_parts() as parts:
+            app.state.parts = parts
+            yield
+
+    app = FastAPI(
+        title=contract.TITLE,
+        version=contract.VERSION,
+        summary=contract.SUMMARY,
+        lifespan=lifespan,
+        redoc_url=None,
+        max_body_size=LARGEST_BODY_BYTES,
+        generate_unique_id_function=_operation_id,
+    )
+    app.state.meters = Meters()
+    app.openapi = partial(contract.document, app)  # type: ignore[method-assign] # FastAPI's way
+    problems.install(app)
+    app.add_middleware(Metered, meters=app.state.meters)
+    for router in _ROUTERS:
+        app.include_router(router)
+    return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name

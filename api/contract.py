@@ -1,0 +1,62 @@
+"""The OpenAPI document: every status that a call can give, with the schema of its body."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+
+from api.problems import Problem
+from api.rendering import PROBLEM_TYPE
+
+TITLE = "Tidegate"
+VERSION = "0.1.0"
+SUMMARY = "Progressive delivery for model serving"
+_REFERENCE = "#/components/schemas/{model}"
+_MEANINGS = {
+    400: "A header or an id cannot be read, or the body is no JSON.",
+    403: "The cluster's policy says no.",
+    404: "There is no such thing in this project.",
+    409: "The present state does not allow this; where a rollout is running, `running` names it.",
+    413: "The body is too large.",
+    422: "Fields break rules; `errors` names each.",
+    429: "The workflow engine is overloaded; try again after `Retry-After` seconds.",
+    500: "A bug on our side.",
+    502: "A system behind this refused.",
+    503: "A system behind this does not answer; try again after `Retry-After` seconds.",
+    504: "No answer in time; repeating the call does no harm.",
+}
+READS = (400, 404, 422, 500, 503)
+WRITES = (400, 404, 409, 413, 422, 500, 503)
+ENGINE = (*WRITES, 429, 502, 504)
+
+Responses = dict[int | str, dict[str, Any]]
+
+
+def problems(*statuses: int) -> Responses:
+    """The `responses` of a route that can fail in these ways."""
+    schema = {"$ref": _REFERENCE.format(model=Problem.__name__)}
+    return {
+        status: {
+            "description": _MEANINGS[status],
+            "content": {PROBLEM_TYPE: {"schema": schema}},
+        }
+        for status in sorted(set(statuses))
+    }
+
+
+def document(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document, made once."""
+    if app.openapi_schema is None:
+        made = get_openapi(
+            title=app.title,
+            version=app.version,
+            summary=app.summary,
+            description=app.description,
+            routes=app.routes,
+        )
+        _, shared = models_json_schema([(Problem, "serialization")], ref_template=_REFERENCE)
+        schemas = made.setdefault("components", {}).setdefault("schemas", {})
+        schemas.update(shared["$defs"])
+        app.openapi_schema = made
+    return app.openapi_schema

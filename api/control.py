@@ -1,0 +1,284 @@
+"""Starts workflows and speaks to running ones: the only speaker to Temporal.
+
+Everything that Temporal raises is translated here. A rollout is found by the workflow ID of its
+traffic config and known by the `rollout_id` in its memo, so a command can never reach the rollout
+that came before or after the one that was meant.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import (
+    Client,
+    RPCTimeoutOrCancelledError,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
+    WorkflowUpdateFailedError,
+)
+from temporalio.common import (
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from api.errors import Absent, EngineUnreachable, NoReply, Overloaded, broken
+from domain.errors import AlreadyRunning, Conflict, Forbidden, Refused, TidegateError
+from domain.plan import Plan, Variant
+from domain.registry import InferenceService, TrafficConfig
+from domain.rollout import Action, Command, Phase, Rollout, workflow_id
+from domain.story import headline, overview
+from domain.traffic import Route
+from domain.workloads import Workload
+from workflows.messages import (
+    TASK_QUEUE,
+    DeployServiceInput,
+    PublishConfigInput,
+    Reply,
+    RolloutInput,
+    RolloutView,
+    deployment_id,
+)
+from workflows.provisioning import DeployServiceWorkflow, PublishConfigWorkflow
+from workflows.rollout import RolloutWorkflow
+
+ROLLOUT_MEMO = "rollout_id"
+_PHASE = SearchAttributeKey.for_keyword("RolloutPhase")
+_MODEL = SearchAttributeKey.for_keyword("RolloutModel")
+_STRATEGY = SearchAttributeKey.for_keyword("RolloutStrategy")
+_PROJECT = SearchAttributeKey.for_keyword("TidegateProject")
+_WEIGHT = SearchAttributeKey.for_int("CandidateWeight")
+
+_SHORT = timedelta(seconds=5)
+_COMMAND = timedelta(seconds=10)
+_QUERY = timedelta(seconds=2)
+_LONGEST_LINE_BYTES = 390  # Temporal takes 400
+# What a workflow raises to say that a command does not fit its present state.
+_CONFLICTS = frozenset({"Conflict", "AlreadyRunning", "AcceptedUpdateCompletedWorkflow"})
+
+
+class Control:
+    """The workflow engine as the API needs it; see `api.parts.RolloutControl`."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def ready(self) -> None:
+        with _translated():
+            if not await self._client.service_client.check_health(timeout=_QUERY):
+                raise EngineUnreachable
+
+    async def deploy_service(self, service: InferenceService, workload: Workload) -> None:
+        await self._start(
+            DeployServiceWorkflow.run,
+            DeployServiceInput(service_id=service.id, workload=workload),
+            id=deployment_id(service.id),
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            static_summary=_line(f"deploy {service.name} as {workload.name}"),
+            search_attributes=_attributes(
+                SearchAttributePair(_PROJECT, str(service.project_id)),
+                SearchAttributePair(_MODEL, service.name),
+            ),
+        )
+
+    async def publish_config(
+        self, config: TrafficConfig, stable: Variant, *, patience: timedelta
+    ) -> None:
+        handle = await self._start(
+            PublishConfigWorkflow.run,
+            PublishConfigInput(
+                config_id=config.id,
+                service_id=config.inference_service_id,
+                route=route_of(config),
+                stable=stable,
+            ),
+            id=workflow_id(config.id),
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            static_summary=f"publish the route of {config.inference_service_name}",
+            search_attributes=_attributes(
+                SearchAttributePair(_PROJECT, str(config.project_id)),
+                SearchAttributePair(_MODEL, config.inference_service_name),
+            ),
+        )
+        await _ended(handle, patience)
+
+    async def start_rollout(self, rollout: Rollout) -> str:
+        try:
+            handle = await self._start(
+                RolloutWorkflow.run,
+                RolloutInput(
+                    rollout_id=rollout.id,
+                    plan=rollout.plan,
+                    actor=rollout.actor,
+                    reason=rollout.reason,
+                ),
+                id=rollout.workflow_id,
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                memo={ROLLOUT_MEMO: str(rollout.id)},
+                static_summary=_line(headline(rollout.plan)),
+                static_details=_introduction(rollout),
+                search_attributes=_attributes_of(rollout),
+            )
+        except WorkflowAlreadyStartedError as error:
+            return await self._run_of(rollout, error)
+        return handle.first_execution_run_id or ""
+
+    async def command(self, rollout: Rollout, action: Action, command: Command) -> Reply:
+        with _translated():
+            run = await self._alive(rollout)
+            if run is None:
+                raise Absent
+            reply: Reply = await run.execute_update(
+                action.value, command, result_type=Reply, rpc_timeout=_COMMAND
+            )
+            return reply
+
+    async def describe(self, rollout: Rollout) -> RolloutView | None:
+        with _translated():
+            run = await self._alive(rollout)
+            if run is None:
+                return None
+            return await run.query(RolloutWorkflow.describe, rpc_timeout=_QUERY)
+
+    async def _start(self, workflow: Any, message: Any, **options: Any) -> WorkflowHandle[Any, Any]:
+        """Start a workflow on the one task queue."""
+        with _translated():
+            handle: WorkflowHandle[Any, Any] = await self._client.start_workflow(
+                workflow,
+                message,
+                task_queue=TASK_QUEUE,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                rpc_timeout=_SHORT,
+                **options,
+            )
+            return handle
+
+    async def _run_of(self, rollout: Rollout, error: WorkflowAlreadyStartedError) -> str:
+        """The run that is in the way, if it walks this very rollout; else AlreadyRunning."""
+        with _translated():
+            found = await self._description(rollout.workflow_id)
+            running = await found.memo_value(ROLLOUT_MEMO, None) if found else None
+        if found is not None and running == str(rollout.id):
+            return found.run_id
+        raise AlreadyRunning(
+            "another change of this traffic config is running", rollout_id=running
+        ) from error
+
+    async def _alive(self, rollout: Rollout) -> WorkflowHandle[RolloutWorkflow, Any] | None:
+        """The chain of runs that walks this very rollout, followed through its continuations."""
+        found = await self._description(rollout.workflow_id)
+        if found is None or found.status is not WorkflowExecutionStatus.RUNNING:
+            return None
+        if await found.memo_value(ROLLOUT_MEMO, None) != str(rollout.id):
+            return None
+        first = found.raw_description.workflow_execution_info.first_run_id or found.run_id
+        return self._client.get_workflow_handle_for(
+            RolloutWorkflow.run, found.id, first_execution_run_id=first
+        )
+
+    async def _description(self, id: str) -> WorkflowExecutionDescription | None:  # noqa: A002 - Temporal's word
+        try:
+            return await self._client.get_workflow_handle(id).describe(rpc_timeout=_QUERY)
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return None
+            raise
+
+
+def route_of(config: TrafficConfig) -> Route:
+    return Route(
+        project_id=config.project_id,
+        config_id=config.id,
+        namespace=config.namespace,
+        name=config.route_name,
+        model=config.inference_service_name,
+    )
+
+
+def _attributes(*pairs: SearchAttributePair[Any]) -> TypedSearchAttributes:
+    return TypedSearchAttributes(pairs)
+
+
+def _attributes_of(rollout: Rollout) -> TypedSearchAttributes:
+    plan: Plan = rollout.plan
+    return _attributes(
+        SearchAttributePair(_PHASE, Phase.PENDING.value),
+        SearchAttributePair(_MODEL, plan.route.model),
+        SearchAttributePair(_STRATEGY, plan.strategy.value),
+        SearchAttributePair(_PROJECT, str(rollout.project_id)),
+        SearchAttributePair(_WEIGHT, 0),
+    )
+
+
+def _line(text: str) -> str:
+    """As much of the text as Temporal takes for a summary."""
+    return text.encode()[:_LONGEST_LINE_BYTES].decode(errors="ignore")
+
+
+def _introduction(rollout: Rollout) -> str:
+    """What the Temporal UI shows of a rollout before its workflow has said a word."""
+    because = f": {rollout.reason}" if rollout.reason else ""
+    return f"{overview(rollout.plan)}\n\nRollout `{rollout.id}`, by {rollout.actor}{because}"
+
+
+async def _ended(handle: WorkflowHandle[Any, Any], patience: timedelta) -> None:
+    """Wait until the workflow has ended, well or badly, but no longer than `patience`."""
+    try:
+        async with asyncio.timeout(patience.total_seconds()):
+            with _translated():
+                await handle.result()
+    except (TimeoutError, WorkflowFailureError, NoReply):
+        return  # the registry tells how it stands
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Raise domain errors for what Temporal raises. WorkflowAlreadyStartedError passes."""
+    try:
+        yield
+    except WorkflowUpdateFailedError as error:
+        raise _refusal(error.cause) from error
+    except RPCTimeoutOrCancelledError as error:
+        raise NoReply from error
+    except (WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
+        raise Conflict("the rollout cannot tell its state at the moment") from error
+    except RPCError as error:
+        raise _of_rpc(error) from error
+    except RuntimeError as error:
+        # A lazy client that cannot connect says so with a bare RuntimeError.
+        raise EngineUnreachable from error
+
+
+def _refusal(cause: BaseException) -> TidegateError:
+    """What a command was refused for."""
+    if not isinstance(cause, ApplicationError):
+        return Conflict("the rollout ended before it could obey")
+    if cause.type in _CONFLICTS:
+        return Conflict(cause.message)
+    return broken("command", cause.message)
+
+
+def _of_rpc(error: RPCError) -> TidegateError:
+    match error.status:
+        case RPCStatusCode.NOT_FOUND:
+            return Absent()
+        case RPCStatusCode.RESOURCE_EXHAUSTED:
+            return Overloaded()
+        case RPCStatusCode.DEADLINE_EXCEEDED | RPCStatusCode.CANCELLED:
+            return NoReply()
+        case RPCStatusCode.PERMISSION_DENIED | RPCStatusCode.UNAUTHENTICATED:
+            return Forbidden("the workflow engine does not let this API in")
+        case RPCStatusCode.INVALID_ARGUMENT | RPCStatusCode.FAILED_PRECONDITION:
+            return Refused("the workflow engine refused the request; the API's log says why")
+        case _:
+            return EngineUnreachable()

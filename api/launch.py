@@ -1,0 +1,200 @@
+"""From a request to a running rollout: compile the plan, store the row, start the workflow.
+
+The row comes first, so that a crash in between leaves a pending rollout that walks nothing, never
+a walk that nobody can see. A repeat under the same Idempotency-Key finds that row and starts it.
+"""
+
+import hashlib
+from dataclasses import replace
+from datetime import UTC, datetime
+from uuid import UUID, uuid4, uuid5
+
+from api.control import route_of
+from api.errors import KeyReused, RolloutRunning, broken
+from api.parts import Parts
+from api.schemas.rollouts import RolloutIn
+from domain.errors import AlreadyExists, AlreadyRunning, Conflict, NotFound, Violation
+from domain.names import workload_name
+from domain.plan import Plan, Variant
+from domain.ports import Registry
+from domain.registry import (
+    ConfigStatus,
+    ModelVersion,
+    Role,
+    TrafficConfig,
+    TrafficVariant,
+    VariantStatus,
+)
+from domain.rollout import Phase, Rollout, workflow_id
+from domain.strategies.canary import compile_canary
+from domain.traffic import free_slot
+from domain.workloads import Workload
+
+_KEYED = UUID("6a0f7c1e-9f3b-4f6e-8d2a-0f5d3f7f1a11")
+
+
+async def compiled(registry: Registry, config: TrafficConfig, wish: RolloutIn) -> Plan:
+    """The plan that the wish comes to on the config as it stands.
+
+    Raises InvalidSpec with every broken rule, NotFound for a version that the project does not
+    have, Conflict while the config has no traffic to split.
+    """
+    stable = _splittable(config)
+    project_id = config.project_id
+    before = await registry.version(project_id, stable.model_version_id)
+    target = await registry.version(project_id, wish.target_version_id)
+    if target.registered_model_id != before.registered_model_id:
+        raise broken("target_version_id", "must be a version of the model that stable serves")
+    namesakes = [v for v in config.variants if v.name == wish.candidate_name and v is not stable]
+    if any(v.model_version_id != target.id for v in namesakes):
+        raise broken("candidate_name", f"{wish.candidate_name!r} names another variant already")
+    return compile_canary(
+        wish.to_domain(),
+        route=route_of(config),
+        stable=variant(config, stable.name, stable.slot, before, workload=stable.workload),
+        candidate=variant(
+            config,
+            wish.candidate_name,
+            free_slot(v.slot for v in config.variants if _holds_slot(v)),
+            target,
+        ),
+    )
+
+
+async def launch(
+    parts: Parts, project_id: UUID, config_id: UUID, wish: RolloutIn, key: str | None
+) -> Rollout:
+    """Start the rollout, or give back the one that the key has started before.
+
+    Raises RolloutRunning when the config's traffic is in other hands.
+    """
+    registry, digest = parts.registry, _digest(config_id, wish)
+    rollout_id = _rollout_id(project_id, key, digest)
+    earlier = await _found(registry, project_id, rollout_id) if key is not None else None
+    if earlier is not None and earlier.phase is not Phase.PENDING:
+        return earlier
+    config = await registry.config(project_id, config_id)
+    plan = await compiled(registry, config, wish)
+    if earlier is not None and earlier.plan != plan:
+        await registry.discard_rollout(project_id, earlier.id)
+        earlier = None
+    pending = earlier or await _stored(parts, _pending(rollout_id, plan, wish), key, digest)
+    return pending if pending.phase is not Phase.PENDING else await _started(parts, pending)
+
+
+def variant(
+    config: TrafficConfig,
+    name: str,
+    slot: int,
+    version: ModelVersion,
+    *,
+    workload: str | None = None,
+) -> Variant:
+    """A version in its slot; its workload is named by our rule unless it has a name already."""
+    service_id, service = config.inference_service_id, config.inference_service_name
+    named = workload or workload_name(service, version.name, service_id, version.id)
+    return Variant(
+        name=name,
+        version_id=version.id,
+        version_name=version.name,
+        slot=slot,
+        workload=Workload(
+            name=named,
+            namespace=config.namespace,
+            project_id=config.project_id,
+            service_id=service_id,
+            version_id=version.id,
+            uri=version.uri,
+            model_format=version.model_format,
+            runtime=version.runtime,
+        ),
+    )
+
+
+def _holds_slot(variant: TrafficVariant) -> bool:
+    """A variant keeps its slot until it has left the cluster."""
+    return variant.status is VariantStatus.ACTIVE or variant.role is Role.RETIRING
+
+
+def _splittable(config: TrafficConfig) -> TrafficVariant:
+    """The stable variant of a config whose traffic flows."""
+    if config.status is not ConfigStatus.ACTIVE:
+        because = f": {config.status_reason}" if config.status_reason else ""
+        raise Conflict(f"the traffic config is {config.status}, not active{because}")
+    if config.stable is None:
+        raise Conflict("the traffic config has no stable variant to start from")
+    return config.stable
+
+
+def _digest(config_id: UUID, wish: RolloutIn) -> str:
+    return hashlib.sha256(config_id.bytes + wish.model_dump_json().encode()).hexdigest()
+
+
+def _rollout_id(project_id: UUID, key: str | None, digest: str) -> UUID:
+    """A repeat is found by its id, which is a function of the key and of what was asked."""
+    return uuid4() if key is None else uuid5(_KEYED, f"{project_id}\n{digest}\n{key}")
+
+
+async def _found(registry: Registry, project_id: UUID, rollout_id: UUID) -> Rollout | None:
+    try:
+        return await registry.rollout(project_id, rollout_id)
+    except NotFound:
+        return None
+
+
+def _pending(rollout_id: UUID, plan: Plan, wish: RolloutIn) -> Rollout:
+    now = datetime.now(UTC)
+    return Rollout(
+        id=rollout_id,
+        project_id=plan.route.project_id,
+        config_id=plan.route.config_id,
+        plan=plan,
+        phase=Phase.PENDING,
+        phase_reason="",
+        step=0,
+        candidate_weight=0,
+        actor=wish.actor,
+        reason=wish.reason,
+        workflow_id=workflow_id(plan.route.config_id),
+        run_id=None,
+        created_at=now,
+        updated_at=now,
+        ended_at=None,
+    )
+
+
+async def _stored(parts: Parts, rollout: Rollout, key: str | None, digest: str) -> Rollout:
+    await parts.control.ready()  # a row that nobody will walk is worth avoiding
+    try:
+        return await parts.registry.create_rollout(
+            rollout, idempotency_key=key, request_hash=digest
+        )
+    except AlreadyExists:
+        # Two calls with the same key at the same moment: the other one was first.
+        return await parts.registry.rollout(rollout.project_id, rollout.id)
+    except Conflict as error:
+        rule = "has named another request before; a new request needs a key of its own"
+        raise KeyReused(Violation("Idempotency-Key", rule)) from error
+
+
+async def _started(parts: Parts, rollout: Rollout) -> Rollout:
+    try:
+        run_id = await parts.control.start_rollout(rollout)
+    except AlreadyRunning as error:
+        await parts.registry.discard_rollout(rollout.project_id, rollout.id)
+        raise await _in_the_way(parts.registry, rollout, error) from error
+    return replace(rollout, run_id=run_id)
+
+
+async def _in_the_way(
+    registry: Registry, rollout: Rollout, error: AlreadyRunning
+) -> AlreadyRunning:
+    """The same error, naming the running rollout where the registry knows it."""
+    running = (
+        await _found(registry, rollout.project_id, UUID(error.rollout_id))
+        if error.rollout_id
+        else await registry.live_rollout(rollout.project_id, rollout.config_id)
+    )
+    if running is None or running.id == rollout.id:
+        return error
+    return RolloutRunning(running)

@@ -1,0 +1,75 @@
+"""What the routes work with: the registry and the control, held at `app.state.parts`."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Protocol
+from uuid import UUID
+
+from fastapi import Depends, Header, Path, Request
+
+from domain.plan import Variant
+from domain.ports import Registry
+from domain.registry import InferenceService, TrafficConfig
+from domain.rollout import Action, Command, Rollout
+from domain.workloads import Workload
+from workflows.messages import Reply, RolloutView
+
+
+class RolloutControl(Protocol):
+    """Asks the workflow engine. Raises the errors of `domain.errors` and `api.errors` only."""
+
+    async def ready(self) -> None:
+        """Answer, or raise Unreachable."""
+
+    async def deploy_service(self, service: InferenceService, workload: Workload) -> None:
+        """Have the service's deployment run; a second call joins the first."""
+
+    async def publish_config(
+        self, config: TrafficConfig, stable: Variant, *, patience: timedelta
+    ) -> None:
+        """Have the config's route published; come back when that ended, or after `patience`."""
+
+    async def start_rollout(self, rollout: Rollout) -> str:
+        """Start walking the plan and give the run's id; the same rollout may be started twice.
+
+        Raises AlreadyRunning, with the rollout's id where it is one, when another change of the
+        traffic config runs.
+        """
+
+    async def command(self, rollout: Rollout, action: Action, command: Command) -> Reply:
+        """Ask a running rollout. Raises Conflict when it refuses, Absent when nothing runs."""
+
+    async def describe(self, rollout: Rollout) -> RolloutView | None:
+        """The live view of this very rollout, None when no run of it is alive."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemporalUI:
+    """Where a person can watch a run."""
+
+    url: str
+    namespace: str
+
+    def link(self, workflow_id: str, run_id: str | None) -> str:
+        address = f"{self.url.rstrip('/')}/namespaces/{self.namespace}/workflows/{workflow_id}"
+        return f"{address}/{run_id}" if run_id else address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    registry: Registry
+    control: RolloutControl
+    temporal_ui: TemporalUI
+
+
+async def _parts(request: Request) -> Parts:
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+WithParts = Annotated[Parts, Depends(_parts)]
+ProjectId = Annotated[
+    UUID,
+    Header(alias="Project-ID", description="The project that everything in this call belongs to."),
+]
+Id = Annotated[UUID, Path(description="Its id. One that belongs to another project is unknown.")]

@@ -1,0 +1,91 @@
+"""What people ask of a rollout: promote, abort, pause, resume."""
+
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+
+from api.contract import ENGINE, problems
+from api.parts import Id, Parts, ProjectId, WithParts
+from api.rendering import rendered
+from api.routes import PREFIX
+from api.routes.rollouts import links_of
+from api.schemas.rollouts import CommandIn, CommandOut, PromoteIn, RolloutSummary
+from domain.errors import Conflict
+from domain.rollout import Action, Command, Rollout
+
+router = APIRouter(prefix=f"{PREFIX}/rollouts/{{rollout_id}}", tags=["rollouts"])
+_REPEAT = " A repeat does no harm."
+
+
+@router.post(
+    "/promote",
+    response_model=CommandOut,
+    responses=problems(*ENGINE),
+    summary="Go on to the next step, or promote the candidate at once",
+    description="Gates are not asked again; what is unsafe for traffic still is not done."
+    + _REPEAT,
+)
+async def promote(
+    parts: WithParts, project: ProjectId, rollout_id: Id, body: PromoteIn | None = None
+) -> Response:
+    command = (body or PromoteIn()).to_domain()
+    return await _commanded(parts, project, rollout_id, Action.PROMOTE, command)
+
+
+@router.post(
+    "/abort",
+    response_model=CommandOut,
+    responses=problems(*ENGINE),
+    summary="Roll back: all traffic to stable at once",
+    description="Answers as soon as the rollback is under way." + _REPEAT,
+)
+async def abort(
+    parts: WithParts, project: ProjectId, rollout_id: Id, body: CommandIn | None = None
+) -> Response:
+    command = (body or CommandIn()).to_domain()
+    return await _commanded(parts, project, rollout_id, Action.ABORT, command)
+
+
+@router.post(
+    "/pause",
+    response_model=CommandOut,
+    responses=problems(*ENGINE),
+    summary="Stay at the present weight; a failing gate still rolls back",
+    description="Until it is resumed." + _REPEAT,
+)
+async def pause(
+    parts: WithParts, project: ProjectId, rollout_id: Id, body: CommandIn | None = None
+) -> Response:
+    command = (body or CommandIn()).to_domain()
+    return await _commanded(parts, project, rollout_id, Action.PAUSE, command)
+
+
+@router.post(
+    "/resume",
+    response_model=CommandOut,
+    responses=problems(*ENGINE),
+    summary="Go on after a pause",
+    description="Where it stopped." + _REPEAT,
+)
+async def resume(
+    parts: WithParts, project: ProjectId, rollout_id: Id, body: CommandIn | None = None
+) -> Response:
+    command = (body or CommandIn()).to_domain()
+    return await _commanded(parts, project, rollout_id, Action.RESUME, command)
+
+
+async def _commanded(
+    parts: Parts, project: UUID, rollout_id: UUID, action: Action, command: Command
+) -> Response:
+    rollout = _unfinished(await parts.registry.rollout(project, rollout_id))
+    reply = await parts.control.command(rollout, action, command)
+    now = await parts.registry.rollout(project, rollout_id)
+    summary = RolloutSummary.from_domain(now, links_of(parts, now))
+    return rendered(CommandOut(phase=reply.phase, message=reply.message, rollout=summary))
+
+
+def _unfinished(rollout: Rollout) -> Rollout:
+    if rollout.phase.is_final:
+        because = f": {rollout.phase_reason}" if rollout.phase_reason else ""
+        raise Conflict(f"the rollout has ended, {rollout.phase}{because}")
+    return rollout

@@ -1,0 +1,129 @@
+"""Registered models and their versions."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+
+from api.contract import READS, WRITES, problems
+from api.parts import Id, ProjectId, WithParts
+from api.rendering import rendered
+from api.routes import PREFIX
+from api.schemas.paging import Listed, WithPage, next_offset
+from api.schemas.registry import (
+    ModelVersionIn,
+    ModelVersionOut,
+    RegisteredModelIn,
+    RegisteredModelOut,
+)
+
+router = APIRouter(prefix=PREFIX, tags=["registry"])
+ByName = Annotated[str | None, Query(max_length=255, description="Only the one of this name.")]
+
+
+@router.post(
+    "/registered_models",
+    status_code=201,
+    response_model=RegisteredModelOut,
+    responses=problems(*WRITES),
+    summary="Register a model",
+)
+async def create_model(parts: WithParts, project: ProjectId, body: RegisteredModelIn) -> Response:
+    model = body.to_domain(project, datetime.now(UTC))
+    await parts.registry.create_model(model)
+    return rendered(RegisteredModelOut.from_domain(model), status=201)
+
+
+@router.get(
+    "/registered_models",
+    response_model=Listed[RegisteredModelOut],
+    responses=problems(*READS),
+    summary="List registered models",
+)
+async def list_models(
+    parts: WithParts, project: ProjectId, page: WithPage, name: ByName = None
+) -> Response:
+    found, total = await parts.registry.models(project, page, name=name)
+    items = [RegisteredModelOut.from_domain(model) for model in found]
+    return rendered(
+        Listed[RegisteredModelOut](
+            items=items,
+            total=total,
+            page_size=page.limit,
+            next_offset=next_offset(page, len(items), total),
+        )
+    )
+
+
+@router.get(
+    "/registered_models/{model_id}",
+    response_model=RegisteredModelOut,
+    responses=problems(*READS),
+    summary="One registered model",
+)
+async def get_model(parts: WithParts, project: ProjectId, model_id: Id) -> Response:
+    return rendered(RegisteredModelOut.from_domain(await parts.registry.model(project, model_id)))
+
+
+@router.post(
+    "/registered_models/{model_id}/versions",
+    status_code=201,
+    response_model=ModelVersionOut,
+    responses=problems(*WRITES),
+    summary="Register a version of a model",
+)
+async def create_version(
+    parts: WithParts, project: ProjectId, model_id: Id, body: ModelVersionIn
+) -> Response:
+    model = await parts.registry.model(project, model_id)
+    version = body.to_domain(project, model.id, datetime.now(UTC))
+    await parts.registry.create_version(version)
+    return rendered(ModelVersionOut.from_domain(version), status=201)
+
+
+@router.get(
+    "/registered_models/{model_id}/versions",
+    response_model=Listed[ModelVersionOut],
+    responses=problems(*READS),
+    summary="List the versions of a model",
+)
+async def list_versions_of_model(
+    parts: WithParts, project: ProjectId, model_id: Id, page: WithPage
+) -> Response:
+    model = await parts.registry.model(project, model_id)
+    return await list_versions(parts, project, page, registered_model_id=model.id)
+
+
+@router.get(
+    "/model_versions",
+    response_model=Listed[ModelVersionOut],
+    responses=problems(*READS),
+    summary="List model versions",
+)
+async def list_versions(
+    parts: WithParts,
+    project: ProjectId,
+    page: WithPage,
+    registered_model_id: UUID | None = None,
+) -> Response:
+    found, total = await parts.registry.versions(project, page, model_id=registered_model_id)
+    items = [ModelVersionOut.from_domain(version) for version in found]
+    return rendered(
+        Listed[ModelVersionOut](
+            items=items,
+            total=total,
+            page_size=page.limit,
+            next_offset=next_offset(page, len(items), total),
+        )
+    )
+
+
+@router.get(
+    "/model_versions/{version_id}",
+    response_model=ModelVersionOut,
+    responses=problems(*READS),
+    summary="One model version",
+)
+async def get_version(parts: WithParts, project: ProjectId, version_id: Id) -> Response:
+    return rendered(ModelVersionOut.from_domain(await parts.registry.version(project, version_id)))

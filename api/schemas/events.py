@@ -1,0 +1,113 @@
+"""What a rollout tells while it runs: its events, and the live view with its verdicts."""
+
+from datetime import datetime
+from typing import Any, Self
+from uuid import UUID
+
+from pydantic import ConfigDict, Field
+
+from api.schemas.fields import Outgoing
+from domain.rollout import Event, EventKind, Phase
+from domain.verdicts import Status, Verdict
+from workflows.messages import RolloutView
+
+
+class EventOut(Outgoing):
+    """One line of a rollout's history. `id` grows; ask for the events after the last one seen."""
+
+    id: int
+    rollout_id: UUID
+    kind: EventKind
+    message: str
+    at: datetime
+    step: int | None
+    data: dict[str, Any]
+
+    @classmethod
+    def from_domain(cls, event: Event) -> Self:
+        return cls(
+            id=event.id,
+            rollout_id=event.rollout_id,
+            kind=event.kind,
+            message=event.message,
+            at=event.at,
+            step=event.step,
+            data=event.data,
+        )
+
+
+class Events(Outgoing):
+    """Some of the events, oldest first. `next_after` continues; null when these were the last."""
+
+    items: list[EventOut]
+    page_size: int
+    next_after: int | None
+
+
+class _Read(Outgoing):
+    model_config = ConfigDict(from_attributes=True, ser_json_inf_nan="null")
+
+
+class EffectOut(_Read):
+    """The candidate's bad fraction over stable's; an end of the interval without bound is null."""
+
+    estimate: float | None
+    low: float | None
+    high: float | None
+    level: float
+
+
+class EvidenceOut(_Read):
+    """Odds against the null, and what each has to reach."""
+
+    fail: float | None
+    fail_needed: float | None
+    pass_: float | None = Field(serialization_alias="pass")
+    pass_needed: float | None
+
+
+class SamplesOut(_Read):
+    candidate_requests: int
+    candidate_bad: int
+    stable_requests: int
+    stable_bad: int
+    intervals: int
+    resets: int
+    opened_at: datetime | None
+    closed_at: datetime | None
+
+
+class VerdictOut(_Read):
+    gate: str
+    status: Status
+    reason: str
+    effect: EffectOut | None
+    evidence: EvidenceOut | None
+    samples: SamplesOut | None
+    seconds_to_pass: float | None
+
+    @classmethod
+    def from_domain(cls, verdict: Verdict) -> Self:
+        return cls.model_validate(verdict)
+
+
+class LiveOut(Outgoing):
+    """What the running workflow says of itself; `reason` is also what it waits for."""
+
+    phase: Phase
+    reason: str
+    step: int
+    candidate_weight: int
+    verdicts: list[VerdictOut]
+    rollback_since: datetime | None
+
+    @classmethod
+    def from_domain(cls, view: RolloutView) -> Self:
+        return cls(
+            phase=view.phase,
+            reason=view.reason,
+            step=view.step,
+            candidate_weight=view.candidate_weight,
+            verdicts=[VerdictOut.from_domain(verdict) for verdict in view.verdicts],
+            rollback_since=view.rollback_since,
+        )

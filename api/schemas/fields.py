@@ -1,0 +1,63 @@
+"""The kinds of fields that several schemas share, and how each is held to its rule."""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
+_FORMAT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+_OBJECT = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+LONGEST_SECONDS = 366 * 24 * 3600
+
+
+def _printable(value: str) -> str:
+    if _CONTROL.search(value) or value != value.strip():
+        raise ValueError("must not hold control characters, nor begin or end with a space")
+    return value
+
+
+def _readable(value: str) -> str:
+    if _CONTROL_BUT_LINES.search(value):
+        raise ValueError("must not hold control characters other than line breaks and tabs")
+    return value
+
+
+def _uri(value: str) -> str:
+    if not _URI.fullmatch(value) or _CONTROL.search(value):
+        raise ValueError("must be a URI with a scheme, such as s3://bucket/model")
+    return value
+
+
+def _model_format(value: str) -> str:
+    if not _FORMAT.fullmatch(value):
+        raise ValueError("must be letters, digits, '.', '_' and '-', such as huggingface")
+    return value
+
+
+def _object_name(value: str) -> str:
+    if not _OBJECT.fullmatch(value):
+        raise ValueError("must be the name of a Kubernetes object (RFC 1123 subdomain)")
+    return value
+
+
+Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_printable)]
+Label = Annotated[str, Field(min_length=1, max_length=253), AfterValidator(_printable)]
+Prose = Annotated[str, Field(max_length=2000), AfterValidator(_readable)]
+Uri = Annotated[str, Field(min_length=1, max_length=2048), AfterValidator(_uri)]
+ModelFormat = Annotated[str, Field(min_length=1, max_length=63), AfterValidator(_model_format)]
+ObjectName = Annotated[str, Field(min_length=1, max_length=253), AfterValidator(_object_name)]
+Seconds = Annotated[float, Field(ge=0, le=LONGEST_SECONDS, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Incoming(BaseModel):
+    """A request body: a field that we do not know is a mistake, not a wish to be ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Outgoing(BaseModel):
+    model_config = ConfigDict(extra="forbid", ser_json_inf_nan="null", protected_namespaces=())

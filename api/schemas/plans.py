@@ -1,0 +1,222 @@
+"""What a rollout is asked to do, and the plan that this compiles to, rendered for people."""
+
+from datetime import timedelta
+from typing import Annotated, Self
+from uuid import UUID
+
+from pydantic import Field
+
+from api.schemas.fields import Fraction, Incoming, Label, Outgoing, Seconds
+from domain.gates import AgainstStable, Gate, Metric, Source
+from domain.plan import Plan, Policies, Promote, Reaction, Retire, SetWeights, Soak, Step, Variant
+from domain.strategies.canary import CanaryStep, Pace
+
+MOST_LISTED = 200
+_MARGIN = AgainstStable()
+_POLICIES = Policies()
+Weight = Annotated[int, Field(strict=True, ge=0, le=100)]
+
+
+class CanaryStepIn(Incoming):
+    weight: Weight = Field(description="Percent for the candidate, 1 to 99, above the step before.")
+    soak_seconds: Seconds = Field(
+        description="How long to soak; paced by evidence, the longest time before it is undecided."
+    )
+    pace: Pace = Pace.EVIDENCE
+
+    def to_domain(self) -> CanaryStep:
+        return CanaryStep(
+            weight=self.weight, soak=timedelta(seconds=self.soak_seconds), pace=self.pace
+        )
+
+
+class AgainstStableBody(Incoming):
+    """FAIL when proven above fail_ratio; PASS when proven below pass_ratio or below the floor."""
+
+    fail_ratio: Fraction = _MARGIN.fail_ratio
+    pass_ratio: Fraction = _MARGIN.pass_ratio
+    floor: Fraction = _MARGIN.floor
+
+    def to_domain(self) -> AgainstStable:
+        return AgainstStable(
+            fail_ratio=self.fail_ratio, pass_ratio=self.pass_ratio, floor=self.floor
+        )
+
+    @classmethod
+    def from_domain(cls, margin: AgainstStable) -> Self:
+        return cls(fail_ratio=margin.fail_ratio, pass_ratio=margin.pass_ratio, floor=margin.floor)
+
+
+class GateBody(Incoming):
+    name: Label
+    metric: Metric
+    source: Source = Source.ENVOY
+    slow_over_ms: Fraction | None = Field(
+        default=None, description="For the metric latency: a request is bad above this."
+    )
+    limit: Fraction | None = Field(
+        default=None, description="The largest acceptable fraction of bad requests."
+    )
+    against_stable: AgainstStableBody | None = None
+    alpha: Fraction = Field(default=0.05, description="Bound on the chance of a false FAIL.")
+    beta: Fraction = Field(default=0.05, description="Bound on the chance of a false PASS.")
+
+    def to_domain(self) -> Gate:
+        margin = self.against_stable
+        return Gate(
+            name=self.name,
+            metric=self.metric,
+            source=self.source,
+            slow_over_ms=self.slow_over_ms,
+            limit=self.limit,
+            against_stable=margin.to_domain() if margin else None,
+            alpha=self.alpha,
+            beta=self.beta,
+        )
+
+    @classmethod
+    def from_domain(cls, gate: Gate) -> Self:
+        margin = gate.against_stable
+        return cls(
+            name=gate.name,
+            metric=gate.metric,
+            source=gate.source,
+            slow_over_ms=gate.slow_over_ms,
+            limit=gate.limit,
+            against_stable=AgainstStableBody.from_domain(margin) if margin else None,
+            alpha=gate.alpha,
+            beta=gate.beta,
+        )
+
+
+class PoliciesBody(Incoming):
+    """A reaction per cause, and how long each thing may take."""
+
+    on_failure: Reaction = _POLICIES.on_failure
+    on_undecided: Reaction = _POLICIES.on_undecided
+    on_metrics_unavailable: Reaction = _POLICIES.on_metrics_unavailable
+    on_not_ready: Reaction = _POLICIES.on_not_ready
+    on_not_settled: Reaction = _POLICIES.on_not_settled
+    on_drift: Reaction = _POLICIES.on_drift
+    metrics_stall_seconds: Seconds = _POLICIES.metrics_stall.total_seconds()
+    deploy_deadline_seconds: Seconds = _POLICIES.deploy_deadline.total_seconds()
+    settle_deadline_seconds: Seconds = _POLICIES.settle_deadline.total_seconds()
+    deadline_seconds: Seconds = _POLICIES.deadline.total_seconds()
+    scale_down_delay_seconds: Seconds = _POLICIES.scale_down_delay.total_seconds()
+    drain_seconds: Seconds = _POLICIES.drain.total_seconds()
+    probe_interval_seconds: Seconds = _POLICIES.probe_interval.total_seconds()
+
+    def to_domain(self) -> Policies:
+        return Policies(
+            on_failure=self.on_failure,
+            on_undecided=self.on_undecided,
+            on_metrics_unavailable=self.on_metrics_unavailable,
+            on_not_ready=self.on_not_ready,
+            on_not_settled=self.on_not_settled,
+            on_drift=self.on_drift,
+            metrics_stall=timedelta(seconds=self.metrics_stall_seconds),
+            deploy_deadline=timedelta(seconds=self.deploy_deadline_seconds),
+            settle_deadline=timedelta(seconds=self.settle_deadline_seconds),
+            deadline=timedelta(seconds=self.deadline_seconds),
+            scale_down_delay=timedelta(seconds=self.scale_down_delay_seconds),
+            drain=timedelta(seconds=self.drain_seconds),
+            probe_interval=timedelta(seconds=self.probe_interval_seconds),
+        )
+
+    @classmethod
+    def from_domain(cls, policies: Policies) -> Self:
+        return cls(
+            on_failure=policies.on_failure,
+            on_undecided=policies.on_undecided,
+            on_metrics_unavailable=policies.on_metrics_unavailable,
+            on_not_ready=policies.on_not_ready,
+            on_not_settled=policies.on_not_settled,
+            on_drift=policies.on_drift,
+            metrics_stall_seconds=policies.metrics_stall.total_seconds(),
+            deploy_deadline_seconds=policies.deploy_deadline.total_seconds(),
+            settle_deadline_seconds=policies.settle_deadline.total_seconds(),
+            deadline_seconds=policies.deadline.total_seconds(),
+            scale_down_delay_seconds=policies.scale_down_delay.total_seconds(),
+            drain_seconds=policies.drain.total_seconds(),
+            probe_interval_seconds=policies.probe_interval.total_seconds(),
+        )
+
+
+class VariantOut(Outgoing):
+    """A variant of the plan; `workload` is the KServe InferenceService that serves it."""
+
+    name: str
+    version_id: UUID
+    version_name: str
+    workload: str
+    slot: int
+
+    @classmethod
+    def from_domain(cls, variant: Variant) -> Self:
+        return cls(
+            name=variant.name,
+            version_id=variant.version_id,
+            version_name=variant.version_name,
+            workload=variant.workload.name,
+            slot=variant.slot,
+        )
+
+
+class StepOut(Outgoing):
+    """One step: what it does in words, and the weights that hold during it."""
+
+    index: int
+    kind: str
+    sentence: str
+    weights: dict[str, int]
+    at_least_seconds: float | None = None
+    at_most_seconds: float | None = None
+
+
+class PlanOut(Outgoing):
+    strategy: str
+    route: str
+    namespace: str
+    model: str
+    stable: VariantOut
+    candidate: VariantOut
+    steps: list[StepOut]
+    gates: list[GateBody]
+    policies: PoliciesBody
+
+    @classmethod
+    def from_domain(cls, plan: Plan) -> Self:
+        return cls(
+            strategy=plan.strategy,
+            route=plan.route.name,
+            namespace=plan.route.namespace,
+            model=plan.route.model,
+            stable=VariantOut.from_domain(plan.stable),
+            candidate=VariantOut.from_domain(plan.candidate),
+            steps=_steps(plan),
+            gates=[GateBody.from_domain(gate) for gate in plan.gates],
+            policies=PoliciesBody.from_domain(plan.policies),
+        )
+
+
+def _steps(plan: Plan) -> list[StepOut]:
+    shown, candidate = [], 0
+    for index, step in enumerate(plan.steps):
+        candidate = step.candidate if isinstance(step, SetWeights) else candidate
+        weights = {plan.stable.name: 100 - candidate, plan.candidate.name: candidate}
+        if isinstance(step, Promote | Retire):
+            weights = {plan.candidate.name: 100}
+        shown.append(_step(index, step, weights))
+    return shown
+
+
+def _step(index: int, step: Step, weights: dict[str, int]) -> StepOut:
+    soak = step if isinstance(step, Soak) else None
+    return StepOut(
+        index=index,
+        kind=step.kind,
+        sentence=str(step),
+        weights=weights,
+        at_least_seconds=soak and soak.at_least.total_seconds(),
+        at_most_seconds=soak and soak.at_most.total_seconds(),
+    )

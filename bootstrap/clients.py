@@ -1,0 +1,114 @@
+"""Builds what the two processes speak with, and closes it again in reverse order."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import asyncpg
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.runtime import Runtime
+
+from adapters.aigateway.manifests import Gateway
+from adapters.aigateway.router import AIGatewayRouter
+from adapters.kserve.runtime import KServeRuntime
+from adapters.kubernetes.client import connect as connect_kubernetes
+from adapters.postgres.evidence import PostgresEvidence
+from adapters.postgres.journal import PostgresJournal
+from adapters.postgres.pool import open_pool
+from adapters.postgres.registry import PostgresRegistry
+from adapters.postgres.rollouts import PostgresPatrol
+from adapters.prometheus.counters import connect as connect_prometheus
+from adapters.temporal.runs import TemporalRuns
+from bootstrap.settings import Settings
+from domain.ports import (
+    CounterSource,
+    EvidenceStore,
+    Journal,
+    Patrol,
+    Registry,
+    RunDirectory,
+    TrafficRouter,
+    WorkloadRuntime,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiClients:
+    """What the API needs: the registry, and Temporal to start and ask."""
+
+    registry: Registry
+    temporal: Client
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerClients:
+    """What the worker needs: Temporal, and an adapter for each port of its activities."""
+
+    temporal: Client
+    workloads: WorkloadRuntime
+    router: TrafficRouter
+    counters: CounterSource
+    evidence: EvidenceStore
+    journal: Journal
+    patrol: Patrol
+    runs: RunDirectory
+
+
+@asynccontextmanager
+async def api_clients(settings: Settings) -> AsyncGenerator[ApiClients]:
+    """Connect to PostgreSQL; to Temporal only at the first call, so that reads work without it."""
+    async with _pool(settings) as pool:
+        temporal = await connect_temporal(settings, lazy=True)
+        yield ApiClients(registry=PostgresRegistry(pool), temporal=temporal)
+
+
+@asynccontextmanager
+async def worker_clients(
+    settings: Settings, runtime: Runtime | None = None
+) -> AsyncGenerator[WorkerClients]:
+    """Connect to PostgreSQL and Temporal; the cluster and the metrics store are asked later."""
+    kubernetes_timeout = timedelta(seconds=settings.kubernetes_timeout_seconds)
+    prometheus_timeout = timedelta(seconds=settings.prometheus_timeout_seconds)
+    gateway = Gateway(name=settings.gateway_name, namespace=settings.gateway_namespace)
+    async with (
+        _pool(settings) as pool,
+        connect_kubernetes(settings.kubeconfig, timeout=kubernetes_timeout) as cluster,
+        connect_prometheus(str(settings.prometheus_url), timeout=prometheus_timeout) as counters,
+    ):
+        temporal = await connect_temporal(settings, runtime=runtime)
+        yield WorkerClients(
+            temporal=temporal,
+            workloads=KServeRuntime(cluster),
+            router=AIGatewayRouter(cluster, gateway),
+            counters=counters,
+            evidence=PostgresEvidence(pool),
+            journal=PostgresJournal(pool),
+            patrol=PostgresPatrol(pool),
+            runs=TemporalRuns(temporal),
+        )
+
+
+async def connect_temporal(
+    settings: Settings, *, runtime: Runtime | None = None, lazy: bool = False
+) -> Client:
+    """A client with the one data converter that workflows, workers and the API share."""
+    return await Client.connect(
+        settings.temporal_address,
+        namespace=settings.temporal_namespace,
+        data_converter=pydantic_data_converter,
+        runtime=runtime,
+        lazy=lazy,
+    )
+
+
+@asynccontextmanager
+async def _pool(settings: Settings) -> AsyncGenerator[asyncpg.Pool]:
+    pool = await open_pool(
+        settings.database_url.get_secret_value(), most=settings.database_connections
+    )
+    try:
+        yield pool
+    finally:
+        await pool.close()
