@@ -93,7 +93,7 @@ class Watcher:
         log = await self._ports.evidence.load(self._order.rollout_id)
         self._judge = Judge(self._plan.gates)
         for interval in log.intervals:
-            self._judge.feed(interval)
+            self._judge.add(interval)
         self._sequence = len(log.intervals)
         self._cursor = log.cursor if log.cursor_step == self._step else None
 
@@ -119,13 +119,13 @@ class Watcher:
         now = datetime.now(UTC)
         if interval is not None:
             self._fresh_at = now
-            self._judge.feed(interval)
+            self._judge.add(interval)
         stale = max(self._plan.policies.probe_interval * STALE_PROBES, STALE_AT_LEAST)
         if now - self._fresh_at > stale:
             return self._without_metrics(
                 f"no fresh sample of both variants since {self._fresh_at:%H:%M:%S} UTC"
             )
-        verdicts = self._judge.verdicts(step=self._step)
+        verdicts = self._judge.verdicts(self._step)
         return replace(self._seen, verdicts=verdicts, unavailable_since=None)
 
     async def _read(self) -> Interval | None:

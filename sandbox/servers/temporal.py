@@ -24,7 +24,7 @@ SEARCH_ATTRIBUTES: Mapping[str, str] = {
 
 # Untuned, the dev server rounds every timer up to about a second and a short activity costs 60 ms;
 # with these a timer is 20 ms late and the same activity takes half (docs/temporal.md, section 1).
-_DYNAMIC_CONFIG = (
+DYNAMIC_CONFIG = (
     'history.timerProcessorMaxTimeShift="10ms"',
     "history.timerProcessorMaxPollRPS=1000",
     "history.timerProcessorMaxPollHostRPS=1000",
@@ -71,7 +71,7 @@ class Temporal:
         words += ["--log-level", "warn", "--log-format", "json"]
         if self.database is not None:
             words += ["--db-filename", str(self.database)]
-        for value in _DYNAMIC_CONFIG:
+        for value in DYNAMIC_CONFIG:
             words += ["--dynamic-config-value", value]
         for name, kind in self.search_attributes.items():
             words += ["--search-attribute", f"{name}={kind}"]

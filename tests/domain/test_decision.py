@@ -1,0 +1,222 @@
+"""What comes next, as a table of rules."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from domain.decision import (
+    Acted,
+    ActState,
+    Advance,
+    Cause,
+    Finish,
+    Hold,
+    Pause,
+    Paused,
+    Progress,
+    RollBack,
+    Seen,
+    decide,
+)
+from domain.plan import Deploy, Promote, Reaction, Retire, SetWeights, Soak
+from domain.rollout import Command, Scope
+from domain.strategies.canary import Pace
+from domain.verdicts import Status
+from tests.plans import NOON, canary_spec, plan, policies, verdict
+
+PLAN = plan(canary_spec(10, 50))
+DEPLOY, AT_10, SOAK_10, AT_50, SOAK_50, AT_100, PROMOTE, RETIRE = range(8)
+ANA = Command(actor="ana", reason="why not")
+PASSED = Seen(verdicts=(verdict(Status.PASS),))
+FAILED = Seen(verdicts=(verdict(Status.FAIL, reason="Errors are 3 times stable's."),))
+UNDECIDED = Seen(verdicts=(verdict(Status.UNDECIDED),))
+AWAY = Seen(verdicts=(verdict(Status.UNAVAILABLE),), unavailable_since=NOON)
+
+
+def at(step: int, **changes) -> Progress:
+    acted = Acted(state=ActState.DONE, at=NOON)
+    return replace(Progress(step=step, started_at=NOON, acted=acted), **changes)
+
+
+def with_policies(**changes):
+    return replace(PLAN, policies=policies(**changes))
+
+
+def after(seconds: float):
+    return NOON + timedelta(seconds=seconds)
+
+
+def test_the_plan_of_a_canary_reads_as_its_story():
+    assert [type(step) for step in PLAN.steps] == [
+        Deploy, SetWeights, Soak, SetWeights, Soak, SetWeights, Promote, Retire,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("step", [DEPLOY, AT_10, AT_50, AT_100, PROMOTE])
+def test_a_step_that_is_done_advances(step):
+    assert decide(PLAN, at(step), NOON) == Advance(
+        to=step + 1, reason=decide(PLAN, at(step), NOON).reason
+    )
+
+
+def test_the_last_step_finishes():
+    assert isinstance(decide(PLAN, at(RETIRE), NOON), Finish)
+
+
+def test_a_soak_whose_gates_all_pass_advances_at_once():
+    assert isinstance(decide(PLAN, at(SOAK_10, seen=PASSED), NOON), Advance)
+
+
+def test_a_timed_soak_waits_for_its_time_even_if_proven():
+    timed = plan(canary_spec(10, pace=Pace.TIME, soak=timedelta(minutes=1)))
+
+    assert isinstance(decide(timed, at(SOAK_10, seen=PASSED), after(59)), Hold)
+    assert isinstance(decide(timed, at(SOAK_10, seen=PASSED), after(60)), Advance)
+
+
+@pytest.mark.parametrize("seen", [Seen(), UNDECIDED])
+def test_no_evidence_never_advances_by_default(seen):
+    assert isinstance(decide(PLAN, at(SOAK_10, seen=seen), after(3600)), Hold)
+
+
+@pytest.mark.parametrize(
+    ("reaction", "decision"),
+    [
+        (Reaction.HOLD, Hold),
+        (Reaction.PAUSE, Pause),
+        (Reaction.ROLL_BACK, RollBack),
+        (Reaction.ADVANCE, Advance),
+    ],
+)
+def test_undecided_at_the_end_follows_its_policy(reaction, decision):
+    judged = with_policies(on_undecided=reaction)
+
+    assert isinstance(decide(judged, at(SOAK_10, seen=UNDECIDED), after(599)), Hold)
+    assert isinstance(decide(judged, at(SOAK_10, seen=UNDECIDED), after(600)), decision)
+
+
+def test_an_outage_of_the_metrics_is_neither_undecided_nor_failed():
+    judged = with_policies(
+        on_undecided=Reaction.ADVANCE, metrics_stall=timedelta(days=2), deadline=timedelta(days=3)
+    )
+
+    assert isinstance(decide(judged, at(SOAK_10, seen=AWAY), after(7200)), Hold)
+
+
+@pytest.mark.parametrize(
+    ("reaction", "decision"),
+    [(Reaction.HOLD, Hold), (Reaction.PAUSE, Pause), (Reaction.ROLL_BACK, RollBack)],
+)
+def test_a_long_outage_of_the_metrics_follows_its_policy(reaction, decision):
+    judged = with_policies(on_metrics_unavailable=reaction, metrics_stall=timedelta(minutes=5))
+
+    assert isinstance(decide(judged, at(SOAK_10, seen=AWAY), after(299)), Hold)
+    assert isinstance(decide(judged, at(SOAK_10, seen=AWAY), after(300)), decision)
+
+
+def test_a_failing_gate_rolls_back_with_its_reason():
+    assert decide(PLAN, at(SOAK_10, seen=FAILED), NOON) == RollBack(
+        cause=Cause.GATE_FAILED, reason="Errors are 3 times stable's."
+    )
+
+
+@pytest.mark.parametrize("paused", [None, Paused(cause=Cause.COMMAND, reason="lunch", since=NOON)])
+@pytest.mark.parametrize("promote", [None, ANA])
+def test_nothing_stands_before_a_failing_gate(paused, promote):
+    progress = at(SOAK_10, seen=FAILED, paused=paused, promote=promote)
+
+    assert isinstance(decide(PLAN, progress, NOON), RollBack)
+
+
+@pytest.mark.parametrize("step", range(PROMOTE))
+@pytest.mark.parametrize("state", list(ActState))
+def test_an_abort_rolls_back_from_every_step_before_the_promotion(step, state):
+    progress = at(step, acted=Acted(state=state, at=NOON), abort=ANA, promote=ANA, seen=PASSED)
+
+    assert decide(PLAN, progress, NOON) == RollBack(
+        cause=Cause.ABORTED, reason="aborted by ana: why not"
+    )
+
+
+@pytest.mark.parametrize("step", range(PROMOTE))
+def test_the_deadline_rolls_back_from_every_step_before_the_promotion(step):
+    decision = decide(PLAN, at(step, seen=PASSED), NOON + PLAN.policies.deadline)
+
+    assert isinstance(decision, RollBack)
+    assert decision.cause is Cause.DEADLINE
+
+
+@pytest.mark.parametrize("step", [PROMOTE, RETIRE])
+def test_after_the_promotion_there_is_only_onward(step):
+    progress = at(step, abort=ANA, seen=FAILED)
+
+    assert isinstance(decide(PLAN, progress, NOON + timedelta(days=9)), Advance | Finish)
+
+
+@pytest.mark.parametrize("step", range(AT_100))
+def test_a_full_promotion_jumps_to_all_traffic(step):
+    assert decide(PLAN, at(step, promote=ANA), NOON) == Advance(
+        to=AT_100, reason="promoted by ana: why not"
+    )
+
+
+def test_a_promotion_by_one_step_goes_to_the_next_weight():
+    one = replace(ANA, scope=Scope.STEP)
+
+    assert decide(PLAN, at(SOAK_10, promote=one), NOON) == Advance(
+        to=AT_50, reason="promoted by one step by ana: why not"
+    )
+    assert decide(PLAN, at(SOAK_50, promote=one), NOON).to == AT_100
+
+
+def test_a_paused_rollout_holds_though_proven():
+    paused = Paused(cause=Cause.COMMAND, reason="lunch", since=NOON)
+
+    assert isinstance(decide(PLAN, at(SOAK_10, seen=PASSED, paused=paused), NOON), Hold)
+
+
+def test_traffic_that_does_not_obey_rolls_back():
+    acted = Acted(state=ActState.DISOBEYED, at=NOON, detail="0.0 % of 3,412 requests observed")
+
+    assert decide(PLAN, at(AT_10, acted=acted), NOON) == RollBack(
+        cause=Cause.NOT_SETTLED, reason="0.0 % of 3,412 requests observed"
+    )
+
+
+def test_a_route_without_requests_holds():
+    acted = Acted(state=ActState.SILENT, at=NOON, detail="no request")
+
+    assert isinstance(decide(PLAN, at(AT_10, acted=acted), NOON), Hold)
+
+
+def test_a_candidate_that_died_rolls_back():
+    seen = replace(PASSED, candidate_not_ready="chat-v2 is missing")
+
+    assert decide(PLAN, at(SOAK_10, seen=seen), NOON).cause is Cause.NOT_READY
+
+
+def test_drift_pauses_unless_the_policy_says_to_roll_back():
+    seen = replace(PASSED, drift="backendRefs[1] is 60 %")
+
+    assert decide(PLAN, at(SOAK_10, seen=seen), NOON).cause is Cause.DRIFT
+    assert isinstance(
+        decide(with_policies(on_drift=Reaction.ROLL_BACK), at(SOAK_10, seen=seen), NOON), RollBack
+    )
+
+
+def test_a_soak_without_gates_ends_by_time_alone():
+    ungated = plan(canary_spec(10, gates=(), soak=timedelta(seconds=30)))
+
+    assert isinstance(decide(ungated, at(SOAK_10), after(29)), Hold)
+    assert isinstance(decide(ungated, at(SOAK_10), after(30)), Advance)
+
+
+def test_holding_says_when_time_alone_changes_the_answer():
+    hold = decide(PLAN, at(SOAK_10, seen=UNDECIDED), NOON)
+
+    assert hold.until == after(600)
+    assert not isinstance(
+        decide(with_policies(on_undecided=Reaction.PAUSE), at(SOAK_10, seen=UNDECIDED), hold.until),
+        Hold,
+    )

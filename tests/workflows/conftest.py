@@ -1,0 +1,44 @@
+"""A Temporal server that skips time, and a stage on which one rollout plays with fakes around."""
+
+from datetime import timedelta
+
+import pytest
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
+
+from sandbox.servers.binaries import script
+from sandbox.servers.temporal import DYNAMIC_CONFIG
+from tests.workflows.stage import Stage
+from workflows.standing import PHASE, WEIGHT
+
+SKIPPING = "frontend.WorkflowTimeSkippingEnabled=true"
+
+
+@pytest.fixture(scope="session")
+async def skipping():
+    """The real server with a clock per workflow that jumps over idle time."""
+    extra = [
+        word for value in (*DYNAMIC_CONFIG, SKIPPING) for word in ("--dynamic-config-value", value)
+    ]
+    async with await WorkflowEnvironment.start_time_skipping_v2(
+        dev_server_existing_path=str(script("temporal")),
+        dev_server_log_level="error",
+        data_converter=pydantic_data_converter,
+        search_attributes=[PHASE, WEIGHT],
+        dev_server_extra_args=extra,
+        ts_config=TimeSkippingConfig(max_session_skip_count=100_000),
+    ) as env:
+        yield env
+
+
+@pytest.fixture
+async def stage(skipping):
+    """A worker with real activities on fakes; nothing is deployed but stable."""
+    async with Stage(skipping.client) as made:
+        yield made
+
+
+@pytest.fixture
+def patience():
+    """How long a test waits, in real time, for something that must come."""
+    return timedelta(seconds=20)

@@ -1,0 +1,205 @@
+"""One rollout on a stage: the real workflow and activities, fakes at the ports, and a prompter.
+
+Settling and watching are prompted: a test says what they find. Everything else is the real code.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+from temporalio import activity
+from temporalio.client import WorkflowHandle
+from temporalio.worker import Replayer, Worker
+
+from activities.analysis import WatchOrder
+from activities.failures import DomainFailures
+from activities.heartbeats import Heartbeats, say
+from activities.record import RecordActivities
+from activities.traffic import SettleOrder, TrafficActivities
+from activities.workload import WorkloadActivities
+from bootstrap.sandboxing import workflow_runner
+from domain.decision import Acted, ActState, Hold, Seen, decide
+from domain.plan import Plan
+from domain.rollout import Command, Entry, EventKind
+from domain.traffic import Ownership
+from domain.verdicts import Status
+from tests.plans import verdict
+from tests.fakes.counters import ScriptedCounters
+from tests.fakes.router import RecordingRouter
+from tests.fakes.runtime import ScriptedRuntime
+from workflows.messages import Mode, RolloutInput, watchers_of
+from workflows.rollout import RolloutWorkflow
+
+SOON = timedelta(seconds=1)
+BEFORE = datetime(2020, 1, 1, tzinfo=UTC)
+ANA = Command(actor="ana", reason="a test")
+PASSED = Seen(verdicts=(verdict(Status.PASS),))
+FAILED = Seen(verdicts=(verdict(Status.FAIL, reason="Errors are 3 times stable's."),))
+
+
+class Journal:
+    """Keeps entries, each key once, and answers errors on demand."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.trouble: Exception | None = None
+
+    async def record(self, rollout_id, entries) -> None:
+        if self.trouble:
+            raise self.trouble
+        known = {entry.key for entry in self.entries}
+        self.entries += [entry for entry in entries if entry.key not in known]
+
+    @property
+    def kinds(self) -> list[EventKind]:
+        return [entry.kind for entry in self.entries]
+
+    @property
+    def phases(self) -> list[str]:
+        return [str(entry.phase) for entry in self.entries if entry.phase]
+
+
+class PromptedTraffic(TrafficActivities):
+    """Real writes; whether the traffic obeys is what the test says, by weight."""
+
+    def __init__(self, router, runtime, settles: Callable[[SettleOrder], Acted | None]) -> None:
+        super().__init__(router, runtime, ScriptedCounters(lambda n: None))
+        self._settles = settles
+        self.settle_orders: list[SettleOrder] = []
+
+    @activity.defn(name="traffic.settle")
+    async def settle(self, order: SettleOrder) -> Acted:
+        self.settle_orders.append(order)
+        while (acted := self._settles(order)) is None:
+            await asyncio.sleep(0.02)
+        return acted
+
+
+class PromptedAnalysis:
+    """Sees what the test lets it see; returns, like the real one, when that calls for something."""
+
+    def __init__(self) -> None:
+        self.shown: Callable[[WatchOrder], Seen] = lambda order: PASSED
+        self.watching: WatchOrder | None = None
+        self.watches = 0
+
+    @activity.defn(name="analysis.watch")
+    async def watch(self, order: WatchOrder) -> Seen:
+        self.watching, self.watches = order, self.watches + 1
+        while True:
+            seen = self.shown(order)
+            say("watching")
+            now = order.progress.acted.at
+            if not isinstance(decide(order.plan, replace(order.progress, seen=seen), now), Hold):
+                return seen
+            await asyncio.sleep(0.02)
+
+
+class Stage:
+    def __init__(self, client) -> None:
+        self.client = client
+        self.queue = f"test-{uuid4()}"
+        self.router, self.runtime, self.journal = RecordingRouter(), ScriptedRuntime(), Journal()
+        self.analysis = PromptedAnalysis()
+        self.settles: Callable[[SettleOrder], Acted | None] = lambda order: done()
+        self.traffic = PromptedTraffic(self.router, self.runtime, lambda order: self.settles(order))
+        self._stack = AsyncExitStack()
+        self.handle: WorkflowHandle | None = None
+
+    async def __aenter__(self) -> "Stage":
+        await self._start_workers()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._stack.aclose()
+        if self.handle and exc[0] is None:
+            await self.replays()
+
+    async def _start_workers(self) -> None:
+        acts = [
+            *methods(self.traffic), *methods(WorkloadActivities(self.runtime)),
+            *methods(self.analysis), *methods(RecordActivities(self.journal)),
+        ]  # fmt: skip
+        both = [Heartbeats(), DomainFailures()]
+        common = {"interceptors": both, "max_heartbeat_throttle_interval": SOON}
+        await self._stack.enter_async_context(
+            Worker(
+                self.client, task_queue=self.queue, workflows=[RolloutWorkflow], activities=acts,
+                workflow_runner=workflow_runner(), **common,
+            )
+        )  # fmt: skip
+        await self._stack.enter_async_context(
+            Worker(self.client, task_queue=watchers_of(self.queue), activities=acts, **common)
+        )
+
+    async def start(
+        self, plan: Plan, *, mode: Mode = Mode.WALK, promoted: bool = False
+    ) -> WorkflowHandle:
+        """Start with stable deployed, connected and carrying all traffic."""
+        stable = plan.stable.workload
+        if mode is Mode.WALK:
+            self.runtime.deployed[stable.namespace, stable.name] = stable
+            await self.router.connect(plan.route, stable)
+            owner = Ownership(holder="config", run_started_at=BEFORE, run_id="publish", sequence=1)
+            await self.router.write(plan.route, plan.slots_of(plan.stable), owner)
+        self.plan = plan
+        order = RolloutInput(
+            rollout_id=uuid4(),
+            plan=plan,
+            actor="ana",
+            reason="a test",
+            mode=mode,
+            promoted=promoted,
+        )
+        self.handle = await self.client.start_workflow(
+            RolloutWorkflow.run, order, id=f"traffic-{plan.route.config_id}", task_queue=self.queue
+        )
+        return self.handle
+
+    async def until(self, happened: Callable[[], bool], what: str = "") -> None:
+        """Wait, in real time, for something that must come."""
+        for _ in range(600):
+            if happened():
+                return
+            await asyncio.sleep(0.02)
+        raise AssertionError(f"waited in vain for {what or happened}; told: {self.journal.kinds}")
+
+    async def soaking_at(self, weight: int) -> None:
+        await self.until(
+            lambda: (
+                self.analysis.watching is not None
+                and self.plan.steps[self.analysis.watching.progress.step].weight == weight
+            ),
+            f"a soak at {weight} %",
+        )
+
+    @property
+    def weights(self) -> list[tuple[int, ...]]:
+        """The weights of every write, by slot, after stable was published."""
+        return [tuple(slot.weight for slot in write.slots) for write in self.router.writes[1:]]
+
+    async def replays(self) -> None:
+        """Whatever happened, the history that it left must replay."""
+        history = await self.handle.fetch_history()
+        replayer = Replayer(
+            workflows=[RolloutWorkflow], workflow_runner=workflow_runner(),
+            data_converter=self.client.data_converter,
+        )  # fmt: skip
+        await replayer.replay_workflow(history)
+
+
+def methods(owner: object) -> list[Callable]:
+    """The activities among an object's methods."""
+    found = (getattr(owner, name) for name in dir(owner) if not name.startswith("_"))
+    return [method for method in found if hasattr(method, "__temporal_activity_definition")]
+
+
+def done(detail: str = "10.0 % of 1,000 requests observed") -> Acted:
+    return Acted(state=ActState.DONE, at=datetime.now(UTC), detail=detail)
+
+
+def acted(state: ActState, detail: str) -> Acted:
+    return Acted(state=state, at=datetime.now(UTC), detail=detail)
