@@ -4,10 +4,11 @@ Settling and watching are prompted: a test says what they find. Everything else 
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Self
 from uuid import uuid4
 
 from temporalio import activity
@@ -26,10 +27,10 @@ from domain.plan import Plan
 from domain.rollout import Command, Entry, EventKind
 from domain.traffic import Ownership
 from domain.verdicts import Status
-from tests.plans import verdict
 from tests.fakes.counters import ScriptedCounters
 from tests.fakes.router import RecordingRouter
 from tests.fakes.runtime import ScriptedRuntime
+from tests.plans import verdict
 from workflows.messages import Mode, RolloutInput, watchers_of
 from workflows.rollout import RolloutWorkflow
 
@@ -73,7 +74,7 @@ class PromptedTraffic(TrafficActivities):
     @activity.defn(name="traffic.settle")
     async def settle(self, order: SettleOrder) -> Acted:
         self.settle_orders.append(order)
-        while (acted := self._settles(order)) is None:
+        while (acted := self._settles(order)) is None:  # noqa: ASYNC110 - tests flip plain values
             await asyncio.sleep(0.02)
         return acted
 
@@ -85,10 +86,13 @@ class PromptedAnalysis:
         self.shown: Callable[[WatchOrder], Seen] = lambda order: PASSED
         self.watching: WatchOrder | None = None
         self.watches = 0
+        self.report: Callable[[WatchOrder], Awaitable[Seen]] | None = None
 
     @activity.defn(name="analysis.watch")
     async def watch(self, order: WatchOrder) -> Seen:
         self.watching, self.watches = order, self.watches + 1
+        if self.report is not None:
+            return await self.report(order)
         while True:
             seen = self.shown(order)
             say("watching")
@@ -105,11 +109,11 @@ class Stage:
         self.router, self.runtime, self.journal = RecordingRouter(), ScriptedRuntime(), Journal()
         self.analysis = PromptedAnalysis()
         self.settles: Callable[[SettleOrder], Acted | None] = lambda order: done()
-        self.traffic = PromptedTraffic(self.router, self.runtime, lambda order: self.settles(order))
+        self.traffic = PromptedTraffic(self.router, self.runtime, lambda order: self.settles(order))  # noqa: PLW0108 - replaced later
         self._stack = AsyncExitStack()
         self.handle: WorkflowHandle | None = None
 
-    async def __aenter__(self) -> "Stage":
+    async def __aenter__(self) -> Self:
         await self._start_workers()
         return self
 
