@@ -24,6 +24,10 @@ from adapters.kubernetes.resources import Resource
 from domain.errors import InvalidSpec, Unreachable, Violation
 
 CALL_TIMEOUT = timedelta(seconds=10)
+# The library trips over a file of another shape in all of these ways.
+_UNUSABLE = (
+    ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, AttributeError, LookupError,
+)  # fmt: skip
 _JSON = "application/json"
 _APPLY = "application/apply-patch+yaml"
 
@@ -142,7 +146,7 @@ async def connect(
                 client_configuration=configuration,
                 persist_config=False,
             )
-    except (ConfigException, yaml.YAMLError, OSError) as error:
+    except _UNUSABLE as error:
         raise InvalidSpec(Violation("kubeconfig", f"cannot be used: {error}")) from error
     async with ApiClient(configuration) as api:
         yield Cluster(api, timeout=timeout)

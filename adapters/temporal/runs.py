@@ -2,7 +2,9 @@
 
 from datetime import timedelta
 
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
+from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain.errors import Forbidden, Refused, TidegateError, Unreachable
@@ -14,23 +16,35 @@ _NO_ACCESS = frozenset({RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENT
 
 
 class TemporalRuns(RunDirectory):
+    """Asks about the latest run of a workflow ID: a successor that continued as new is that one."""
+
     def __init__(self, client: Client, *, timeout: timedelta = CALL_TIMEOUT) -> None:
         self._client = client
         self._timeout = timeout
 
     async def is_running(self, workflow_id: str) -> bool:
-        """Whether the latest run of this workflow ID is open. Unreachable when nobody can tell.
+        """Whether there is a run and it has not closed. Raises Unreachable when nobody can tell.
 
-        A run that continued as new is: its successor is the latest run then.
+        A run that somebody has paused is open. The client's own `describe` cannot read that state,
+        hence the raw call.
         """
-        handle = self._client.get_workflow_handle(workflow_id)
+        request = DescribeWorkflowExecutionRequest(
+            namespace=self._client.namespace, execution=WorkflowExecution(workflow_id=workflow_id)
+        )
         try:
-            described = await handle.describe(rpc_timeout=self._timeout)
+            answer = await self._client.workflow_service.describe_workflow_execution(
+                request, timeout=self._timeout
+            )
         except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
+            if _is_unknown(error):
                 return False
             raise _translated(error, workflow_id) from error
-        return described.status is WorkflowExecutionStatus.RUNNING
+        return not answer.workflow_execution_info.HasField("close_time")
+
+
+def _is_unknown(error: RPCError) -> bool:
+    # A namespace that is not there answers NOT_FOUND too, and would make every run look dead.
+    return error.status is RPCStatusCode.NOT_FOUND and "namespace" not in error.message.lower()
 
 
 def _translated(error: RPCError, workflow_id: str) -> TidegateError:

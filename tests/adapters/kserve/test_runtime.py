@@ -1,0 +1,145 @@
+"""InferenceServices on a real API server: what is written, and what is left alone."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from adapters.kserve.readiness import Readiness
+from adapters.kserve.runtime import KServeRuntime
+from adapters.kubernetes.resources import INFERENCE_SERVICE
+from domain.errors import Conflict, NotFound, NotYet, Refused
+from domain.workloads import WorkloadPhase
+from tests.cluster.builders import PROJECT, SERVICE_ID, workload_in
+from tests.cluster.hands import condition
+
+
+@pytest.fixture
+def runtime(cluster):
+    return KServeRuntime(cluster)
+
+
+@pytest.fixture
+def workload(namespace):
+    return workload_in(namespace, runtime="kserve-huggingfaceserver", model_format="huggingface")
+
+
+async def stored(hands, workload):
+    return await hands.get(INFERENCE_SERVICE, workload.namespace, workload.name)
+
+
+async def test_the_object_says_what_to_run_and_whose_it_is(runtime, hands, workload):
+    await runtime.deploy(workload)
+    found = await stored(hands, workload)
+    assert found["spec"] == {
+        "predictor": {
+            "minReplicas": 1,
+            "model": {
+                "modelFormat": {"name": "huggingface"},
+                "storageUri": "sim://chat-v1",
+                "runtime": "kserve-huggingfaceserver",
+            },
+        }
+    }
+    assert found["metadata"]["labels"] == {
+        "app.kubernetes.io/managed-by": "tidegate",
+        "tidegate.dev/project": str(PROJECT),
+        "tidegate.dev/service": str(SERVICE_ID),
+        "tidegate.dev/version": str(workload.version_id),
+    }
+    assert found["metadata"]["annotations"]["serving.kserve.io/deploymentMode"] == "Standard"
+    managers = [(one["manager"], one["operation"]) for one in found["metadata"]["managedFields"]]
+    assert managers == [("tidegate", "Apply")]
+
+
+async def test_without_a_runtime_kserve_chooses_one(runtime, hands, workload):
+    await runtime.deploy(replace(workload, runtime=None))
+    assert "runtime" not in (await stored(hands, workload))["spec"]["predictor"]["model"]
+
+
+async def test_a_second_deploy_writes_nothing(runtime, hands, workload):
+    await runtime.deploy(workload)
+    before = await stored(hands, workload)
+    await runtime.deploy(workload)
+    assert await stored(hands, workload) == before
+
+
+async def test_defaults_filled_in_by_kserve_are_no_other_spec(runtime, hands, workload):
+    await runtime.deploy(workload)
+    filled = {"spec": {"predictor": {"model": {"protocolVersion": "v2"}}}}
+    await hands.patch(INFERENCE_SERVICE, workload.namespace, workload.name, filled)
+    await runtime.deploy(workload)
+
+
+@pytest.mark.parametrize(
+    "change", [{"uri": "sim://b"}, {"model_format": "vLLM"}, {"runtime": "kserve-vllmserver"}]
+)
+async def test_an_object_is_never_edited_in_place(runtime, hands, workload, change):
+    await runtime.deploy(workload)
+    before = await stored(hands, workload)
+    with pytest.raises(Refused, match="never edited"):
+        await runtime.deploy(replace(workload, **change))
+    assert await stored(hands, workload) == before
+
+
+async def test_an_object_of_somebody_else_is_left_alone(runtime, hands, workload):
+    spec = {"predictor": {"model": {"modelFormat": {"name": "sklearn"}}}}
+    await hands.create(INFERENCE_SERVICE, workload.namespace, workload.name, spec=spec)
+    before = await stored(hands, workload)
+    with pytest.raises(Conflict, match="belongs to somebody else"):
+        await runtime.deploy(workload)
+    await runtime.remove(workload)
+    assert await stored(hands, workload) == before
+
+
+async def test_an_object_of_another_project_is_left_alone(runtime, hands, workload):
+    await runtime.deploy(workload)
+    stranger = replace(workload, project_id=SERVICE_ID)
+    with pytest.raises(Conflict):
+        await runtime.deploy(stranger)
+    await runtime.remove(stranger)
+    await stored(hands, workload)
+
+
+async def test_removal_is_not_done_before_the_object_is_gone(runtime, hands, workload):
+    await runtime.deploy(workload)
+    await hands.hold(INFERENCE_SERVICE, workload.namespace, workload.name)
+    for _ in range(2):
+        with pytest.raises(NotYet, match="still being deleted"):
+            await runtime.remove(workload)
+    assert (await runtime.status(workload)).phase is WorkloadPhase.MISSING
+    with pytest.raises(NotYet):
+        await runtime.deploy(workload)
+    await hands.let_go(INFERENCE_SERVICE, workload.namespace, workload.name)
+    await runtime.remove(workload)
+    await runtime.deploy(workload)
+
+
+async def test_a_namespace_that_is_not_there_is_not_found(runtime, workload):
+    with pytest.raises(NotFound, match="nowhere"):
+        await runtime.deploy(replace(workload, namespace="nowhere"))
+
+
+async def test_an_invalid_spec_fails_once_its_grace_is_over(cluster, hands, workload):
+    failure = {"reason": "RuntimeNotRecognized", "message": "waiting for runtime x"}
+    invalid = {"transitionStatus": "InvalidSpec", "lastFailureInfo": failure}
+    now = datetime.now(UTC)
+    early = KServeRuntime(cluster, now=lambda: now)
+    late = KServeRuntime(cluster, now=lambda: now + timedelta(minutes=1))
+    await early.deploy(workload)
+    await hands.report(workload, modelStatus=invalid)
+    said = "RuntimeNotRecognized: waiting for runtime x"
+    status = await early.status(workload)
+    assert (status.phase, status.reason) == (WorkloadPhase.LOADING, said)
+    status = await late.status(workload)
+    assert (status.phase, status.reason) == (WorkloadPhase.FAILED, said)
+
+
+async def test_ready_may_have_to_include_the_ingress(cluster, hands, workload):
+    strict = KServeRuntime(cluster, readiness=Readiness(condition="Ready"))
+    await strict.deploy(workload)
+    without_ingress = [condition("PredictorReady"), condition("Ready", "False", reason="NoIngress")]
+    await hands.report(workload, conditions=without_ingress)
+    assert (await strict.status(workload)).phase is WorkloadPhase.LOADING
+    await hands.report(workload, conditions=[condition("PredictorReady"), condition("Ready")])
+    assert (await strict.status(workload)).phase is WorkloadPhase.READY

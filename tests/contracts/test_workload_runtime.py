@@ -1,0 +1,112 @@
+"""What every WorkloadRuntime does: the one for KServe, and the fake that stands in for it."""
+
+from dataclasses import replace
+
+import pytest
+
+from adapters.kserve.runtime import KServeRuntime
+from adapters.kubernetes.resources import INFERENCE_SERVICE
+from domain.errors import Refused, Unreachable
+from domain.workloads import WorkloadPhase
+from tests.cluster.builders import workload_in
+from tests.cluster.hands import condition
+from tests.fakes.runtime import READY, ScriptedRuntime
+
+
+class Real:
+    def __init__(self, cluster, hands):
+        self.runtime = KServeRuntime(cluster)
+        self._hands = hands
+
+    async def make_ready(self, workload):
+        await self._hands.report(workload, conditions=[condition("PredictorReady")])
+
+    async def delete_by_hand(self, workload):
+        await self._hands.delete(INFERENCE_SERVICE, workload.namespace, workload.name)
+
+    async def outage(self, *, lasts):
+        await self._hands.faults("error" if lasts else "none")
+
+
+class Fake:
+    def __init__(self):
+        self.runtime = ScriptedRuntime()
+
+    async def make_ready(self, workload):
+        self.runtime.script(workload.name, READY)
+
+    async def delete_by_hand(self, workload):
+        self.runtime.lose(workload)
+
+    async def outage(self, *, lasts):
+        for method in ("deploy", "status", "remove"):
+            self.runtime.outage(method, Unreachable() if lasts else None)
+
+
+@pytest.fixture(params=["real", "fake"])
+def stage(request, cluster, hands):
+    return Real(cluster, hands) if request.param == "real" else Fake()
+
+
+@pytest.fixture
+def workload(namespace):
+    return workload_in(namespace)
+
+
+async def phase(stage, workload):
+    return (await stage.runtime.status(workload)).phase
+
+
+async def test_a_workload_that_was_never_deployed_is_missing(stage, workload):
+    status = await stage.runtime.status(workload)
+    assert status.phase is WorkloadPhase.MISSING
+    assert status.reason
+
+
+async def test_a_deployed_workload_becomes_ready(stage, workload):
+    await stage.runtime.deploy(workload)
+    await stage.make_ready(workload)
+    assert await phase(stage, workload) is WorkloadPhase.READY
+
+
+async def test_deploying_twice_is_deploying_once(stage, workload):
+    await stage.runtime.deploy(workload)
+    await stage.make_ready(workload)
+    await stage.runtime.deploy(workload)
+    assert await phase(stage, workload) is WorkloadPhase.READY
+
+
+async def test_another_spec_under_the_same_name_is_refused(stage, workload):
+    await stage.runtime.deploy(workload)
+    with pytest.raises(Refused, match="another spec"):
+        await stage.runtime.deploy(replace(workload, uri="sim://other"))
+
+
+async def test_a_workload_deleted_by_hand_is_missing_and_can_be_deployed_again(stage, workload):
+    await stage.runtime.deploy(workload)
+    await stage.delete_by_hand(workload)
+    assert await phase(stage, workload) is WorkloadPhase.MISSING
+    await stage.runtime.deploy(workload)
+    assert await phase(stage, workload) is not WorkloadPhase.MISSING
+
+
+async def test_a_removed_workload_is_missing(stage, workload):
+    await stage.runtime.deploy(workload)
+    await stage.runtime.remove(workload)
+    assert await phase(stage, workload) is WorkloadPhase.MISSING
+
+
+async def test_removing_what_is_not_there_is_success(stage, workload):
+    await stage.runtime.remove(workload)
+    await stage.runtime.remove(workload)
+
+
+async def test_an_outage_is_unreachable_and_passes(stage, workload):
+    await stage.outage(lasts=True)
+    try:
+        for method in (stage.runtime.deploy, stage.runtime.status, stage.runtime.remove):
+            with pytest.raises(Unreachable):
+                await method(workload)
+    finally:
+        await stage.outage(lasts=False)
+    await stage.runtime.deploy(workload)
