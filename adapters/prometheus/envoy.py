@@ -23,7 +23,8 @@ _REQUESTS = frozenset(
 )
 _ERRORS = frozenset({"envoy_cluster_upstream_rq_xx", "envoy_cluster_retry_upstream_rq_xx"})
 _BUCKET = "envoy_cluster_upstream_rq_time_bucket"
-_NAMES = any_of(sorted(_REQUESTS | _ERRORS | {_BUCKET}))
+_STARTED = "envoy_cluster_upstream_rq_total"
+_NAMES = any_of(sorted(_REQUESTS | _ERRORS | {_BUCKET, _STARTED}))
 
 
 class EnvoyCounters:
@@ -44,6 +45,8 @@ class EnvoyCounters:
         name = labels.get("__name__", "")
         if slot is None:
             return None
+        if name == _STARTED:
+            return Meaning(slot=slot, role=SeriesRole.STARTED)
         if name in _REQUESTS:
             return Meaning(slot=slot, role=SeriesRole.REQUESTS)
         if name in _ERRORS and labels.get(_CLASS) == _SERVER_ERROR:
