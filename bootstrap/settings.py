@@ -1,16 +1,25 @@
 """What an installation sets, all of it: environment variables with the prefix TIDEGATE_."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, SecretStr, UrlConstraints, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, UrlConstraints, ValidationError
 from pydantic.networks import AnyUrl
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "TIDEGATE_"
 Port = Annotated[int, Field(ge=1, le=65535)]
 HttpUrl = Annotated[AnyUrl, UrlConstraints(allowed_schemes=["http", "https"], host_required=True)]
-PostgresUrl = Annotated[SecretStr, Field(pattern=r"^postgres(ql)?://\S+$")]
+
+
+def _require_postgres(url: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"postgres(ql)?://\S+", url.get_secret_value()):
+        raise ValueError("must be postgresql://user:password@host:port/database")
+    return url
+
+
+PostgresUrl = Annotated[SecretStr, AfterValidator(_require_postgres)]
 Address = Annotated[str, Field(pattern=r"^[^\s:/]+:\d{1,5}$")]
 Label = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
 

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sandbox.layout import PROJECT, Layout
 from sandbox.probe import answers
@@ -47,18 +47,20 @@ def _kubernetes(layout: Layout, _: Say) -> Part:
 
 
 def _controllers(layout: Layout, _: Say) -> Part:
-    return _python(
+    spec = _python(
         "controllers",
         "-m",
         "sandbox.controllers",
         *("--kubeconfig", str(layout.kubeconfig)),
-        *("--xds-dir", str(layout.envoy_xds_dir)),
-        *("--envoy-admin-url", layout.envoy_admin_url),
-        *("--targets-dir", str(layout.prometheus_targets_dir)),
-        *("--logs-dir", str(layout.logs_dir)),
+        *("--state-dir", str(layout.home / "controllers")),
+        *("--envoy-xds-dir", str(layout.envoy_xds_dir)),
+        *("--envoy-admin", layout.envoy_admin_url),
+        *("--prometheus-targets-dir", str(layout.prometheus_targets_dir)),
         ready=f"{layout.kubernetes_url}/readyz",
         after=frozenset({"kubernetes", "envoy", "prometheus"}),
     )
+    # Its children are the model servers: traffic must not notice that a controller died.
+    return replace(spec, children_outlive=True)
 
 
 def _worker(layout: Layout, _: Say) -> Part:
