@@ -1,5 +1,71 @@
-"""The Kubernetes API that real adapters keep the contracts on."""
+"""Each test of a contract runs twice: in memory, and on a database of its own."""
 
-from tests.cluster.fixtures import cluster, hands, kube, kubeconfig, namespace
+from dataclasses import dataclass
 
-__all__ = ["cluster", "hands", "kube", "kubeconfig", "namespace"]
+import pytest
+
+from adapters.postgres.evidence import PostgresEvidence
+from adapters.postgres.journal import PostgresJournal
+from adapters.postgres.pool import open_pool
+from adapters.postgres.registry import PostgresRegistry
+from adapters.postgres.rollouts import PostgresPatrol
+from domain.ports import EvidenceStore, Journal, Patrol, Registry
+from tests.fakes.evidence import MemoryEvidence
+from tests.fakes.journal import MemoryJournal
+from tests.fakes.registry import MemoryRegistry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    registry: Registry
+    journal: Journal
+    evidence: EvidenceStore
+    patrol: Patrol
+
+
+@pytest.fixture
+def memory_stores():
+    registry = MemoryRegistry()
+    return Stores(
+        registry=registry,
+        journal=MemoryJournal(registry),
+        evidence=MemoryEvidence(),
+        patrol=registry,
+    )
+
+
+@pytest.fixture
+async def postgres_stores(database_url):
+    pool = await open_pool(database_url)
+    yield Stores(
+        registry=PostgresRegistry(pool),
+        journal=PostgresJournal(pool),
+        evidence=PostgresEvidence(pool),
+        patrol=PostgresPatrol(pool),
+    )
+    await pool.close()
+
+
+@pytest.fixture(params=["memory", "postgres"])
+def stores(request):
+    return request.getfixturevalue(f"{request.param}_stores")
+
+
+@pytest.fixture
+def registry(stores):
+    return stores.registry
+
+
+@pytest.fixture
+def journal(stores):
+    return stores.journal
+
+
+@pytest.fixture
+def evidence(stores):
+    return stores.evidence
+
+
+@pytest.fixture
+def patrol(stores):
+    return stores.patrol

@@ -97,7 +97,7 @@ class RecordingRouter(TrafficRouter):
         held = self._routes.get(_key(route))
         if held is not None:
             _require_newest(held.owner, owner)
-            if held.slots == slots and held.owner == owner:
+            if held.slots == slots and held.owner.run_id == owner.run_id:
                 return
             if held.slots != slots and held.manager and not insist:
                 raise Conflict(f".spec.rules of {route.name} is managed by {held.manager!r}")

@@ -1,0 +1,251 @@
+"""What every TrafficRouter does: the one for Envoy AI Gateway, and the fake that stands in."""
+
+from datetime import timedelta
+
+import pytest
+
+from adapters.aigateway.manifests import Gateway
+from adapters.aigateway.router import AIGatewayRouter
+from adapters.kubernetes.resources import AI_GATEWAY_ROUTE
+from domain.errors import Conflict, FencedOut, NotYet, Unreachable
+from tests.cluster.builders import RUN_STARTED_AT, owner, route_in, slots, workload_in
+from tests.cluster.hands import GATEWAY
+from tests.fakes.router import RecordingRouter
+
+METHODS = ("connect", "disconnect", "observe", "write", "drift", "remove")
+LATER = RUN_STARTED_AT + timedelta(minutes=1)
+
+
+class Real:
+    def __init__(self, cluster, hands, namespace):
+        self.router = AIGatewayRouter(cluster, Gateway(name=GATEWAY, namespace="gateways"))
+        self.route = route_in(namespace)
+        self._hands = hands
+
+    async def join(self, workload):
+        await self._hands.serve(workload)
+        with pytest.raises(NotYet):
+            await self.router.connect(self.route, workload)
+        await self._hands.accept_backend(workload)
+        await self.router.connect(self.route, workload)
+
+    async def obey(self):
+        await self._hands.obey(self.route)
+
+    async def tamper(self, changed, manager):
+        refs = [{"name": slot.workload, "weight": slot.weight} for slot in changed]
+        found = await self._hands.get(AI_GATEWAY_ROUTE, self.route.namespace, self.route.name)
+        rule = {**found["spec"]["rules"][0], "backendRefs": refs}
+        change = {"spec": {"rules": [rule]}}
+        await self._hands.patch(
+            AI_GATEWAY_ROUTE, self.route.namespace, self.route.name, change, manager=manager
+        )
+
+    async def lose(self):
+        await self._hands.delete(AI_GATEWAY_ROUTE, self.route.namespace, self.route.name)
+
+    async def outage(self, *, lasts):
+        await self._hands.faults("error" if lasts else "none")
+
+    async def version(self):
+        found = await self._hands.get(AI_GATEWAY_ROUTE, self.route.namespace, self.route.name)
+        return found["metadata"]["resourceVersion"]
+
+
+class Fake:
+    def __init__(self, namespace):
+        self.router = RecordingRouter()
+        self.route = route_in(namespace)
+
+    async def join(self, workload):
+        await self.router.connect(self.route, workload)
+
+    async def obey(self):
+        pass
+
+    async def tamper(self, changed, manager):
+        self.router.tamper(self.route, changed, manager)
+
+    async def lose(self):
+        self.router.lose(self.route)
+
+    async def outage(self, *, lasts):
+        for method in METHODS:
+            self.router.outage(method, Unreachable() if lasts else None)
+
+    async def version(self):
+        return len(self.router.writes)
+
+
+@pytest.fixture(params=["real", "fake"])
+def stage(request, cluster, hands, namespace):
+    return Real(cluster, hands, namespace) if request.param == "real" else Fake(namespace)
+
+
+@pytest.fixture
+async def joined(stage, namespace):
+    """A stage whose gateway knows chat-v1 and chat-v2."""
+    for name in ("chat-v1", "chat-v2"):
+        await stage.join(workload_in(namespace, name))
+    return stage
+
+
+STABLE = slots(chat_v1=100, chat_v2=0)
+SPLIT = slots(chat_v1=90, chat_v2=10)
+
+
+async def standing(stage):
+    state = await stage.router.observe(stage.route)
+    return state.slots, state.owner
+
+
+async def test_there_is_no_route_before_the_first_write(joined):
+    assert await joined.router.observe(joined.route) is None
+
+
+async def test_a_write_stands_and_is_obeyed_once_the_gateway_has_taken_it(joined):
+    await joined.router.write(joined.route, STABLE, owner(1))
+    await joined.obey()
+    state = await joined.router.observe(joined.route)
+    assert (state.slots, state.owner) == (STABLE, owner(1))
+    assert (state.obeyed, state.obeyed_detail) == (True, "")
+
+
+async def test_later_writes_of_a_run_follow_each_other(joined):
+    await joined.router.write(joined.route, STABLE, owner(1))
+    await joined.router.write(joined.route, SPLIT, owner(2))
+    assert await standing(joined) == (SPLIT, owner(2))
+
+
+async def test_a_repeated_write_changes_nothing(joined):
+    await joined.router.write(joined.route, SPLIT, owner(1))
+    before = await joined.version()
+    await joined.router.write(joined.route, SPLIT, owner(1))
+    assert await joined.version() == before
+
+
+async def test_the_same_weights_written_again_by_the_same_run_change_nothing(joined):
+    await joined.router.write(joined.route, SPLIT, owner(1))
+    before = await joined.version()
+    await joined.router.write(joined.route, SPLIT, owner(2))
+    assert await joined.version() == before
+
+
+async def test_a_new_run_takes_over_even_without_changing_a_weight(joined):
+    await joined.router.write(joined.route, SPLIT, owner(5))
+    await joined.router.write(joined.route, SPLIT, owner(1, run="run-2", started_at=LATER))
+    with pytest.raises(FencedOut):
+        await joined.router.write(joined.route, STABLE, owner(6))
+    assert await standing(joined) == (SPLIT, owner(1, run="run-2", started_at=LATER))
+
+
+@pytest.mark.parametrize("insist", [False, True])
+@pytest.mark.parametrize(
+    "older",
+    [
+        pytest.param(owner(4), id="an earlier write of the run"),
+        pytest.param(
+            owner(9, run="run-0", started_at=RUN_STARTED_AT - timedelta(microseconds=1)),
+            id="a run that began earlier",
+        ),
+        pytest.param(owner(5, run="run-1b"), id="a run that began at the same moment"),
+    ],
+)
+async def test_an_older_write_is_fenced_out(joined, older, insist):
+    await joined.router.write(joined.route, SPLIT, owner(5))
+    with pytest.raises(FencedOut, match="run-1"):
+        await joined.router.write(joined.route, STABLE, older, insist=insist)
+    with pytest.raises(FencedOut):
+        await joined.router.remove(joined.route, older)
+    assert await standing(joined) == (SPLIT, owner(5))
+
+
+async def test_a_change_by_another_manager_is_a_conflict_that_names_it(joined):
+    await joined.router.write(joined.route, STABLE, owner(1))
+    await joined.tamper(SPLIT, "argocd")
+    with pytest.raises(Conflict, match="argocd"):
+        await joined.router.write(joined.route, slots(chat_v1=50, chat_v2=50), owner(2))
+    assert (await standing(joined))[0] == SPLIT
+
+
+async def test_whoever_insists_takes_the_route_back(joined):
+    await joined.router.write(joined.route, STABLE, owner(1))
+    await joined.tamper(SPLIT, "argocd")
+    await joined.router.write(joined.route, STABLE, owner(2), insist=True)
+    assert await standing(joined) == (STABLE, owner(2))
+    await joined.router.write(joined.route, SPLIT, owner(3))
+
+
+async def test_the_same_write_repairs_what_was_changed_since(joined):
+    await joined.router.write(joined.route, STABLE, owner(1))
+    await joined.tamper(SPLIT, "argocd")
+    await joined.router.write(joined.route, STABLE, owner(1), insist=True)
+    assert await standing(joined) == (STABLE, owner(1))
+
+
+async def test_drift_names_the_first_difference_and_who_made_it(joined):
+    await joined.router.write(joined.route, STABLE, owner(1))
+    assert await joined.router.drift(joined.route, STABLE) is None
+    await joined.tamper(SPLIT, "kubectl-edit")
+    drift = await joined.router.drift(joined.route, STABLE)
+    assert str(drift) == (
+        "backendRefs[0] is chat-v1 90 %, was written as chat-v1 100 %; changed by kubectl-edit"
+    )
+
+
+async def test_a_lost_route_is_drift_and_can_be_written_again(joined):
+    await joined.router.write(joined.route, SPLIT, owner(3))
+    await joined.lose()
+    drift = await joined.router.drift(joined.route, SPLIT)
+    assert (drift.field, drift.found) == ("route", "missing")
+    await joined.router.write(joined.route, STABLE, owner(4))
+    assert await standing(joined) == (STABLE, owner(4))
+
+
+async def test_a_workload_that_the_gateway_does_not_know_cannot_join_a_route(stage, namespace):
+    with pytest.raises(NotYet, match="does not know chat-v1"):
+        await stage.router.write(stage.route, slots(chat_v1=100), owner(1))
+    await stage.join(workload_in(namespace, "chat-v1"))
+    await stage.router.write(stage.route, slots(chat_v1=100), owner(1))
+    with pytest.raises(NotYet, match="does not know chat-v2"):
+        await stage.router.write(stage.route, STABLE, owner(2))
+
+
+async def test_a_workload_is_forgotten_only_once_no_slot_names_it(joined, namespace):
+    candidate = workload_in(namespace, "chat-v2")
+    await joined.router.write(joined.route, STABLE, owner(1))
+    await joined.obey()
+    with pytest.raises(NotYet, match="still names chat-v2"):
+        await joined.router.disconnect(joined.route, candidate)
+    await joined.router.write(joined.route, slots(chat_v1=100), owner(2))
+    await joined.obey()
+    await joined.router.disconnect(joined.route, candidate)
+    with pytest.raises(NotYet, match="does not know chat-v2"):
+        await joined.router.write(joined.route, STABLE, owner(3))
+    await joined.router.disconnect(joined.route, candidate)
+
+
+async def test_a_removed_route_is_gone_and_removing_it_again_is_success(joined):
+    await joined.router.write(joined.route, SPLIT, owner(1))
+    await joined.router.remove(joined.route, owner(2))
+    assert await joined.router.observe(joined.route) is None
+    await joined.router.remove(joined.route, owner(2))
+
+
+async def test_an_outage_is_unreachable_and_passes(joined, namespace):
+    router, route, workload = joined.router, joined.route, workload_in(namespace)
+    await joined.outage(lasts=True)
+    try:
+        for call in (
+            router.connect(route, workload),
+            router.disconnect(route, workload),
+            router.observe(route),
+            router.write(route, STABLE, owner(1)),
+            router.drift(route, STABLE),
+            router.remove(route, owner(1)),
+        ):
+            with pytest.raises(Unreachable):
+                await call
+    finally:
+        await joined.outage(lasts=False)
+    await router.write(route, STABLE, owner(1))

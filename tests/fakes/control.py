@@ -1,0 +1,83 @@
+"""A workflow engine that keeps what it was asked, and answers what a test tells it to."""
+
+import asyncio
+from datetime import timedelta
+from uuid import UUID
+
+from api.errors import Absent
+from api.parts import RolloutControl
+from domain.errors import AlreadyRunning, TidegateError
+from domain.plan import Variant
+from domain.registry import ConfigStatus, InferenceService, ServiceState, TrafficConfig
+from domain.rollout import Action, Command, Phase, Rollout
+from domain.workloads import Workload
+from tests.fakes.faults import Faults
+from tests.fakes.registry import MemoryRegistry
+from workflows.messages import Reply, RolloutView
+
+
+class ScriptedControl(RolloutControl):
+    """Workflows exist at once and do nothing, except that services and configs come up.
+
+    `running` is the rollout that walks a workflow ID, `commands` what was asked of which rollout.
+    """
+
+    def __init__(self, registry: MemoryRegistry) -> None:
+        self.running: dict[str, UUID] = {}
+        self.commands: list[tuple[UUID, Action, Command]] = []
+        self.deployed: list[Workload] = []
+        self.published: list[tuple[UUID, Variant]] = []
+        self.publish_as = ConfigStatus.ACTIVE
+        self.hangs = False
+        self._registry = registry
+        self._faults = Faults()
+
+    def fail(self, method: str, *errors: TidegateError) -> None:
+        """Raise these on the next calls of that method."""
+        self._faults.plan(method, errors)
+
+    def outage(self, error: TidegateError | None) -> None:
+        """Raise this on every call, until None."""
+        self._faults.stand("any", error)
+
+    async def ready(self) -> None:
+        await self._strike("ready")
+
+    async def deploy_service(self, service: InferenceService, workload: Workload) -> None:
+        await self._strike("deploy_service")
+        self.deployed.append(workload)
+        self._registry.change(service, current_state=ServiceState.DEPLOYED)
+
+    async def publish_config(
+        self, config: TrafficConfig, stable: Variant, *, patience: timedelta
+    ) -> None:
+        await self._strike("publish_config")
+        self.published.append((config.id, stable))
+        reason = "the gateway refused" if self.publish_as is ConfigStatus.FAILED else ""
+        self._registry.change(config, status=self.publish_as, status_reason=reason)
+
+    async def start_rollout(self, rollout: Rollout) -> str:
+        await self._strike("start_rollout")
+        walker = self.running.setdefault(rollout.workflow_id, rollout.id)
+        if walker != rollout.id:
+            raise AlreadyRunning(rollout_id=str(walker))
+        return f"run-of-{rollout.id}"
+
+    async def command(self, rollout: Rollout, action: Action, command: Command) -> Reply:
+        await self._strike("command")
+        if self.running.get(rollout.workflow_id) != rollout.id:
+            raise Absent
+        self.commands.append((rollout.id, action, command))
+        return Reply(phase=rollout.phase, message=f"{action} taken")
+
+    async def describe(self, rollout: Rollout) -> RolloutView | None:
+        await self._strike("describe")
+        if self.running.get(rollout.workflow_id) != rollout.id:
+            return None
+        return RolloutView(phase=Phase.PROGRESSING, reason="soaking", step=2, candidate_weight=10)
+
+    async def _strike(self, method: str) -> None:
+        self._faults.strike(method)
+        self._faults.strike("any")
+        if self.hangs:
+            await asyncio.Event().wait()

@@ -1,0 +1,43 @@
+"""The evidence store in memory."""
+
+from uuid import UUID
+
+from domain.errors import Contended
+from domain.evidence.counters import Cursor
+from domain.evidence.intervals import Interval
+from domain.ports import EvidenceLog
+
+
+class MemoryEvidence:
+    """Takes every rollout for known, unlike the real one."""
+
+    def __init__(self) -> None:
+        self._intervals: dict[UUID, dict[int, Interval]] = {}
+        self._cursors: dict[UUID, tuple[int, Cursor]] = {}
+
+    async def load(self, rollout_id: UUID) -> EvidenceLog:
+        kept = self._intervals.get(rollout_id, {})
+        step, cursor = self._cursors.get(rollout_id, (None, None))
+        ordered = tuple(kept[sequence] for sequence in sorted(kept))
+        return EvidenceLog(intervals=ordered, cursor=cursor, cursor_step=step)
+
+    async def append(
+        self, rollout_id: UUID, *, step: int, interval: Interval | None, cursor: Cursor
+    ) -> None:
+        kept = self._intervals.setdefault(rollout_id, {})
+        if interval and interval.sequence in kept:
+            if kept[interval.sequence] != interval:
+                raise Contended(f"interval {interval.sequence} is another's")
+            return
+        _, standing = self._cursors.get(rollout_id, (None, None))
+        if standing and _opens_before(cursor, standing):
+            raise Contended("a later cursor stands already")
+        if interval:
+            kept[interval.sequence] = interval
+        self._cursors[rollout_id] = (step, cursor)
+
+
+def _opens_before(cursor: Cursor, standing: Cursor) -> bool:
+    if cursor.opened_at is None or standing.opened_at is None:
+        return False
+    return cursor.opened_at < standing.opened_at

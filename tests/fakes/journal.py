@@ -1,0 +1,171 @@
+"""The journal in memory: writes into a registry in memory."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import count
+from typing import Any
+from uuid import UUID, uuid4
+
+from domain.errors import AlreadyExists, Conflict, InvalidSpec, NotFound, Violation
+from domain.plan import Variant
+from domain.registry import (
+    ConfigStatus,
+    InferenceService,
+    Role,
+    ServiceState,
+    TrafficConfig,
+    TrafficVariant,
+    VariantStatus,
+)
+from domain.rollout import Entry, Event, Rollout
+from tests.fakes.registry import MemoryRegistry
+
+
+class MemoryJournal:
+    """`entries` keeps everything that was recorded, per rollout and in order."""
+
+    def __init__(self, registry: MemoryRegistry) -> None:
+        self.entries: dict[UUID, dict[str, Entry]] = {}
+        self._registry = registry
+        self._ids = count(1)
+
+    async def record(self, rollout_id: UUID, entries: Sequence[Entry]) -> None:
+        rollout = self._thing(Rollout, rollout_id)
+        config = self._registry.things[TrafficConfig][rollout.config_id]
+        known = dict(self.entries.get(rollout_id, {}))
+        variants = {v.model_version_id: v for v in config.variants}
+        fresh = []
+        for entry in entries:
+            if entry.key not in known:
+                known[entry.key] = entry
+                fresh.append(entry)
+                _apply(entry, rollout, variants)
+                rollout = _advanced(rollout, entry)
+        _check(config.status, variants)
+        self._keep(rollout, replace(config, variants=_by_slot(variants)), fresh)
+        self.entries[rollout_id] = known
+        async with self._registry.news:
+            self._registry.news.notify_all()
+
+    def _keep(self, rollout: Rollout, config: TrafficConfig, fresh: list[Entry]) -> None:
+        things = self._registry.things
+        things[Rollout][rollout.id], things[TrafficConfig][config.id] = rollout, config
+        for entry in fresh:
+            event = {n: getattr(entry, n) for n in ("kind", "message", "at", "step")}
+            told = Event(
+                id=next(self._ids), rollout_id=rollout.id, data=copy.deepcopy(entry.data), **event
+            )
+            self._registry.told[rollout.id].append(told)
+            if entry.promoted:
+                service = things[InferenceService][config.inference_service_id]
+                things[InferenceService][service.id] = replace(
+                    service, model_version_id=entry.promoted.version_id, updated_at=entry.at
+                )
+
+    async def service_state(self, service_id: UUID, state: ServiceState, reason: str) -> None:
+        service = self._thing(InferenceService, service_id)
+        changed = replace(service, current_state=state, state_reason=reason)
+        self._registry.things[InferenceService][service_id] = changed
+
+    async def config_status(self, config_id: UUID, status: ConfigStatus, reason: str) -> None:
+        config = self._thing(TrafficConfig, config_id)
+        _check(status, {v.model_version_id: v for v in config.variants})
+        changed = replace(config, status=status, status_reason=reason)
+        self._registry.things[TrafficConfig][config_id] = changed
+
+    def _thing(self, kind: type, thing_id: UUID) -> Any:
+        if thing_id not in self._registry.things[kind]:
+            raise NotFound(f"there is no {kind.__name__} {thing_id} in this project")
+        return self._registry.things[kind][thing_id]
+
+
+Variants = dict[UUID, TrafficVariant]
+
+
+def _apply(entry: Entry, rollout: Rollout, variants: Variants) -> None:
+    plan = rollout.plan
+    joined, promoted, left = entry.joined, entry.promoted, entry.left
+    if joined and not _is_stable(variants, joined):
+        _put(variants, joined, entry, rollout, name=joined.name, role=Role.CANDIDATE, weight=0)
+    versions = {v.name: v.version_id for v in (plan.stable, plan.candidate)}
+    for name, weight in (entry.weights or {}).items():
+        if name not in versions:
+            raise InvalidSpec(Violation(f"weights.{name}", "is no variant of the rollout's plan"))
+        if versions[name] in variants:
+            _change(variants, versions[name], entry, weight=weight)
+    if promoted:
+        for version in variants.keys() - {promoted.version_id}:
+            _change(variants, version, entry, weight=0, **_demoted(variants, version))
+        _put(variants, promoted, entry, rollout, name="stable", role=Role.STABLE, weight=100)
+    if left and not _is_stable(variants, left):
+        variants.pop(left.version_id, None)
+
+
+def _demoted(variants: Variants, version: UUID) -> dict[str, Any]:
+    if variants[version].role is not Role.STABLE:
+        return {}
+    taken = {v.name for v in variants.values()}
+    name = next(n for n in (f"old-stable-{i}" for i in count(1)) if n not in taken)
+    return {"name": name, "role": Role.RETIRING, "status": VariantStatus.INACTIVE}
+
+
+def _is_stable(variants: Variants, variant: Variant) -> bool:
+    known = variants.get(variant.version_id)
+    return known is not None and known.role is Role.STABLE
+
+
+def _change(variants: Variants, version: UUID, entry: Entry, **changes: Any) -> None:
+    if changes.get("weight"):
+        changes["status"] = VariantStatus.ACTIVE
+    variants[version] = replace(variants[version], updated_at=entry.at, **changes)
+
+
+def _put(
+    variants: Variants, variant: Variant, entry: Entry, rollout: Rollout, **given: Any
+) -> None:
+    known = variants.get(variant.version_id)
+    variants[variant.version_id] = TrafficVariant(
+        id=known.id if known else uuid4(),
+        config_id=rollout.config_id,
+        model_version_id=variant.version_id,
+        model_version_name=variant.version_name,
+        workload=variant.workload.name,
+        slot=variant.slot,
+        status=VariantStatus.ACTIVE,
+        created_at=known.created_at if known else entry.at,
+        updated_at=entry.at,
+        **given,
+    )
+
+
+def _by_slot(variants: Variants) -> tuple[TrafficVariant, ...]:
+    return tuple(sorted(variants.values(), key=lambda v: (v.slot, v.created_at)))
+
+
+def _check(status: ConfigStatus, variants: Variants) -> None:
+    names = [v.name for v in variants.values()]
+    slots = [v.slot for v in variants.values()]
+    if len(set(names)) < len(names) or len(set(slots)) < len(slots):
+        raise AlreadyExists(f"a name or a slot is taken: {names}, {slots}")
+    active = [v.weight for v in variants.values() if v.status is VariantStatus.ACTIVE]
+    if status is ConfigStatus.ACTIVE and sum(active) != 100:
+        raise Conflict(f"the active weights sum to {sum(active)}, not 100")
+
+
+def _advanced(rollout: Rollout, entry: Entry) -> Rollout:
+    weight = (entry.weights or {}).get(rollout.plan.candidate.name, rollout.candidate_weight)
+    rollout = replace(
+        rollout,
+        step=rollout.step if entry.step is None else entry.step,
+        candidate_weight=weight,
+        updated_at=max(rollout.updated_at, entry.at),
+    )
+    if entry.phase is None:
+        return rollout
+    return replace(
+        rollout,
+        phase=entry.phase,
+        phase_reason=entry.message,
+        ended_at=entry.at if entry.phase.is_final else None,
+    )
