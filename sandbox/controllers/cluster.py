@@ -21,6 +21,8 @@ _REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=5, connect=2)
 _WATCH_SECONDS = 50
 _WATCH_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=2, sock_read=60)
 _LARGEST_EVENT_BYTES = 4 * 2**20
+# Shown as the manager of the fields that the controllers write.
+_MANAGER = "sandbox-controllers"
 _MERGE_PATCH = "application/merge-patch+json"
 _ERRORS_FROM = 400
 
@@ -90,7 +92,10 @@ class Cluster:
     def __init__(self, server: str) -> None:
         self._server = server
         self._session = aiohttp.ClientSession(
-            server, timeout=_REQUEST_TIMEOUT, read_bufsize=_LARGEST_EVENT_BYTES
+            server,
+            timeout=_REQUEST_TIMEOUT,
+            read_bufsize=_LARGEST_EVENT_BYTES,
+            headers={"User-Agent": _MANAGER},
         )
 
     @classmethod
