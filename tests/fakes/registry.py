@@ -1,17 +1,14 @@
-"""A registry in memory, with the refusals of the real one."""
-
-# To the author of the fakes: at 00:43 the API's helper overwrote your version of this file by
-# mistake. This is a stand-in with the interface that tests/fakes/journal.py uses (`things`, `told`,
-# `news`). Please put yours back over it, and drop this note.
+"""The registry in memory, with the refusals of the real one."""
 
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 from uuid import UUID
 
 from domain.errors import AlreadyExists, Conflict, NotFound
-from domain.ports import Page
+from domain.ports import Page, Patrol, Registry
 from domain.registry import (
     InferenceService,
     ModelVersion,
@@ -24,17 +21,24 @@ from domain.rollout import Event, Phase, Rollout
 T = TypeVar("T")
 
 
-class MemoryRegistry:
-    """Keeps everything in dictionaries; `news` is notified when a history has grown."""
+class MemoryRegistry(Registry, Patrol):
+    """`things` by type and id, `told` the events by rollout. `MemoryJournal` writes into both.
+
+    `news` is notified when a history has grown.
+    """
 
     def __init__(self) -> None:
         self.things: dict[type, dict[UUID, Any]] = defaultdict(dict)
         self.told: dict[UUID, list[Event]] = defaultdict(list)
         self.news = asyncio.Condition()
-        self._keys: dict[tuple[UUID, str], tuple[UUID, str]] = {}
+        self._keys: dict[tuple[UUID, str], tuple[str, UUID]] = {}
+
+    def change(self, thing: Any, **changes: Any) -> None:
+        """Have a stored thing differ in these fields."""
+        self.things[type(thing)][thing.id] = replace(self.things[type(thing)][thing.id], **changes)
 
     async def create_model(self, model: RegisteredModel) -> None:
-        self._create(model, lambda m: m.name)
+        self._add(model, lambda m: m.name)
 
     async def model(self, project_id: UUID, model_id: UUID) -> RegisteredModel:
         return self._get(RegisteredModel, project_id, model_id)
@@ -42,11 +46,11 @@ class MemoryRegistry:
     async def models(
         self, project_id: UUID, page: Page, *, name: str | None = None
     ) -> tuple[Sequence[RegisteredModel], int]:
-        return self._page(RegisteredModel, project_id, page, name=name)
+        return self._list(RegisteredModel, project_id, page, name=name)
 
     async def create_version(self, version: ModelVersion) -> None:
         self._get(RegisteredModel, version.project_id, version.registered_model_id)
-        self._create(version, lambda v: (v.registered_model_id, v.name))
+        self._add(version, lambda v: (v.registered_model_id, v.name))
 
     async def version(self, project_id: UUID, version_id: UUID) -> ModelVersion:
         return self._get(ModelVersion, project_id, version_id)
@@ -54,10 +58,10 @@ class MemoryRegistry:
     async def versions(
         self, project_id: UUID, page: Page, *, model_id: UUID | None = None
     ) -> tuple[Sequence[ModelVersion], int]:
-        return self._page(ModelVersion, project_id, page, registered_model_id=model_id)
+        return self._list(ModelVersion, project_id, page, registered_model_id=model_id)
 
     async def create_environment(self, environment: ServingEnvironment) -> None:
-        self._create(environment, lambda e: e.name)
+        self._add(environment, lambda e: e.name)
 
     async def environment(self, project_id: UUID, environment_id: UUID) -> ServingEnvironment:
         return self._get(ServingEnvironment, project_id, environment_id)
@@ -65,14 +69,13 @@ class MemoryRegistry:
     async def environments(
         self, project_id: UUID, page: Page, *, name: str | None = None
     ) -> tuple[Sequence[ServingEnvironment], int]:
-        return self._page(ServingEnvironment, project_id, page, name=name)
+        return self._list(ServingEnvironment, project_id, page, name=name)
 
     async def create_service(self, service: InferenceService) -> None:
-        project = service.project_id
-        self._get(ServingEnvironment, project, service.serving_environment_id)
-        self._get(RegisteredModel, project, service.registered_model_id)
-        self._get(ModelVersion, project, service.model_version_id)
-        self._create(service, lambda s: s.name)
+        self._get(ServingEnvironment, service.project_id, service.serving_environment_id)
+        self._get(RegisteredModel, service.project_id, service.registered_model_id)
+        self._get(ModelVersion, service.project_id, service.model_version_id)
+        self._add(service, lambda s: s.name)
 
     async def service(self, project_id: UUID, service_id: UUID) -> InferenceService:
         return self._get(InferenceService, project_id, service_id)
@@ -80,11 +83,13 @@ class MemoryRegistry:
     async def services(
         self, project_id: UUID, page: Page, *, environment_id: UUID | None = None
     ) -> tuple[Sequence[InferenceService], int]:
-        return self._page(InferenceService, project_id, page, serving_environment_id=environment_id)
+        return self._list(InferenceService, project_id, page, serving_environment_id=environment_id)
 
     async def create_config(self, config: TrafficConfig) -> None:
         self._get(InferenceService, config.project_id, config.inference_service_id)
-        self._create(config, lambda c: c.inference_service_id)
+        for variant in config.variants:
+            self._get(ModelVersion, config.project_id, variant.model_version_id)
+        self._add(config, lambda c: c.inference_service_id)
 
     async def config(self, project_id: UUID, config_id: UUID) -> TrafficConfig:
         return self._get(TrafficConfig, project_id, config_id)
@@ -92,30 +97,28 @@ class MemoryRegistry:
     async def configs(
         self, project_id: UUID, page: Page, *, service_id: UUID | None = None
     ) -> tuple[Sequence[TrafficConfig], int]:
-        return self._page(TrafficConfig, project_id, page, inference_service_id=service_id)
+        return self._list(TrafficConfig, project_id, page, inference_service_id=service_id)
 
     async def create_rollout(
         self, rollout: Rollout, *, idempotency_key: str | None, request_hash: str
     ) -> Rollout:
+        key = (rollout.project_id, idempotency_key or str(rollout.id))
+        if known := self._keys.get(key):
+            if known[0] != request_hash:
+                raise Conflict(f"the idempotency key {key[1]!r} was used for another request")
+            return self._get(Rollout, rollout.project_id, known[1])
         self._get(TrafficConfig, rollout.project_id, rollout.config_id)
-        if idempotency_key is not None:
-            key = rollout.project_id, idempotency_key
-            held, held_hash = self._keys.setdefault(key, (rollout.id, request_hash))
-            if held_hash != request_hash:
-                raise Conflict("the idempotency key was used for another request")
-            if held in self.things[Rollout]:
-                return self._get(Rollout, rollout.project_id, held)
-        self._create(rollout, lambda r: r.id)
+        self._add(rollout, lambda r: r.id)
+        self._keys[key] = (request_hash, rollout.id)
         return rollout
 
     async def discard_rollout(self, project_id: UUID, rollout_id: UUID) -> None:
-        held = self.things[Rollout].get(rollout_id)
-        if held is None or held.project_id != project_id:
-            return
-        if held.phase is not Phase.PENDING:
-            raise Conflict(f"the rollout {rollout_id} has started and cannot be forgotten")
-        del self.things[Rollout][rollout_id]
-        self._keys = {k: v for k, v in self._keys.items() if v[0] != rollout_id}
+        rollout = self.things[Rollout].get(rollout_id)
+        if rollout and rollout.project_id == project_id:
+            if rollout.phase is not Phase.PENDING:
+                raise Conflict(f"the rollout {rollout_id} has started and cannot be forgotten")
+            del self.things[Rollout][rollout_id]
+            self._keys = {k: known for k, known in self._keys.items() if known[1] != rollout_id}
 
     async def rollout(self, project_id: UUID, rollout_id: UUID) -> Rollout:
         return self._get(Rollout, project_id, rollout_id)
@@ -128,56 +131,64 @@ class MemoryRegistry:
         config_id: UUID | None = None,
         phase: Phase | None = None,
     ) -> tuple[Sequence[Rollout], int]:
-        return self._page(Rollout, project_id, page, config_id=config_id, phase=phase)
+        return self._list(Rollout, project_id, page, config_id=config_id, phase=phase)
 
     async def live_rollout(self, project_id: UUID, config_id: UUID) -> Rollout | None:
-        every, _ = self._page(Rollout, project_id, Page(limit=1000, offset=0), config_id=config_id)
-        return next((r for r in every if not r.phase.is_final), None)
+        everything = Page(limit=len(self.things[Rollout]), offset=0)
+        found, _ = self._list(Rollout, project_id, everything, config_id=config_id)
+        return next((rollout for rollout in found if not rollout.phase.is_final), None)
 
     async def events(
         self, project_id: UUID, rollout_id: UUID, *, after: int, limit: int
     ) -> Sequence[Event]:
         self._get(Rollout, project_id, rollout_id)
-        return [event for event in self.told[rollout_id] if event.id > after][:limit]
+        return tuple(self._behind(rollout_id, after)[:limit])
 
     async def follow(
         self, project_id: UUID, rollout_id: UUID, *, after: int
     ) -> AsyncIterator[Event]:
+        self._get(Rollout, project_id, rollout_id)
         while True:
             async with self.news:
-                while not (
-                    told := await self.events(project_id, rollout_id, after=after, limit=100)
-                ):
+                while not (told := self._behind(rollout_id, after)):
                     await self.news.wait()
             for event in told:
                 after = event.id
                 yield event
 
     async def ready(self) -> None:
-        return
+        return None
 
-    def _create(self, thing: Any, unique: Callable[[Any], Any]) -> None:
-        for other in self.things[type(thing)].values():
-            same = other.project_id == thing.project_id and unique(other) == unique(thing)
-            if same or other.id == thing.id:
-                raise AlreadyExists(f"there is one like {unique(thing)} already")
-        self.things[type(thing)][thing.id] = thing
+    async def unfinished(self) -> Sequence[Rollout]:
+        live = [r for r in self.things[Rollout].values() if not r.phase.is_final]
+        return tuple(sorted(live, key=lambda r: (r.created_at, r.id)))
+
+    def _behind(self, rollout_id: UUID, after: int) -> list[Event]:
+        return [event for event in self.told[rollout_id] if event.id > after]
 
     def _get(self, kind: type[T], project_id: UUID, thing_id: UUID) -> T:
-        found: Any = self.things[kind].get(thing_id)
-        if found is None or found.project_id != project_id:
+        thing = self.things[kind].get(thing_id)
+        if thing is None or thing.project_id != project_id:
             raise NotFound(f"there is no {kind.__name__} {thing_id} in this project")
-        thing: T = found
-        return thing
+        found: T = thing
+        return found
 
-    def _page(
-        self, kind: type[T], project_id: UUID, page: Page, **filters: Any
+    def _list(
+        self, kind: type[T], project_id: UUID, page: Page, **wanted: Any
     ) -> tuple[Sequence[T], int]:
-        """Newest first; a filter of None does not filter."""
-        every = [
+        found = [
             thing
-            for thing in reversed(self.things[kind].values())
+            for thing in self.things[kind].values()
             if thing.project_id == project_id
-            and all(v is None or getattr(thing, k) == v for k, v in filters.items())
+            and all(value in (None, getattr(thing, name)) for name, value in wanted.items())
         ]
-        return every[page.offset : page.offset + page.limit], len(every)
+        found.sort(key=lambda thing: (-thing.created_at.timestamp(), thing.id))
+        return tuple(found[page.offset : page.offset + page.limit]), len(found)
+
+    def _add(self, thing: Any, unique: Callable[[Any], Any]) -> None:
+        others = self.things[type(thing)]
+        if thing.id in others or (thing.project_id, unique(thing)) in {
+            (other.project_id, unique(other)) for other in others.values()
+        }:
+            raise AlreadyExists(f"the {type(thing).__name__} {unique(thing)!r} exists already")
+        others[thing.id] = thing
