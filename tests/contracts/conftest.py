@@ -10,9 +10,12 @@ from adapters.postgres.pool import open_pool
 from adapters.postgres.registry import PostgresRegistry
 from adapters.postgres.rollouts import PostgresPatrol
 from domain.ports import EvidenceStore, Journal, Patrol, Registry
+from tests.cluster.fixtures import cluster, hands, kube, kubeconfig, namespace
 from tests.fakes.evidence import MemoryEvidence
 from tests.fakes.journal import MemoryJournal
 from tests.fakes.registry import MemoryRegistry
+
+__all__ = ["cluster", "hands", "kube", "kubeconfig", "namespace"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
