@@ -192,9 +192,19 @@ def _refusal(conflicts: Mapping[Manager, FieldSet], holdings: Holdings) -> Excep
         for manager, fields in conflicts.items()
         for path in sorted(fields)
     ]
-    noun = "conflict" if len(causes) == 1 else "conflicts"
-    listed = "; ".join(f"{cause.message}: {cause.field}" for cause in causes)
-    return apply_conflict(f"Apply failed with {len(causes)} {noun}: {listed}", causes)
+    return apply_conflict(_conflict_message(conflicts, holdings), causes)
+
+
+def _conflict_message(conflicts: Mapping[Manager, FieldSet], holdings: Holdings) -> str:
+    count = sum(len(fields) for fields in conflicts.values())
+    plural = "" if count == 1 else "s"
+    described = []
+    for manager, fields in sorted(conflicts.items(), key=lambda entry: entry[0].name):
+        paths = [as_text(path) for path in sorted(fields)]
+        listed = f" {paths[0]}" if count == 1 else "".join(f"\n- {path}" for path in paths)
+        described.append(f"conflict{plural} with {_described(manager, holdings[manager])}:{listed}")
+    joined = "\n".join(described)
+    return f"Apply failed with {count} conflict{plural}: {joined}"
 
 
 def _described(manager: Manager, held: Holding) -> str:
