@@ -11,8 +11,9 @@ import numpy as np
 
 from domain.evidence.mixtures import Floats
 
-Row = tuple[float, float, float, float]
-"""Candidate requests, candidate slow, stable requests, stable slow."""
+Count = float | Floats
+Row = tuple[Count, Count, Count, Count]
+"""Candidate requests and slow, stable requests and slow; arrays have a last axis of length one."""
 
 
 def log_ratios(row: Row, log_odds_ratios: Floats, *, stable_slow_fraction: float) -> Floats:
