@@ -16,7 +16,7 @@ CREATE TABLE traffic_configs (
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
     UNIQUE (project_id, id),
-    UNIQUE (inference_service_id),
+    UNIQUE (project_id, inference_service_id),
     UNIQUE (namespace, route_name),
     CONSTRAINT traffic_configs_inference_service FOREIGN KEY (project_id, inference_service_id)
         REFERENCES inference_services (project_id, id) ON DELETE RESTRICT

@@ -90,7 +90,7 @@ def _silent(error: Exception) -> Unreachable:
 
 # What is unique besides a name, in words.
 _UNIQUE = {
-    "traffic_configs_inference_service_id_key": "its inference service has a traffic config",
+    "traffic_configs_project_id_inference_service_id_key": "its inference service has a traffic config",
     "traffic_configs_namespace_route_name_key": "its route belongs to another traffic config",
     "traffic_variants_slot": "its slot is held by another variant",
     "traffic_variants_traffic_config_id_model_version_id_key": "its version is a variant",
