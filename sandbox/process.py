@@ -59,6 +59,8 @@ class ProcessSpec:
     stop_signal: signal.Signals = signal.SIGTERM
     stop_grace: timedelta = timedelta(seconds=10)
     on_death: OnDeath = OnDeath.STOP_ALL
+    # As pods go on when their controller dies: its children end with the cluster, not with it.
+    children_outlive: bool = False
 
 
 class StartFailed(Exception):
@@ -139,8 +141,8 @@ class Process:
             with suppress(psutil.NoSuchProcess):
                 self._signalled.send_signal(number)
 
-    async def stop(self, hurry: asyncio.Event | None = None) -> None:
-        """Asks, waits the grace (not at all once `hurry` is set), kills; ends the family too."""
+    async def stop(self, hurry: asyncio.Event | None = None, *, with_family: bool = True) -> None:
+        """Asks, waits the grace (not at all once `hurry` is set), kills."""
         family = descendants(self.pid) if self.exit_code is None else []
         self.signal(self.spec.stop_signal)
         # A stopped process (SIGSTOP) would take no notice of the request before it is continued.
@@ -148,7 +150,8 @@ class Process:
         await self._wait_for_exit(self.spec.stop_grace, hurry or asyncio.Event())
         self.signal(signal.SIGKILL)
         await self.exited()
-        await self.end_family(family, hurry=hurry)
+        if with_family:
+            await self.end_family(family, hurry=hurry)
 
     async def end_family(
         self, known: Iterable[psutil.Process] = (), *, hurry: asyncio.Event | None = None

@@ -93,7 +93,8 @@ class Supervisor:
     async def stop_part(self, name: str) -> None:
         """Stops one part, in order; nothing restarts it before `start_part`."""
         await self._stop_watching(name)
-        await self._processes[name].stop(self._hurry)
+        process = self._processes[name]
+        await process.stop(self._hurry, with_family=not process.spec.children_outlive)
         self._record.forget(name)
 
     async def kill_part(self, name: str) -> None:
@@ -102,7 +103,7 @@ class Supervisor:
         process = self._processes[name]
         process.signal(signal.SIGKILL)
         await process.exited()
-        await process.end_family(hurry=self._hurry)
+        await self._end_orphans(process)
         self._record.forget(name)
 
     async def _start_in_turn(self, part: Part, done: dict[str, asyncio.Event]) -> None:
@@ -149,21 +150,31 @@ class Supervisor:
         exit_code = await process.exited()
         spec = process.spec
         self._say(f"{spec.name} {ended(exit_code)}; the end of {process.log}:\n{tail(process.log)}")
-        await process.end_family(hurry=self._hurry)
+        await self._end_orphans(process)
         if spec.on_death is OnDeath.STOP_ALL:
             self._fail(f"{spec.name} died")
-        elif self._died_too_often(spec.name):
-            seconds = _RESTART_WINDOW.total_seconds()
-            self._fail(f"{spec.name} died more than {_RESTARTS} times in {seconds:g} s")
         else:
             await self._restart(spec)
 
+    async def _end_orphans(self, process: Process) -> None:
+        if not process.spec.children_outlive:
+            await process.end_family(hurry=self._hurry)
+
     async def _restart(self, spec: ProcessSpec) -> None:
-        self._say(f"restarting {spec.name} ({len(self._deaths[spec.name])} of {_RESTARTS})")
-        try:
-            await self._start(spec)
-        except StartFailed as error:
-            self._fail(str(error))
+        """Starts it again, and again when it dies before it is ready, up to the limit."""
+        while not self._died_too_often(spec.name):
+            self._say(f"restarting {spec.name} ({len(self._deaths[spec.name])} of {_RESTARTS})")
+            try:
+                await self._start(spec)
+            except StartFailed as error:
+                self._say(str(error))
+                await self._processes[spec.name].stop(
+                    self._hurry, with_family=not spec.children_outlive
+                )
+            else:
+                return
+        seconds = _RESTART_WINDOW.total_seconds()
+        self._fail(f"{spec.name} died more than {_RESTARTS} times in {seconds:g} s")
 
     def _died_too_often(self, name: str) -> bool:
         deaths, now = self._deaths[name], time.monotonic()

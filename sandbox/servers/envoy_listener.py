@@ -10,13 +10,13 @@ from typing import Any
 from sandbox.layout import HOST
 
 ROUTE_CONFIG = "gateway"
-MODEL_HEADER = "x-ai-eg-model"
 
 # Prompts with pictures in them are large; Envoy answers 413 beyond this.
 _BODY_LIMIT_BYTES = 50 * 1024 * 1024
 _TYPES = "type.googleapis.com/envoy.extensions.filters"
 
-# Envoy AI Gateway serves the paths it knows and no others. Only these carry a model in a JSON body.
+# Only these paths carry a model in a JSON body. Any other keeps its request as it is, without the
+# header, so that it finds plain routes only: Envoy AI Gateway's own know no such path either.
 _LUA = """
 local model_paths = {
   ["/v1/chat/completions"] = true,
@@ -25,29 +25,24 @@ local model_paths = {
   ["/v1/responses"] = true,
 }
 
-local function refuse(request, status, message)
+local function refuse(request, message)
   request:respond(
-    {[":status"] = status, ["content-type"] = "application/json"},
+    {[":status"] = "400", ["content-type"] = "application/json"},
     '{"type":"error","error":{"type":"invalid_request_error","message":"' .. message .. '"}}')
 end
 
 function envoy_on_request(request)
   local headers = request:headers()
   headers:remove("x-ai-eg-model")
-  local path = string.match(headers:get(":path") or "", "^[^?]*")
-  if path == "/v1/models" then
-    request:clearRouteCache()
-  elseif not model_paths[path] then
-    refuse(request, "404", "unsupported path")
-  else
+  if model_paths[string.match(headers:get(":path") or "", "^[^?]*")] then
     local found = request:streamInfo():dynamicMetadata():get("tidegate.request") or {}
     if type(found.model) ~= "string" or found.model == "" then
-      refuse(request, "400", found.problem or "model must be a non-empty string")
-    else
-      headers:add("x-ai-eg-model", found.model)
-      request:clearRouteCache()
+      refuse(request, found.problem or "model must be a non-empty string")
+      return
     end
+    headers:add("x-ai-eg-model", found.model)
   end
+  request:clearRouteCache()
 end
 """
 

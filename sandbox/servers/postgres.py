@@ -12,7 +12,6 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 import asyncpg
@@ -20,7 +19,7 @@ import psutil
 
 from sandbox.layout import DATABASE, HOST, PROJECT, Layout, secret_file
 from sandbox.ports import free_port
-from sandbox.process import ProcessSpec, StartFailed
+from sandbox.process import OnDeath, ProcessSpec, StartFailed
 from sandbox.process import running as running_process
 from sandbox.servers.binaries import script
 from sandbox.servers.postgres_place import Place, find_place
@@ -53,7 +52,7 @@ class Postgres:
             ready=self._ready,
             complete=self._create_database,
             stop_signal=signal.SIGINT,  # "fast": SIGTERM would wait for every client to leave
-            stop_grace=timedelta(seconds=10),
+            on_death=OnDeath.RESTART,
         )
 
     def _flags(self) -> list[str]:

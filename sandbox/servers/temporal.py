@@ -10,7 +10,7 @@ from pathlib import Path
 from sandbox.layout import HOST, TEMPORAL_NAMESPACE, Layout
 from sandbox.ports import free_ports
 from sandbox.probe import answers, http_status
-from sandbox.process import ProcessSpec, StartFailed
+from sandbox.process import OnDeath, ProcessSpec, StartFailed
 from sandbox.process import running as running_process
 from sandbox.servers.binaries import script
 
@@ -61,6 +61,7 @@ class Temporal:
             prepare=self._prepare,
             ready=answers(self._namespace_url()),
             complete=self._keep_finished_workflows,
+            on_death=OnDeath.RESTART,
             # Its orderly stop takes 1.5 s, and protects nothing where nothing is kept.
             stop_signal=signal.SIGTERM if self.database else signal.SIGKILL,
         )

@@ -15,6 +15,7 @@ import pytest
 from sandbox.cluster import PortTaken, cluster
 from sandbox.family import Identity, is_alive
 from sandbox.layout import PORT_SETTINGS, PROJECT
+from sandbox.probe import http_status
 from sandbox.record import AlreadyRunning
 
 DEADLINE_SECONDS = 20
@@ -125,8 +126,28 @@ async def test_a_server_that_dies_is_shown_and_restarted(layout):
     async with up(layout) as (supervisor, envoy):
         envoy.kill()
         assert "envoy was killed by SIGKILL" in await line(supervisor)
-        while "restarting envoy (1 of 3)" not in await line(supervisor):
-            pass
+        await line_with(supervisor, "restarting envoy (1 of 3)")
+        await until_live(layout)
+
+
+async def test_a_server_that_dies_again_and_again_ends_all(layout):
+    async with up(layout) as (supervisor, envoy):
+        envoy.kill()
+        for count in range(1, 4):
+            await line_with(supervisor, f"restarting envoy ({count} of 3)")
+            await until_live(layout)
+            noted_envoy(layout).kill()
+        await line_with(supervisor, "envoy died more than 3 times in 60 s")
+        assert await supervisor.wait() == 1
+    assert not layout.run_file.exists()
+
+
+async def test_fetching_again_does_nothing():
+    process = await asyncio.create_subprocess_exec(
+        *command("fetch"), cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    output, _ = await process.communicate()
+    assert (process.returncode, output) == (0, b"")
 
 
 @asynccontextmanager
@@ -140,14 +161,21 @@ async def up(layout):
     )
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):
-            while "ready after" not in await line(process):
-                pass
-            noted = json.loads(layout.run_file.read_text())["processes"]["envoy"]
-            yield process, psutil.Process(noted["pid"])
+            await line_with(process, "ready after")
+            yield process, noted_envoy(layout)
     finally:
         if process.returncode is None:
             process.terminate()
         await process.communicate()
+
+
+def noted_envoy(layout):
+    return psutil.Process(json.loads(layout.run_file.read_text())["processes"]["envoy"]["pid"])
+
+
+async def until_live(layout):
+    while await http_status(f"{layout.envoy_admin_url}/ready") != 200:  # noqa: ASYNC110 - it sends no word
+        await asyncio.sleep(0.01)
 
 
 async def sandbox(layout, *arguments):
@@ -175,3 +203,8 @@ async def line(process):
     found = await process.stdout.readline()
     assert found, "the sandbox ended early"
     return found.decode()
+
+
+async def line_with(process, text):
+    while text not in await line(process):
+        pass

@@ -24,7 +24,7 @@ async def gateway(envoy_server):
         routes.append(route(name))
     envoy.write_resources(envoy_server.xds_dir, "cds", clusters, "1")
     await until(lambda: cluster_is_known(envoy_server, "two"))
-    envoy.write_resources(envoy_server.xds_dir, "rds", [table(routes)], "1")
+    envoy.write_resources(envoy_server.xds_dir, "rds", [table([PLAIN_ROUTE, *routes])], "1")
     async with httpx.AsyncClient(base_url=envoy_server.url) as client:
 
         async def routed():
@@ -72,9 +72,19 @@ async def test_a_body_without_a_model_is_refused_with_the_reason(gateway, body, 
     assert answer.json()["error"]["message"] == problem
 
 
-async def test_an_unknown_model_and_an_unsupported_path_are_not_found(gateway):
+async def test_an_unknown_model_is_not_found(gateway):
     assert (await gateway.post(CHAT, json={"model": "three"})).status_code == 404
-    assert (await gateway.post("/v2/models/one/infer", json={"model": "one"})).status_code == 404
+
+
+async def test_a_path_without_models_finds_no_model_route(gateway):
+    """Not even with the header: on such a path it could only be a client's own."""
+    answer = await gateway.post("/v2/infer", json={"model": "one"}, headers=HEADER_OF_ONE)
+    assert answer.status_code == 404
+
+
+async def test_a_path_without_models_finds_plain_routes(gateway):
+    answer = await gateway.get("/plain?x=1", headers=HEADER_OF_ONE)
+    assert (answer.status_code, answer.text) == (200, "plain")
 
 
 async def test_a_prompt_of_many_megabytes_passes(gateway):
@@ -110,6 +120,11 @@ async def test_routes_written_before_a_restart_are_in_force_after_it(servers_dir
         assert await status(server) == 299
 
 
+HEADER_OF_ONE = {"x-ai-eg-model": "one"}
+PLAIN_ROUTE = {
+    "match": {"path": "/plain"},
+    "direct_response": {"status": 200, "body": {"inline_string": "plain"}},
+}
 FIRST_EVENT_SEEN = asyncio.Event()
 
 

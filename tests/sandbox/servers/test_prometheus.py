@@ -5,6 +5,7 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry, Counter, start_http_server
 
+from sandbox.cluster import cluster
 from sandbox.ports import free_port
 from sandbox.servers import prometheus
 from sandbox.servers.binaries import BinaryMissing
@@ -30,6 +31,16 @@ async def test_a_model_server_is_scraped_once_its_target_file_is_there(prometheu
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+async def test_samples_survive_a_kill(layout):
+    async with cluster(layout, only={"envoy", "prometheus"}) as running:
+        server = prometheus.of_layout(layout)
+        await until_sample(server, 'up{job="envoy"} == 1')
+        await running.kill_part("prometheus")
+        await running.stop_part("envoy")
+        await running.start_part("prometheus")
+        await until_sample(server, 'max_over_time(up{job="envoy"}[1m]) == 1')
 
 
 def test_a_named_program_is_preferred_and_must_exist(monkeypatch, tmp_path):

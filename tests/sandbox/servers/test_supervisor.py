@@ -169,6 +169,18 @@ async def test_a_restart_is_said_and_the_dead_ones_children_are_ended_first(
         assert not any(runs(pid) for pid in family)
 
 
+async def test_children_that_outlive_their_parent_end_with_the_supervisor(supervising, tmp_path):
+    part = spec(tmp_path, "parent", PARENT, children_outlive=True, on_death=OnDeath.RESTART)
+    async with supervising(part) as supervisor:
+        family = [int(pid) for pid in (tmp_path / "family").read_text().split()]
+        await supervisor.kill_part("parent")
+        assert all(runs(pid) for pid in family)
+        await supervisor.start_part("parent")
+        await supervisor.stop_part("parent")
+        assert all(runs(pid) for pid in family)
+    assert not any(runs(pid) for pid in family)
+
+
 async def test_a_crash_loop_ends_all(supervising, tmp_path, said):
     """Ready at its start because of the file of its first life, dead right after it."""
     (tmp_path / "looping.ready").touch()
