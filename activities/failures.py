@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.worker import (
     ActivityInboundInterceptor,
@@ -23,11 +24,13 @@ class _Translation(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 - the SDK names it so
         try:
             return await self.next.execute_activity(input)
-        except PermanentError as error:
+        except (PermanentError, TransientError) as error:
+            kind = type(error).__name__
+            activity.logger.warning("%s: %s", kind, error)
+            # Benign to the SDK: told in one line above, not as the traceback of a bug.
             raise ApplicationError(
-                str(error), type=type(error).__name__, non_retryable=True
-            ) from error
-        except TransientError as error:
-            raise ApplicationError(
-                str(error), type=type(error).__name__, category=ApplicationErrorCategory.BENIGN
+                str(error),
+                type=kind,
+                non_retryable=isinstance(error, PermanentError),
+                category=ApplicationErrorCategory.BENIGN,
             ) from error

@@ -17,6 +17,7 @@ UNEVENNESS = 0.15
 FEWEST_EXPECTED = 3.0
 # A share of 0 or 1 is never certain: one stray request must not weigh infinitely.
 STRAY = 0.001
+MARKS = 2
 
 
 class Agreement(StrEnum):
@@ -47,8 +48,8 @@ def agreement(share: Share, *, weight: int, previous: int) -> Agreement:
     """Compare the observed share with the weight in force and the one before it (percent).
 
     Agrees when the share lies within noise of the new weight and the counts are at least 20 times
-    likelier under it than under the previous one. At 0 or 100 the side without weight must see
-    nothing.
+    likelier under it than under the previous one; disagrees when it is the other way round. At 0
+    or 100 the side without weight must see nothing.
     """
     if share.total == 0:
         return Agreement.SILENT
@@ -64,9 +65,12 @@ def agreement(share: Share, *, weight: int, previous: int) -> Agreement:
         bias = UNEVENNESS * min(target, 1 - target)
         if abs(share.candidate / share.total - target) > noise + bias:
             return Agreement.DISAGREES
-    if weight != previous and _log_likelihood_ratio(share, target, previous / 100) < LIKELIER:
-        return Agreement.TOO_FEW
-    return Agreement.AGREES
+    if weight == previous:
+        return Agreement.AGREES
+    ratio = _log_likelihood_ratio(share, target, previous / 100)
+    if ratio >= LIKELIER:
+        return Agreement.AGREES
+    return Agreement.DISAGREES if ratio <= -LIKELIER else Agreement.TOO_FEW
 
 
 def _log_likelihood_ratio(share: Share, new: float, old: float) -> float:
@@ -83,22 +87,27 @@ class StartedTally:
 
     def __init__(self) -> None:
         self._last: dict[str, tuple[float, float]] = {}
-        self._opened = False
+        self._marks = 0
         self.share = Share(candidate=0, stable=0)
         self.advanced = False
         self.disagreements = 0
 
     def take(self, reading: Reading) -> Share:
-        """Add what has started since the last reading and give the share so far."""
+        """Add what has started since the last reading and give the share so far.
+
+        The first two samples only set marks: the interval between them may have begun under the
+        weights before.
+        """
         newest = self._newest()
         candidate = self._increase(reading.candidate)
         stable = self._increase(reading.stable)
         self.advanced = self._newest() > newest
-        if self._opened:
+        if self._marks < MARKS:
+            self._marks += self.advanced
+        else:
             self.share = Share(
                 candidate=self.share.candidate + candidate, stable=self.share.stable + stable
             )
-        self._opened = self._opened or bool(self._last)
         return self.share
 
     def disagree(self) -> None:

@@ -5,7 +5,12 @@ from datetime import timedelta
 from uuid import UUID
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    FailureError,
+    is_cancelled_exception,
+)
 
 from activities.traffic import ConnectOrder, SettleOrder, ShiftOrder, TrafficActivities
 from activities.workload import ReadyOrder, WorkloadActivities
@@ -173,7 +178,7 @@ def root(error: BaseException) -> str:
     """The message at the bottom of a chain of failures: the one that says what happened."""
     while error.__cause__ is not None:
         error = error.__cause__
-    return str(error)
+    return error.message if isinstance(error, FailureError) else str(error)
 
 
 def failure_type(error: ActivityError) -> str | None:
