@@ -53,24 +53,27 @@ def agreement(share: Share, *, weight: int, previous: int) -> Agreement:
     """
     if share.total == 0:
         return Agreement.SILENT
-    target = weight / 100
-    if weight in (0, 100):
-        strays = share.candidate if weight == 0 else share.stable
-        if strays:
-            return Agreement.DISAGREES
-    elif share.total * min(target, 1 - target) < FEWEST_EXPECTED:
-        return Agreement.TOO_FEW
-    else:
-        noise = NOISE * sqrt(target * (1 - target) / share.total)
-        bias = UNEVENNESS * min(target, 1 - target)
-        if abs(share.candidate / share.total - target) > noise + bias:
-            return Agreement.DISAGREES
-    if weight == previous:
-        return Agreement.AGREES
-    ratio = _log_likelihood_ratio(share, target, previous / 100)
+    fit = _fit(share, weight)
+    if fit is not Agreement.AGREES or weight == previous:
+        return fit
+    ratio = _log_likelihood_ratio(share, weight / 100, previous / 100)
     if ratio >= LIKELIER:
         return Agreement.AGREES
     return Agreement.DISAGREES if ratio <= -LIKELIER else Agreement.TOO_FEW
+
+
+def _fit(share: Share, weight: int) -> Agreement:
+    """Does the share look like the weight, whatever was before?"""
+    if weight in (0, 100):
+        strays = share.candidate if weight == 0 else share.stable
+        return Agreement.DISAGREES if strays else Agreement.AGREES
+    target = weight / 100
+    smaller = min(target, 1 - target)
+    if share.total * smaller < FEWEST_EXPECTED:
+        return Agreement.TOO_FEW
+    noise = NOISE * sqrt(target * (1 - target) / share.total)
+    off = abs(share.candidate / share.total - target)
+    return Agreement.DISAGREES if off > noise + UNEVENNESS * smaller else Agreement.AGREES
 
 
 def _log_likelihood_ratio(share: Share, new: float, old: float) -> float:
