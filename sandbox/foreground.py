@@ -12,7 +12,7 @@ from sandbox.layout import Layout
 from sandbox.parts import PARTS
 from sandbox.record import stop_from_elsewhere
 
-_STOP_PATIENCE = timedelta(seconds=30)
+_STOP_PATIENCE = timedelta(seconds=60)
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 

@@ -123,6 +123,11 @@ class Layout:
         return self.home / "kubeconfig"
 
     @property
+    def model_servers_dir(self) -> Path:
+        """Records and logs of the processes that serve InferenceServices."""
+        return self.home / "model-servers"
+
+    @property
     def migrations_dir(self) -> Path:
         return PROJECT / "migrations"
 

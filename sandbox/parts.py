@@ -3,8 +3,9 @@
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
-from sandbox.layout import PROJECT, Layout
+from sandbox.layout import HOST, PROJECT, Layout
 from sandbox.probe import answers
 from sandbox.process import OnDeath, ProcessSpec
 from sandbox.record import Say
@@ -67,9 +68,11 @@ def _worker(layout: Layout, _: Say) -> Part:
     return _python(
         "worker",
         "worker.py",
-        ready=f"http://127.0.0.1:{layout.worker_metrics_port}/metrics",
+        ready=f"http://{HOST}:{layout.worker_metrics_port}/metrics",
         environment=layout.production_environment(),
         after=frozenset({"migrations", "temporal", "kubernetes"}),
+        # It finishes the writes that it has begun, for up to 15 s.
+        stop_grace=timedelta(seconds=20),
     )
 
 
@@ -90,6 +93,7 @@ def _python(
     ready: str,
     environment: Mapping[str, str] | None = None,
     after: frozenset[str] = frozenset(),
+    stop_grace: timedelta = timedelta(seconds=10),
 ) -> ProcessSpec:
     """A program of this project, with the project's root as its import path."""
     return ProcessSpec(
@@ -99,6 +103,7 @@ def _python(
         environment={**(environment or {}), "PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1"},
         ready=answers(ready),
         after=after,
+        stop_grace=stop_grace,
         on_death=OnDeath.RESTART,
     )
 
