@@ -63,7 +63,7 @@ def agreement(share: Share, *, weight: int, previous: int) -> Agreement:
 
 
 def _fit(share: Share, weight: int) -> Agreement:
-    """Does the share look like the weight, whatever was before?"""
+    """Say whether the share looks like the weight, whatever was before."""
     if weight in (0, 100):
         strays = share.candidate if weight == 0 else share.stable
         return Agreement.DISAGREES if strays else Agreement.AGREES
