@@ -1,5 +1,6 @@
 """Which workflow runs are alive, by asking the server: its lists lag, its descriptions do not."""
 
+import asyncio
 from datetime import timedelta
 
 from temporalio.api.common.v1 import WorkflowExecution
@@ -32,9 +33,11 @@ class TemporalRuns(RunDirectory):
             namespace=self._client.namespace, execution=WorkflowExecution(workflow_id=workflow_id)
         )
         try:
-            answer = await self._client.workflow_service.describe_workflow_execution(
-                request, timeout=self._timeout
-            )
+            async with asyncio.timeout(self._timeout.total_seconds()):
+                answer = await self._client.workflow_service.describe_workflow_execution(request)
+        except (RuntimeError, TimeoutError) as error:
+            # A lazy client connects only now, and says so when it cannot, in this way.
+            raise Unreachable(f"Temporal cannot be reached: {error!r}") from error
         except RPCError as error:
             if _is_unknown(error):
                 return False

@@ -1,0 +1,82 @@
+"""Which runs are alive, as a real server says."""
+
+import uuid
+from datetime import timedelta
+
+import pytest
+from temporalio import workflow
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from adapters.temporal.runs import TemporalRuns
+from domain.errors import Unreachable
+from sandbox.ports import free_port
+
+
+@workflow.defn(sandboxed=False)
+class Waiting:
+    def __init__(self):
+        self._told = ""
+
+    @workflow.run
+    async def run(self, lives: int = 0) -> None:
+        await workflow.wait_condition(lambda: bool(self._told))
+        if self._told == "again" and not lives:
+            workflow.continue_as_new(1)
+
+    @workflow.signal
+    def tell(self, what: str) -> None:
+        self._told = what
+
+
+@pytest.fixture
+async def client(temporal_server):
+    return await Client.connect(temporal_server.address)
+
+
+@pytest.fixture
+async def started(client):
+    """A run that waits for a word, on a queue that no worker serves yet."""
+    name = f"waiting-{uuid.uuid4()}"
+    return await client.start_workflow(Waiting.run, 0, id=name, task_queue=name)
+
+
+async def test_a_run_is_alive_from_its_start_to_its_end(client, started):
+    runs = TemporalRuns(client)
+    assert await runs.is_running(started.id)
+    async with Worker(client, task_queue=started.id, workflows=[Waiting]):
+        await started.signal(Waiting.tell, "end")
+        await started.result()
+    assert not await runs.is_running(started.id)
+
+
+async def test_a_terminated_run_is_dead_at_once(client, started):
+    await started.terminate()
+    assert not await TemporalRuns(client).is_running(started.id)
+
+
+async def test_a_run_that_continues_as_new_lives_on(client, started):
+    async with Worker(client, task_queue=started.id, workflows=[Waiting]):
+        await started.signal(Waiting.tell, "again")
+        first = client.get_workflow_handle(started.id, run_id=started.first_execution_run_id)
+        with pytest.raises(Exception, match="continued as new"):
+            await first.result(follow_runs=False)
+        assert await TemporalRuns(client).is_running(started.id)
+    await client.get_workflow_handle(started.id).terminate()
+
+
+async def test_what_was_never_started_is_not_running(client):
+    assert not await TemporalRuns(client).is_running("no-such-workflow")
+
+
+async def test_a_namespace_that_is_not_there_makes_nothing_look_dead(temporal_server):
+    elsewhere = await Client.connect(temporal_server.address, namespace="no-such-namespace")
+    with pytest.raises(Unreachable, match="no-such-namespace"):
+        await TemporalRuns(elsewhere).is_running("anything")
+
+
+async def test_a_server_that_is_not_there_is_unreachable():
+    nowhere = await Client.connect(f"127.0.0.1:{free_port()}", lazy=True)
+    runs = TemporalRuns(nowhere, timeout=timedelta(milliseconds=200))
+    with pytest.raises(Unreachable):
+        await runs.is_running("anything")

@@ -1,0 +1,99 @@
+"""What every CounterSource does: the one for Prometheus, and the fake that stands in for it."""
+
+from datetime import timedelta
+
+import pytest
+
+from adapters.prometheus.counters import connect
+from domain.errors import Unreachable
+from domain.evidence.counters import Reading, Series, SeriesRole
+from domain.gates import Source
+from sandbox.ports import free_port
+from tests.cluster.builders import route_in
+from tests.fakes.counters import ScriptedCounters
+from tests.metrics.gateway import routed
+from tests.metrics.servers import until
+
+WINDOW = timedelta(minutes=1)
+
+
+class Real:
+    """A gateway that has served each slot twice, once with an error at the candidate's."""
+
+    def __init__(self, counters, unreachable):
+        self.counters = counters
+        self.unreachable = unreachable
+
+
+@pytest.fixture(scope="module")
+async def real(envoy_server, prometheus_server):
+    async with (
+        connect(prometheus_server.url) as counters,
+        connect(f"http://127.0.0.1:{free_port()}") as unreachable,
+        routed(envoy_server, route_in("contract")) as traffic,
+    ):
+        await traffic.send(0, 2)
+        await traffic.send(1, 1)
+        await traffic.send(1, 1, x_behave="error")
+
+        async def counted():
+            reading = await look(counters)
+            return reading if both(reading) == (2, 2) else None
+
+        await until(counted, "both answers of both slots")
+        yield Real(counters, unreachable)
+
+
+class Fake:
+    def __init__(self):
+        self.counters = ScriptedCounters(lambda _: Reading(candidate=arm(1), stable=arm(0)))
+        self.unreachable = ScriptedCounters(lambda _: Reading(candidate=(), stable=()))
+        self.unreachable.outage(Unreachable())
+
+
+def arm(errors):
+    return (
+        Series(key="requests", role=SeriesRole.REQUESTS, samples=((1.0, 2.0),)),
+        Series(key="errors", role=SeriesRole.ERRORS, samples=((1.0, float(errors)),)),
+    )
+
+
+@pytest.fixture(params=["real", "fake"])
+def stage(request):
+    return request.getfixturevalue("real") if request.param == "real" else Fake()
+
+
+def look(counters):
+    route = route_in("contract")
+    return counters.read(route, Source.ENVOY, candidate=1, stable=0, window=WINDOW)
+
+
+def counted(series, role):
+    return sum(one.samples[-1][1] for one in series if one.role is role)
+
+
+def both(reading):
+    return tuple(
+        counted(series, SeriesRole.REQUESTS) for series in (reading.candidate, reading.stable)
+    )
+
+
+async def test_a_reading_has_the_counters_of_each_arm(stage):
+    reading = await look(stage.counters)
+    assert both(reading) == (2, 2)
+    assert counted(reading.candidate, SeriesRole.ERRORS) == 1
+    assert counted(reading.stable, SeriesRole.ERRORS) == 0
+
+
+async def test_samples_ascend_and_keys_are_unique_within_an_arm(stage):
+    reading = await look(stage.counters)
+    for series in (reading.candidate, reading.stable):
+        assert len({one.key for one in series}) == len(series)
+        for one in series:
+            assert list(one.samples) == sorted(one.samples)
+
+
+async def test_a_store_that_is_down_is_unreachable(stage):
+    for _ in range(2):
+        with pytest.raises(Unreachable):
+            await look(stage.unreachable)
