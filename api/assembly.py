@@ -8,11 +8,11 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from api import contract, problems
+from api.limits import Limited
 from api.meters import Metered, Meters
 from api.parts import Parts
 from api.routes import commands, events, health, models, rollouts, serving, traffic
 
-LARGEST_BODY_BYTES = 1 << 20
 _ROUTERS = (
     models.router,
     serving.router,
@@ -39,12 +39,12 @@ def assemble(open_parts: Callable[[], AbstractAsyncContextManager[Parts]]) -> Fa
         summary=contract.SUMMARY,
         lifespan=lifespan,
         redoc_url=None,
-        max_body_size=LARGEST_BODY_BYTES,
         generate_unique_id_function=_operation_id,
     )
     app.state.meters = Meters()
     app.openapi = partial(contract.document, app)  # type: ignore[method-assign] # FastAPI's way
-    problems.install(app)
+    problems.install(app, _methods_at)
+    app.add_middleware(Limited)
     app.add_middleware(Metered, meters=app.state.meters)
     for router in _ROUTERS:
         app.include_router(router)
@@ -53,3 +53,10 @@ def assemble(open_parts: Callable[[], AbstractAsyncContextManager[Parts]]) -> Fa
 
 def _operation_id(route: APIRoute) -> str:
     return route.name
+
+
+def _methods_at(path: str) -> frozenset[str]:
+    """The methods of every route that this path matches."""
+    routes = (route for router in _ROUTERS for route in router.routes)
+    found = (r.methods for r in routes if isinstance(r, APIRoute) and r.path_regex.match(path))
+    return frozenset().union(*(methods or () for methods in found))

@@ -1,8 +1,9 @@
 """The one table from an error to its HTTP status, and problem details (RFC 9457) for everything."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -140,11 +141,14 @@ _BUG = Kind(
 )
 
 
-def install(app: FastAPI) -> None:
-    """Have every error of the application, and of the framework, answered as a problem."""
+def install(app: FastAPI, methods_at: Callable[[str], frozenset[str]]) -> None:
+    """Have every error of the application, and of the framework, answered as a problem.
+
+    `methods_at` tells what may be done at a path, for the answer to what may not.
+    """
     app.add_exception_handler(TidegateError, _of_domain)
     app.add_exception_handler(RequestValidationError, _of_validation)
-    app.add_exception_handler(HTTPException, _of_framework)
+    app.add_exception_handler(HTTPException, partial(_of_framework, methods_at))
     app.add_exception_handler(Exception, _of_bug)
 
 
@@ -241,13 +245,18 @@ def _rule(error: Mapping[str, Any]) -> str:
 _FRAMEWORK_SLUGS = {400: "malformed", 404: "no-route", 405: "wrong-method", 413: "too-large"}
 
 
-async def _of_framework(request: Request, error: Exception) -> Response:
+async def _of_framework(
+    methods_at: Callable[[str], frozenset[str]], request: Request, error: Exception
+) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
     status = HTTPStatus(error.status_code)
     kind = Kind(
         status=status, slug=_FRAMEWORK_SLUGS.get(status, f"http-{status}"), title=status.phrase
     )
-    return _respond(request, kind, status.description or status.phrase, headers=error.headers)
+    headers = error.headers
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        headers = {"Allow": ", ".join(sorted(methods_at(request.url.path)))}
+    return _respond(request, kind, status.description or status.phrase, headers=headers)
 
 
 async def _of_bug(request: Request, error: Exception) -> Response:

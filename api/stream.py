@@ -1,7 +1,7 @@
 """A rollout's events as they happen: server-sent events with heartbeats and a clean end."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, suppress
 from typing import Any, Self
 from uuid import UUID
@@ -49,7 +49,7 @@ async def told(
     *,
     after: int,
     heartbeat_seconds: float = HEARTBEAT_SECONDS,
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     """The events behind `after` and those to come, until the rollout's last one."""
     yield b"retry: 2000\n\n"
     with suppress(TransientError, NotFound):

@@ -11,6 +11,7 @@ from domain.plan import Variant
 from domain.registry import ConfigStatus, InferenceService, ServiceState, TrafficConfig
 from domain.rollout import Action, Command, Phase, Rollout
 from domain.workloads import Workload
+from tests.api.staging import change
 from tests.fakes.faults import Faults
 from tests.fakes.registry import MemoryRegistry
 from workflows.messages import Reply, RolloutView
@@ -46,7 +47,7 @@ class ScriptedControl(RolloutControl):
     async def deploy_service(self, service: InferenceService, workload: Workload) -> None:
         await self._strike("deploy_service")
         self.deployed.append(workload)
-        self._registry.change(service, current_state=ServiceState.DEPLOYED)
+        change(self._registry, InferenceService, service.id, current_state=ServiceState.DEPLOYED)
 
     async def publish_config(
         self, config: TrafficConfig, stable: Variant, *, patience: timedelta
@@ -54,7 +55,9 @@ class ScriptedControl(RolloutControl):
         await self._strike("publish_config")
         self.published.append((config.id, stable))
         reason = "the gateway refused" if self.publish_as is ConfigStatus.FAILED else ""
-        self._registry.change(config, status=self.publish_as, status_reason=reason)
+        change(
+            self._registry, TrafficConfig, config.id, status=self.publish_as, status_reason=reason
+        )
 
     async def start_rollout(self, rollout: Rollout) -> str:
         await self._strike("start_rollout")

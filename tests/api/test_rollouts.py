@@ -1,0 +1,239 @@
+"""Starting rollouts: the plan shown or walked, repeats, and what stands in the way."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from api.errors import EngineUnreachable
+from domain.registry import ConfigStatus, TrafficConfig
+from domain.rollout import Phase, Rollout
+from tests.api.caller import PREFIX, canary
+from tests.api.staging import change
+
+
+@pytest.fixture
+async def ids(api):
+    return await api.served()
+
+
+async def test_a_dry_run_shows_the_plan_and_changes_nothing(api, ids, control):
+    answer = await api.post(_rollouts(ids), canary(ids["v2"], dry_run=True))
+    assert answer.status_code == 200
+    steps = answer.json()["plan"]["steps"]
+    assert [s["kind"] for s in steps][:3] == ["deploy", "set_weights", "soak"]
+    assert steps[1]["sentence"] == "send 10 % to the candidate"
+    assert steps[1]["weights"] == {"stable": 90, "candidate": 10}
+    assert all(sum(s["weights"].values()) == 100 for s in steps)
+    assert (await api.get("/rollouts")).json()["total"] == 0
+    assert control.running == {}
+
+
+async def test_a_started_rollout_says_where_to_follow_it(api, ids, control):
+    answer = await api.post(_rollouts(ids), canary(ids["v2"], actor="ada", reason="better"))
+    assert answer.status_code == 201
+    rollout = answer.json()
+    assert answer.headers["location"] == f"{PREFIX}/rollouts/{rollout['id']}"
+    assert (rollout["phase"], rollout["actor"], rollout["reason"]) == ("pending", "ada", "better")
+    assert (rollout["stable_version"], rollout["candidate_version"]) == ("v1", "v2")
+    assert rollout["plan"]["candidate"]["slot"] == 1
+    run = f"traffic-{ids['config']}/run-of-{rollout['id']}"
+    expected = f"http://temporal.test/namespaces/tests/workflows/{run}"
+    assert rollout["links"]["temporal_ui"] == expected
+    assert control.running == {f"traffic-{ids['config']}": UUID(rollout["id"])}
+
+
+async def test_gates_and_policies_arrive_in_the_plan(api, ids, registry):
+    gates = [
+        {"name": "slow", "metric": "latency", "slow_over_ms": 250, "limit": 0.05},
+        {"name": "errors", "metric": "error_rate", "against_stable": {"fail_ratio": 1.5}},
+    ]
+    policies = {"on_undecided": "rollback", "drain_seconds": 1.5}
+    made = await api.made(_rollouts(ids), canary(ids["v2"], gates=gates, policies=policies))
+    plan = registry.things[Rollout][UUID(made["id"])].plan
+    assert plan.gates[0].slow_over_ms == 250
+    assert plan.gates[1].against_stable.fail_ratio == 1.5
+    assert plan.policies.drain == timedelta(seconds=1.5)
+    assert made["plan"]["policies"]["on_undecided"] == "rollback"
+    assert [g["name"] for g in made["plan"]["gates"]] == ["slow", "errors"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"strategy": "hope"}, "strategy"),
+        ({"steps": []}, "steps"),
+        ({"steps": [{"weight": 0, "soak_seconds": 1}]}, "steps.0.weight"),
+        ({"steps": [{"weight": 101, "soak_seconds": 1}]}, "steps.0.weight"),
+        ({"steps": [{"weight": 10, "soak_seconds": -1}]}, "steps.0.soak_seconds"),
+        ({"steps": [{"weight": 10, "soak_seconds": 1, "pace": "slow"}]}, "steps.0.pace"),
+        (
+            {"steps": [{"weight": 20, "soak_seconds": 1}, {"weight": 20, "soak_seconds": 1}]},
+            "steps.1.weight",
+        ),
+        ({"gates": [{"name": "Bad Name", "metric": "error_rate", "limit": 0.1}]}, "gates.0.name"),
+        ({"gates": [{"name": "g", "metric": "latency", "limit": 0.1}]}, "gates.0.slow_over_ms"),
+        ({"gates": [{"name": "g", "metric": "error_rate", "limit": 7}]}, "gates.0.limit"),
+        ({"gates": [{"name": "g", "metric": "error_rate"}]}, "gates.0"),
+        ({"policies": {"on_failure": "advance"}}, "policies.on_failure"),
+        ({"policies": {"deadline_seconds": 0}}, "policies.deadline_seconds"),
+        ({"candidate_name": "stable"}, "candidate_name"),
+        ({"surprise": 1}, "surprise"),
+    ],
+)
+async def test_a_spec_that_breaks_a_rule_is_refused_by_field(api, ids, control, changes, field):
+    answer = await api.post(_rollouts(ids), canary(ids["v2"], **changes))
+    assert answer.status_code == 422, answer.text
+    assert field in [e["field"] for e in answer.json()["errors"]]
+    assert control.running == {}
+
+
+async def test_the_version_that_is_stable_already_is_refused(api, ids):
+    answer = await api.post(_rollouts(ids), canary(ids["v1"]))
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "target_version_id"
+
+
+async def test_a_version_of_another_model_is_refused(api, ids):
+    other = (await api.made("/registered_models", {"name": "other"}))["id"]
+    body = {"name": "v9", "uri": "s3://a/b", "model_format": "vLLM"}
+    version = (await api.made(f"/registered_models/{other}/versions", body))["id"]
+    answer = await api.post(_rollouts(ids), canary(version))
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "target_version_id"
+
+
+async def test_an_unknown_version_and_an_unknown_config_are_not_found(api, ids):
+    assert (await api.post(_rollouts(ids), canary(str(uuid4())))).status_code == 404
+    nowhere = f"/traffic_configs/{uuid4()}/rollouts"
+    assert (await api.post(nowhere, canary(ids["v2"]))).status_code == 404
+
+
+async def test_a_config_that_is_not_active_says_why(api, ids, registry):
+    failed = {"status": ConfigStatus.FAILED, "status_reason": "the gateway refused"}
+    change(registry, TrafficConfig, ids["config"], **failed)
+    answer = await api.post(_rollouts(ids), canary(ids["v2"]))
+    assert answer.status_code == 409
+    assert "the gateway refused" in answer.json()["detail"]
+
+
+async def test_a_second_rollout_is_refused_and_told_which_one_runs(api, ids):
+    first = await api.made(_rollouts(ids), canary(ids["v2"]))
+    answer = await api.post(_rollouts(ids), canary(ids["v3"]))
+    assert answer.status_code == 409
+    assert answer.json()["running"] == {
+        "rollout_id": first["id"],
+        "phase": "pending",
+        "href": f"{PREFIX}/rollouts/{first['id']}",
+    }
+    assert (await api.get("/rollouts")).json()["total"] == 1
+
+
+async def test_a_repeat_with_the_same_key_answers_with_the_same_rollout(api, ids):
+    headers = {"Idempotency-Key": "deploy 42"}
+    first = await api.post(_rollouts(ids), canary(ids["v2"]), headers=headers)
+    again = await api.post(_rollouts(ids), canary(ids["v2"]), headers=headers)
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.json()["id"] == again.json()["id"]
+    assert (await api.get("/rollouts")).json()["total"] == 1
+
+
+async def test_a_repeat_after_the_end_answers_with_what_became_of_it(api, ids, registry, control):
+    headers = {"Idempotency-Key": "k"}
+    first = (await api.post(_rollouts(ids), canary(ids["v2"]), headers=headers)).json()
+    change(registry, Rollout, first["id"], phase=Phase.ROLLED_BACK, phase_reason="errors")
+    control.running.clear()
+    again = (await api.post(_rollouts(ids), canary(ids["v2"]), headers=headers)).json()
+    assert (again["id"], again["phase"]) == (first["id"], "rolled_back")
+    assert control.running == {}
+
+
+async def test_a_key_is_good_for_one_request_only(api, ids):
+    headers = {"Idempotency-Key": "k"}
+    await api.post(_rollouts(ids), canary(ids["v2"]), headers=headers)
+    other = await api.post(_rollouts(ids), canary(ids["v3"]), headers=headers)
+    assert other.status_code == 422
+    assert other.json()["type"] == "urn:tidegate:problem:key-reused"
+    assert other.json()["errors"][0]["field"] == "Idempotency-Key"
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "tab\there"])
+async def test_a_malformed_key_is_refused(api, ids, key):
+    answer = await api.post(_rollouts(ids), canary(ids["v2"]), headers={"Idempotency-Key": key})
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["field"] == "Idempotency-Key"
+
+
+async def test_calls_with_one_key_at_one_moment_start_one_rollout(api, ids, control):
+    headers = {"Idempotency-Key": "k"}
+    calls = [api.post(_rollouts(ids), canary(ids["v2"]), headers=headers) for _ in range(8)]
+    answers = await asyncio.gather(*calls)
+    assert {a.status_code for a in answers} == {201}
+    assert len({a.json()["id"] for a in answers}) == 1
+    assert len(control.running) == 1
+
+
+async def test_of_many_rollouts_at_one_moment_one_wins(api, ids):
+    bodies = [canary(ids["v2"], reason=str(i)) for i in range(8)]
+    answers = await asyncio.gather(*(api.post(_rollouts(ids), body) for body in bodies))
+    assert sorted(a.status_code for a in answers) == [201] + [409] * 7
+    assert (await api.get("/rollouts")).json()["total"] == 1
+
+
+async def test_a_repeat_starts_what_was_stored_and_never_started(api, ids, control):
+    headers = {"Idempotency-Key": "k"}
+    control.fail("start_rollout", EngineUnreachable())
+    lost = await api.post(_rollouts(ids), canary(ids["v2"]), headers=headers)
+    assert lost.status_code == 503
+    assert control.running == {}
+    again = await api.post(_rollouts(ids), canary(ids["v2"]), headers=headers)
+    assert again.status_code == 201
+    assert list(control.running.values()) == [UUID(again.json()["id"])]
+
+
+async def test_a_repeat_does_not_start_a_plan_that_no_longer_fits(api, ids, control, registry):
+    headers = {"Idempotency-Key": "k"}
+    control.fail("start_rollout", EngineUnreachable())
+    await api.post(_rollouts(ids), canary(ids["v2"]), headers=headers)
+    config = registry.things[TrafficConfig][UUID(ids["config"])]
+    promoted = replace(config.variants[0], model_version_id=UUID(ids["v3"]), slot=1)
+    change(registry, TrafficConfig, ids["config"], variants=(promoted,))
+    again = await api.post(_rollouts(ids), canary(ids["v2"]), headers=headers)
+    assert again.status_code == 201
+    plan = again.json()["plan"]
+    assert (plan["stable"]["version_id"], plan["candidate"]["slot"]) == (ids["v3"], 0)
+
+
+async def test_rollouts_are_listed_by_config_and_phase(api, ids, registry):
+    made = await api.made(_rollouts(ids), canary(ids["v2"]))
+    change(registry, Rollout, made["id"], phase=Phase.PAUSED)
+    for query, total in [
+        (f"traffic_config_id={ids['config']}", 1),
+        (f"traffic_config_id={uuid4()}", 0),
+        ("phase=paused", 1),
+        ("phase=promoted", 0),
+    ]:
+        assert (await api.get(f"/rollouts?{query}")).json()["total"] == total, query
+
+
+async def test_a_rollout_shows_what_its_workflow_says(api, ids):
+    made = await api.made(_rollouts(ids), canary(ids["v2"]))
+    shown = (await api.get(f"/rollouts/{made['id']}")).json()
+    assert (shown["live"]["reason"], shown["live"]["step"]) == ("soaking", 2)
+    assert shown["live_unavailable"] is None
+    assert (await api.get(f"/rollouts/{made['id']}?live=false")).json()["live"] is None
+
+
+async def test_a_rollout_is_shown_while_the_engine_is_down(api, ids, control):
+    made = await api.made(_rollouts(ids), canary(ids["v2"]))
+    control.outage(EngineUnreachable())
+    shown = await api.get(f"/rollouts/{made['id']}")
+    assert shown.status_code == 200
+    assert shown.json()["live"] is None
+    assert shown.json()["live_unavailable"] == "the workflow engine does not answer"
+
+
+def _rollouts(ids):
+    return f"/traffic_configs/{ids['config']}/rollouts"
