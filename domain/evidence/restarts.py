@@ -14,7 +14,7 @@ from domain.evidence.mixtures import Floats, log_sum_exp
 Note = TypeVar("Note")
 
 FROM_THE_START = 0.5  # the share of the mixture that never restarts
-KEPT_PER_DOUBLING = 8  # restarts kept for each doubling of their age
+KEPT_PER_DOUBLING = 4  # restarts kept for each doubling of their age
 
 
 def _share(ordinal: int) -> float:
