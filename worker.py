@@ -50,7 +50,7 @@ def workers(clients: WorkerClients, queue: str = TASK_QUEUE) -> tuple[Worker, Wo
             journal=clients.journal,
         )
     )
-    guard = GuardActivities(clients.patrol, clients.runs, PATROL_SHIFT)
+    guard = GuardActivities(clients.patrol, clients.runs, shift=PATROL_SHIFT)
     writes: list[Callable[..., Any]] = [
         *(workload.deploy, workload.remove),
         *(traffic.connect, traffic.disconnect, traffic.shift),

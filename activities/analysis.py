@@ -156,7 +156,8 @@ class Watcher:
 
     def _without_metrics(self, reason: str) -> Seen:
         since = self._seen.unavailable_since or datetime.now(UTC)
-        failed = {v.gate: v for v in self._seen.verdicts if v.status is Status.FAIL}
+        known = self._judge.verdicts(self._step)
+        failed = {v.gate: v for v in known if v.status is Status.FAIL}
         verdicts = tuple(
             failed.get(gate.name)
             or Verdict(

@@ -17,11 +17,12 @@ START_GRACE = timedelta(seconds=15)
 
 
 class GuardActivities:
-    def __init__(self, patrol: Patrol, runs: RunDirectory, shift: timedelta) -> None:
-        """`shift` is how long one patrol walks before it reports that all is well."""
-        self._patrol = patrol
-        self._runs = runs
-        self._shift = shift
+    def __init__(
+        self, patrol: Patrol, runs: RunDirectory, *, shift: timedelta, every: timedelta = ROUND
+    ) -> None:
+        """`shift` is how long one patrol walks, a round `every` so often, if all is well."""
+        self._patrol, self._runs = patrol, runs
+        self._shift, self._every = shift, every
 
     @activity.defn(name="guard.patrol")
     async def patrol(self) -> tuple[Rollout, ...]:
@@ -41,7 +42,7 @@ class GuardActivities:
             if abandoned:
                 return abandoned
             suspects = {r.id for r in alone}
-            await asyncio.sleep(ROUND.total_seconds())
+            await asyncio.sleep(self._every.total_seconds())
         return ()
 
     async def _alone(self, rollout: Rollout) -> bool:

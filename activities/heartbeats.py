@@ -12,8 +12,13 @@ _saying: ContextVar[list[str]] = ContextVar("saying")
 
 
 def say(text: str) -> None:
-    """Let the next heartbeat say this; the Temporal UI shows it beside the pending activity."""
-    _saying.get()[0] = text
+    """Let the next heartbeat say this; the Temporal UI shows it beside the pending activity.
+
+    Outside of an activity nobody hears it.
+    """
+    saying = _saying.get(None)
+    if saying is not None:
+        saying[0] = text
 
 
 class Heartbeats(Interceptor):

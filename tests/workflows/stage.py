@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Self
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from temporalio import activity
 from temporalio.client import WorkflowHandle
@@ -17,24 +17,30 @@ from temporalio.worker import Replayer, Worker
 
 from activities.analysis import WatchOrder
 from activities.failures import DomainFailures
+from activities.guard import GuardActivities
 from activities.heartbeats import Heartbeats, say
 from activities.record import RecordActivities
 from activities.traffic import SettleOrder, TrafficActivities
 from activities.workload import WorkloadActivities
+from adapters.temporal.runs import TemporalRuns
 from bootstrap.sandboxing import workflow_runner
 from domain.decision import Acted, ActState, Hold, Seen, decide
 from domain.plan import Plan
-from domain.rollout import Command, Entry, EventKind
+from domain.rollout import Command, Entry, EventKind, Rollout
 from domain.traffic import Ownership
 from domain.verdicts import Status
 from tests.fakes.counters import ScriptedCounters
 from tests.fakes.router import RecordingRouter
 from tests.fakes.runtime import ScriptedRuntime
 from tests.plans import verdict
+from workflows.guardian import GuardianWorkflow
 from workflows.messages import Mode, RolloutInput, watchers_of
+from workflows.provisioning import DeployServiceWorkflow, PublishConfigWorkflow
 from workflows.rollout import RolloutWorkflow
 
+WORKFLOWS = [RolloutWorkflow, DeployServiceWorkflow, PublishConfigWorkflow, GuardianWorkflow]
 SOON = timedelta(seconds=1)
+SHIFT, ROUND = timedelta(seconds=30), timedelta(milliseconds=100)
 BEFORE = datetime(2020, 1, 1, tzinfo=UTC)
 ANA = Command(actor="ana", reason="a test")
 PASSED = Seen(verdicts=(verdict(Status.PASS),))
@@ -46,6 +52,7 @@ class Journal:
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
+        self.states: list[tuple[str, str]] = []
         self.trouble: Exception | None = None
 
     async def record(self, rollout_id, entries) -> None:
@@ -53,6 +60,12 @@ class Journal:
             raise self.trouble
         known = {entry.key for entry in self.entries}
         self.entries += [entry for entry in entries if entry.key not in known]
+
+    async def service_state(self, service_id, state, reason) -> None:
+        self.states.append((str(state), reason))
+
+    async def config_status(self, config_id, status, reason) -> None:
+        self.states.append((str(status), reason))
 
     @property
     def kinds(self) -> list[EventKind]:
@@ -110,6 +123,7 @@ class Stage:
         self.analysis = PromptedAnalysis()
         self.settles: Callable[[SettleOrder], Acted | None] = lambda order: done()
         self.traffic = PromptedTraffic(self.router, self.runtime, lambda order: self.settles(order))  # noqa: PLW0108 - replaced later
+        self.live: list[Rollout] = []
         self._stack = AsyncExitStack()
         self.handle: WorkflowHandle | None = None
 
@@ -118,20 +132,21 @@ class Stage:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        await self._stack.aclose()
         if self.handle and exc[0] is None:
             await self.replays()
+        await self._stack.aclose()
 
     async def _start_workers(self) -> None:
         acts = [
             *methods(self.traffic), *methods(WorkloadActivities(self.runtime)),
             *methods(self.analysis), *methods(RecordActivities(self.journal)),
+            *methods(GuardActivities(self, TemporalRuns(self.client), shift=SHIFT, every=ROUND)),
         ]  # fmt: skip
         both = [Heartbeats(), DomainFailures()]
         common = {"interceptors": both, "max_heartbeat_throttle_interval": SOON}
         await self._stack.enter_async_context(
             Worker(
-                self.client, task_queue=self.queue, workflows=[RolloutWorkflow], activities=acts,
+                self.client, task_queue=self.queue, workflows=WORKFLOWS, activities=acts,
                 workflow_runner=workflow_runner(), **common,
             )
         )  # fmt: skip
@@ -150,8 +165,9 @@ class Stage:
             owner = Ownership(holder="config", run_started_at=BEFORE, run_id="publish", sequence=1)
             await self.router.write(plan.route, plan.slots_of(plan.stable), owner)
         self.plan = plan
+        self.rollout_id = str(uuid4())
         order = RolloutInput(
-            rollout_id=uuid4(),
+            rollout_id=UUID(self.rollout_id),
             plan=plan,
             actor="ana",
             reason="a test",
@@ -162,6 +178,10 @@ class Stage:
             RolloutWorkflow.run, order, id=f"traffic-{plan.route.config_id}", task_queue=self.queue
         )
         return self.handle
+
+    async def unfinished(self) -> list[Rollout]:
+        """What the guardian is told by the registry."""
+        return self.live
 
     async def until(self, happened: Callable[[], bool], what: str = "") -> None:
         """Wait, in real time, for something that must come."""
@@ -189,7 +209,7 @@ class Stage:
         """Whatever happened, the history that it left must replay."""
         history = await self.handle.fetch_history()
         replayer = Replayer(
-            workflows=[RolloutWorkflow], workflow_runner=workflow_runner(),
+            workflows=WORKFLOWS, workflow_runner=workflow_runner(),
             data_converter=self.client.data_converter,
         )  # fmt: skip
         await replayer.replay_workflow(history)

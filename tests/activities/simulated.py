@@ -1,0 +1,58 @@
+"""A metrics store over simulated traffic: each reading, some more requests have gone by."""
+
+from datetime import UTC, datetime
+
+from domain.errors import TidegateError
+from domain.evidence.counters import Reading, Series, SeriesRole
+
+BOUNDS = (50.0, 100.0, 250.0)
+
+
+class Arm:
+    """The counters of one slot, as a gateway would show them."""
+
+    def __init__(self) -> None:
+        self.requests = self.errors = self.slow = 0
+
+    def serve(self, requests: int, errors: int = 0, slow: int = 0) -> None:
+        self.requests += requests
+        self.errors += errors
+        self.slow += slow
+
+    def series(self, at: float) -> tuple[Series, ...]:
+        within = {50.0: 0, 100.0: self.requests - self.slow, 250.0: self.requests}
+        return (
+            _series("requests", SeriesRole.REQUESTS, at, self.requests),
+            _series("errors", SeriesRole.ERRORS, at, self.errors),
+            _series("started", SeriesRole.STARTED, at, self.requests),
+            *(_series(f"le{b}", SeriesRole.BUCKET, at, n, b) for b, n in within.items()),
+        )
+
+
+def _series(
+    key: str, role: SeriesRole, at: float, value: float, bound: float | None = None
+) -> Series:
+    return Series(key=key, role=role, bound_ms=bound, samples=((at, float(value)),))
+
+
+class SimulatedCounters:
+    """Before each reading, `between` serves what has gone by since the last one."""
+
+    def __init__(self, between) -> None:
+        self.candidate, self.stable = Arm(), Arm()
+        self.readings = 0
+        self.trouble: TidegateError | None = None
+        self.frozen = False
+        self._between = between
+        self._at = datetime.now(UTC).timestamp()
+
+    async def read(self, route, source, *, candidate, stable, window) -> Reading:
+        if self.trouble:
+            raise self.trouble
+        self.readings += 1
+        if not self.frozen:
+            self._between(self)
+            self._at += 1
+        return Reading(
+            candidate=self.candidate.series(self._at), stable=self.stable.series(self._at)
+        )

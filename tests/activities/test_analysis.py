@@ -1,0 +1,229 @@
+"""The watch over a soak: what it sees, stores, tells, and when it returns."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from temporalio.testing import ActivityEnvironment
+
+from activities.analysis import AnalysisActivities, WatchOrder, WatchPorts
+from domain.decision import Acted, ActState, Progress
+from domain.errors import Refused, Unreachable
+from domain.evidence.judge import judge
+from domain.gates import AgainstStable, Gate, Metric
+from domain.plan import Reaction
+from domain.rollout import EventKind
+from domain.traffic import Ownership
+from domain.verdicts import Status
+from tests.activities.simulated import SimulatedCounters
+from tests.fakes.evidence import MemoryEvidence
+from tests.fakes.router import RecordingRouter
+from tests.fakes.runtime import ScriptedRuntime
+from tests.plans import canary_spec, plan, policies
+from tests.workflows.stage import Journal
+
+SOAK_10 = 2
+QUICK = timedelta(milliseconds=10)
+ERRORS = Gate(name="errors", metric=Metric.ERROR_RATE, against_stable=AgainstStable(floor=0.01))
+
+
+def healthy(store):
+    store.candidate.serve(300)
+    store.stable.serve(2700)
+
+
+def failing(store):
+    store.candidate.serve(30, errors=9)
+    store.stable.serve(270)
+
+
+def silent(store):
+    store.stable.serve(300)
+
+
+class Scene:
+    """A soak at 10 % under watch, everything around it healthy unless a test says otherwise."""
+
+    def __init__(self, between=healthy, **changes) -> None:
+        spec = canary_spec(
+            10, 50, gates=(ERRORS,), policies=policies(probe_interval=QUICK, **changes)
+        )
+        self.plan = plan(spec)
+        self.counters = SimulatedCounters(between)
+        self.evidence, self.journal = MemoryEvidence(), Journal()
+        self.runtime, self.router = ScriptedRuntime(), RecordingRouter()
+        self.rollout_id = uuid4()
+        self.started_at = datetime.now(UTC)
+
+    async def set_up(self) -> "Scene":
+        for variant in (self.plan.stable, self.plan.candidate):
+            await self.runtime.deploy(variant.workload)
+            await self.router.connect(self.plan.route, variant.workload)
+        owner = Ownership(holder="us", run_started_at=self.started_at, run_id="r", sequence=1)
+        await self.router.write(self.plan.route, self.plan.slots_at(10), owner)
+        return self
+
+    async def watch(self, within=timedelta(seconds=20), **changes):
+        acted = Acted(state=ActState.DONE, at=self.started_at)
+        progress = Progress(step=SOAK_10, started_at=self.started_at, acted=acted)
+        order = WatchOrder(
+            rollout_id=self.rollout_id,
+            plan=self.plan,
+            progress=replace(progress, **changes),
+            report_at=datetime.now(UTC) + within,
+        )
+        ports = WatchPorts(
+            counters=self.counters,
+            evidence=self.evidence,
+            runtime=self.runtime,
+            router=self.router,
+            journal=self.journal,
+        )
+        return await ActivityEnvironment().run(AnalysisActivities(ports).watch, order)
+
+
+@pytest.fixture
+def scene():
+    async def made(between=healthy, **changes) -> Scene:
+        return await Scene(between, **changes).set_up()
+
+    return made
+
+
+async def test_a_healthy_candidate_is_proven_by_its_requests(scene):
+    watched = await scene()
+
+    seen = await watched.watch()
+
+    assert [v.status for v in seen.verdicts] == [Status.PASS]
+    assert seen.verdicts[0].samples.candidate_requests >= 400
+
+
+async def test_a_failing_candidate_is_told_with_its_counts(scene):
+    watched = await scene(failing)
+
+    seen = await watched.watch()
+
+    assert seen.verdicts[0].status is Status.FAIL
+    assert "stable requests" in seen.verdicts[0].reason
+    assert watched.journal.kinds[-1] is EventKind.VERDICT
+
+
+async def test_any_verdict_can_be_recomputed_from_the_stored_intervals(scene):
+    watched = await scene(failing)
+
+    seen = await watched.watch()
+    log = await watched.evidence.load(watched.rollout_id)
+
+    assert judge(watched.plan.gates, log.intervals, step=SOAK_10) == seen.verdicts
+
+
+async def test_a_watcher_that_died_goes_on_where_the_stored_intervals_end(scene):
+    watched = await scene(lambda store: (store.candidate.serve(20), store.stable.serve(180)))
+    await watched.watch(within=timedelta(milliseconds=60))
+    before = await watched.evidence.load(watched.rollout_id)
+    healthy(watched.counters)
+
+    seen = await watched.watch(within=timedelta(milliseconds=60))
+    after = await watched.evidence.load(watched.rollout_id)
+
+    assert after.intervals[: len(before.intervals)] == before.intervals
+    missed = after.intervals[len(before.intervals)]
+    assert missed.candidate.requests == 320, "what went by in between is not lost"
+    assert seen.verdicts[0].samples.intervals == len(after.intervals)
+
+
+async def test_a_candidate_without_requests_is_undecided_and_never_passes(scene):
+    watched = await scene(silent)
+
+    seen = await watched.watch(within=timedelta(milliseconds=100))
+
+    assert seen.verdicts[0].status is Status.UNDECIDED
+    assert "No request has reached the candidate" in seen.verdicts[0].reason
+
+
+@pytest.mark.parametrize("error", [Unreachable("connection refused"), Refused("parse error")])
+async def test_a_store_that_does_not_answer_is_unavailable_not_bad(scene, error):
+    watched = await scene()
+    watched.counters.trouble = error
+
+    seen = await watched.watch(within=timedelta(milliseconds=100))
+
+    assert seen.verdicts[0].status is Status.UNAVAILABLE
+    assert str(error) in seen.verdicts[0].reason
+    assert watched.journal.kinds == [EventKind.METRICS_LOST]
+
+
+async def test_metrics_that_come_back_are_told_and_believed_again(scene):
+    watched = await scene()
+    watched.counters.trouble = Unreachable("connection refused")
+    watching = asyncio.ensure_future(watched.watch())
+    await asyncio.sleep(0.1)
+    watched.counters.trouble = None
+
+    seen = await watching
+
+    assert seen.verdicts[0].status is Status.PASS
+    assert seen.unavailable_since is None
+    assert watched.journal.kinds[:2] == [EventKind.METRICS_LOST, EventKind.METRICS_BACK]
+
+
+async def test_a_failure_found_before_the_store_went_away_still_stands(scene):
+    watched = await scene(failing, on_failure=Reaction.HOLD)
+    await watched.watch(within=timedelta(milliseconds=100))
+    watched.counters.trouble = Unreachable("connection refused")
+    seen = await watched.watch(within=timedelta(milliseconds=100))
+
+    assert seen.verdicts[0].status is Status.FAIL
+
+
+async def test_a_registry_that_is_away_hears_the_news_later_and_watching_goes_on(scene):
+    watched = await scene(failing)
+    watched.journal.trouble = Unreachable("no database")
+
+    seen = await watched.watch()
+
+    assert seen.verdicts[0].status is Status.FAIL
+
+
+async def test_a_candidate_that_is_gone_is_noticed_without_any_request(scene):
+    watched = await scene(silent)
+    watched.runtime.lose(watched.plan.candidate.workload)
+
+    seen = await watched.watch()
+
+    assert watched.plan.candidate.workload.name in seen.candidate_not_ready
+
+
+async def test_weights_that_somebody_else_changed_are_noticed_and_told(scene):
+    watched = await scene(silent)
+    watched.router.tamper(watched.plan.route, watched.plan.slots_at(60), "kubectl-edit")
+
+    seen = await watched.watch()
+
+    assert "kubectl-edit" in seen.drift
+    assert watched.journal.kinds[-1] is EventKind.DRIFTED
+
+
+async def test_a_cluster_that_does_not_answer_changes_nothing_that_is_seen(scene):
+    watched = await scene(silent)
+    watched.runtime.outage("status", Unreachable("500"))
+    watched.router.outage("drift", Unreachable("500"))
+
+    seen = await watched.watch(within=timedelta(milliseconds=100))
+
+    assert seen.candidate_not_ready == ""
+    assert seen.drift == ""
+
+
+async def test_two_watchers_of_one_rollout_do_not_double_the_evidence(scene):
+    watched = await scene(lambda store: (store.candidate.serve(2), store.stable.serve(18)))
+
+    await asyncio.gather(*(watched.watch(within=timedelta(milliseconds=300)) for _ in range(2)))
+    log = await watched.evidence.load(watched.rollout_id)
+
+    counted = sum(interval.candidate.requests for interval in log.intervals)
+    assert counted <= watched.counters.candidate.requests
+    assert [interval.sequence for interval in log.intervals] == list(range(len(log.intervals)))
