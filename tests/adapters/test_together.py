@@ -1,0 +1,124 @@
+"""The adapters on a whole platform: controllers that answer by themselves, traffic, counters."""
+
+import asyncio
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from adapters.aigateway.manifests import Gateway
+from adapters.aigateway.router import AIGatewayRouter
+from adapters.kserve.runtime import KServeRuntime
+from adapters.prometheus.counters import connect
+from domain.errors import NotYet
+from domain.evidence.counters import SeriesRole
+from domain.gates import Source
+from domain.workloads import WorkloadPhase
+from sandbox.controllers.both import Settings, run
+from tests.cluster.builders import owner, route_in, slots, workload_in
+from tests.metrics.servers import until
+
+
+@pytest.fixture
+async def controllers(kubeconfig, envoy_server, prometheus_server, tmp_path):
+    ended = asyncio.Event()
+    settings = Settings(
+        kubeconfig=kubeconfig,
+        state_dir=tmp_path / "state",
+        xds_dir=envoy_server.xds_dir,
+        envoy_admin=envoy_server.admin_url,
+        targets_dir=prometheus_server.targets_dir,
+    )
+    task = asyncio.create_task(run(settings, until=ended))
+    yield
+    ended.set()
+    await task
+
+
+async def done(call, what):
+    """Repeat a call until it no longer says NotYet."""
+
+    async def attempt():
+        try:
+            await call()
+        except NotYet:
+            return False
+        return True
+
+    await until(attempt, what)
+
+
+async def ready(runtime, workload):
+    async def look():
+        return (await runtime.status(workload)).phase is WorkloadPhase.READY
+
+    await until(look, f"{workload.name} ready")
+
+
+async def obeyed(router, route, wanted):
+    async def look():
+        state = await router.observe(route)
+        return state.obeyed and state.slots == wanted
+
+    await until(look, f"{wanted} in force")
+
+
+async def test_a_candidate_joins_serves_is_counted_and_leaves(
+    cluster, namespace, controllers, envoy_server, prometheus_server
+):
+    runtime = KServeRuntime(cluster)
+    router = AIGatewayRouter(cluster, Gateway(name="tidegate", namespace=namespace))
+    route = route_in(namespace)
+    stable = workload_in(namespace, "chat-v1", uri="sim://chat?latency_ms=1")
+    candidate = workload_in(namespace, "chat-v2", uri="sim://chat?latency_ms=1&error_rate=1")
+
+    for one in (stable, candidate):
+        await runtime.deploy(one)
+        await ready(runtime, one)
+        await done(lambda one=one: router.connect(route, one), f"{one.name} known")
+    wanted = slots(chat_v1=50, chat_v2=50)
+    for number, taken in enumerate((slots(chat_v1=100, chat_v2=0), wanted)):
+        await router.write(route, taken, owner(number))
+        await obeyed(router, route, taken)
+    assert await router.drift(route, wanted) is None
+
+    codes = await served(envoy_server.url, 40)
+    await counted(prometheus_server.url, route, codes)
+
+    await router.write(route, slots(chat_v1=100), owner(5))
+    await done(lambda: router.disconnect(route, candidate), "the candidate forgotten")
+    await done(lambda: runtime.remove(candidate), "the candidate gone")
+    assert (await runtime.status(candidate)).phase is WorkloadPhase.MISSING
+    assert set(await served(envoy_server.url, 10)) == {200}
+
+    await done(lambda: router.remove(route, owner(6)), "the route gone")
+    await done(lambda: router.disconnect(route, stable), "stable forgotten")
+    await done(lambda: runtime.remove(stable), "stable gone")
+
+
+async def served(url, number):
+    async with httpx.AsyncClient(base_url=url) as client:
+        body = {"model": "chat", "messages": [{"role": "user", "content": "hello"}]}
+        answers = [await client.post("/v1/chat/completions", json=body) for _ in range(number)]
+    return [answer.status_code for answer in answers]
+
+
+async def counted(url, route, codes):
+    """Each arm is counted with the errors that clients have seen."""
+
+    def total(series, role):
+        return sum(one.samples[-1][1] for one in series if one.role is role)
+
+    async with connect(url) as counters:
+
+        async def look():
+            reading = await counters.read(
+                route, Source.ENVOY, candidate=1, stable=0, window=timedelta(minutes=1)
+            )
+            return (
+                total(reading.stable, SeriesRole.REQUESTS) == codes.count(200)
+                and total(reading.candidate, SeriesRole.REQUESTS) == codes.count(500)
+                and total(reading.candidate, SeriesRole.ERRORS) == codes.count(500)
+            )
+
+        await until(look, f"{codes.count(200)} answers and {codes.count(500)} errors")
