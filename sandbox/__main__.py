@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import importlib
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 
@@ -17,6 +18,7 @@ from sandbox.servers.binaries import BinaryMissing
 from sandbox.servers.debian import FetchFailed
 from sandbox.servers.postgres_place import PlaceError
 
+_INTERRUPTED = 128 + signal.SIGINT
 # What a person can mend: told in a sentence, without a traceback.
 _TOLD = (
     AlreadyRunning,
@@ -36,6 +38,8 @@ def main() -> int:
     except _TOLD as error:
         print(f"tidegate: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:  # before or after the command had its own way with Ctrl-C
+        return _INTERRUPTED
 
 
 async def _run(arguments: argparse.Namespace) -> int:

@@ -63,6 +63,26 @@ async def test_ctrl_c_stops_in_order(layout):
     assert not layout.run_file.exists()
 
 
+async def test_ctrl_c_while_starting_stops_what_has_started(layout):
+    async with started(layout, "temporal") as supervisor:
+        await line_with(supervisor, "starting temporal")
+        supervisor.send_signal(signal.SIGINT)
+        assert await supervisor.wait() == 0
+    assert not layout.run_file.exists()
+
+
+async def test_a_second_ctrl_c_hurries(layout):
+    """Temporal takes more than a second for an orderly stop."""
+    async with started(layout, "temporal") as supervisor:
+        await line_with(supervisor, "ready after")
+        supervisor.send_signal(signal.SIGINT)
+        await line_with(supervisor, "stopping")
+        supervisor.send_signal(signal.SIGINT)
+        await line_with(supervisor, "hurrying")
+        assert await supervisor.wait() == 0
+    assert not layout.run_file.exists()
+
+
 async def test_a_second_up_says_that_it_runs_already(layout):
     async with up(layout) as (supervisor, _):
         code, output = await sandbox(layout, "up", "--only", "envoy")
@@ -152,17 +172,24 @@ async def test_fetching_again_does_nothing():
 
 @asynccontextmanager
 async def up(layout):
-    """`python -m sandbox up --only envoy` until the end of the block, killed if it must be."""
+    """Envoy under `python -m sandbox up`, ready; both processes."""
+    async with started(layout, "envoy") as process:
+        await line_with(process, "ready after")
+        yield process, noted_envoy(layout)
+
+
+@asynccontextmanager
+async def started(layout, part):
+    """`python -m sandbox up` of one part until the end of the block."""
     process = await asyncio.create_subprocess_exec(
-        *command("up", "--only", "envoy"),
+        *command("up", "--only", part),
         env=environment(layout),
         cwd=PROJECT,
         stdout=subprocess.PIPE,
     )
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):
-            await line_with(process, "ready after")
-            yield process, noted_envoy(layout)
+            yield process
     finally:
         if process.returncode is None:
             process.terminate()
