@@ -90,7 +90,9 @@ def _silent(error: Exception) -> Unreachable:
 
 # What is unique besides a name, in words.
 _UNIQUE = {
-    "traffic_configs_project_id_inference_service_id_key": "its inference service has a traffic config",
+    "traffic_configs_project_id_inference_service_id_key": (
+        "its inference service has a traffic config"
+    ),
     "traffic_configs_namespace_route_name_key": "its route belongs to another traffic config",
     "traffic_variants_slot": "its slot is held by another variant",
     "traffic_variants_traffic_config_id_model_version_id_key": "its version is a variant",
@@ -112,6 +114,6 @@ def _dangling(error: asyncpg.PostgresError, what: str) -> TidegateError:
     """
     table, constraint = error.table_name or "", error.constraint_name or ""
     thing = constraint.removeprefix(f"{table}_").replace("_", " ")
-    if "still referenced" in (error.detail or ""):
+    if "referenced from table" in (error.detail or ""):
         return InUse(f"{what} is still in use by {table.replace('_', ' ')}")
     return NotFound(f"{what}: there is no such {thing} in this project")

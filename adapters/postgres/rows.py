@@ -1,10 +1,11 @@
 """Rows into the domain's things, and the domain's documents into JSON and back."""
 
+from dataclasses import asdict, is_dataclass
 from functools import lru_cache
 from typing import Any
 
 from pydantic import TypeAdapter
-from pydantic_core import from_json, to_json, to_jsonable_python
+from pydantic_core import from_json, to_json
 
 from adapters.postgres.database import Row
 from domain.evidence.counters import Cursor
@@ -112,7 +113,7 @@ def cursor_of(document: str) -> Cursor:
 
 def data_json(data: dict[str, Any]) -> str:
     """An event's data. Infinities and NaN become null, for JSON has no word for them."""
-    return to_json(_storable(to_jsonable_python(data)), inf_nan_mode="null").decode()
+    return to_json(_storable(data), inf_nan_mode="null").decode()
 
 
 def text(words: str) -> str:
@@ -126,8 +127,10 @@ def _storable(value: Any) -> Any:
         case str():
             return text(value)
         case dict():
-            return {text(key): _storable(item) for key, item in value.items()}
-        case list():
+            return {_storable(key): _storable(item) for key, item in value.items()}
+        case list() | tuple():
             return [_storable(item) for item in value]
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            return _storable(asdict(value))
         case _:
             return value

@@ -1,0 +1,88 @@
+"""Domain documents survive the way into JSON and back."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.postgres import rows
+from domain.gates import ENVOY_BOUNDS_MS, AgainstStable, Gate, Metric
+from domain.plan import (
+    Deploy,
+    Plan,
+    Policies,
+    Promote,
+    Reaction,
+    Retire,
+    SetWeights,
+    Soak,
+    Strategy,
+)
+from domain.verdicts import Status, Verdict
+from tests.projects import a_cursor, a_project, an_entry
+
+PROJECT = a_project()
+durations = st.timedeltas(timedelta(0), timedelta(days=30))
+weights = st.integers(0, 100)
+steps = st.one_of(
+    st.builds(Deploy),
+    st.builds(SetWeights, candidate=weights),
+    st.builds(Soak, weight=weights, at_least=durations, at_most=durations),
+    st.builds(Promote),
+    st.builds(Retire, delay=durations),
+)
+shares = st.floats(0.0001, 0.5)
+gates = st.builds(
+    Gate,
+    name=st.sampled_from(["errors", "slow"]),
+    metric=st.sampled_from(Metric),
+    slow_over_ms=st.none() | st.sampled_from(ENVOY_BOUNDS_MS),
+    limit=st.none() | shares,
+    against_stable=st.none() | st.builds(AgainstStable, floor=shares),
+    alpha=shares,
+)
+plans = st.builds(
+    Plan,
+    strategy=st.sampled_from(Strategy),
+    route=st.just(PROJECT.plan.route),
+    stable=st.just(PROJECT.plan.stable),
+    candidate=st.just(PROJECT.plan.candidate),
+    steps=st.lists(steps, max_size=5).map(tuple),
+    gates=st.lists(gates, max_size=3).map(tuple),
+    policies=st.builds(Policies, on_drift=st.sampled_from(Reaction), deadline=durations),
+)
+
+
+@given(plans)
+def test_a_plan_survives(plan):
+    assert rows.plan_of(rows.plan_json(plan)) == plan
+
+
+async def test_a_plan_survives_the_database(registry, it):
+    rollout = await it.start(registry)
+    assert (await registry.rollout(it.id, rollout.id)).plan == it.plan
+
+
+def test_a_cursor_survives():
+    assert rows.cursor_of(rows.cursor_json(a_cursor())) == a_cursor()
+
+
+HOSTILE = "nul \0, half a surrogate \ud800, quote ' and backslash \\u0000"
+
+
+@pytest.fixture
+async def rollout(registry, it):
+    return await it.start(registry)
+
+
+async def test_whatever_another_system_says_can_be_recorded(registry, journal, it, rollout):
+    verdict = Verdict(gate="errors", status=Status.PASS, reason=HOSTILE)
+    data = {HOSTILE: (HOSTILE, {"high": float("inf"), "low": float("nan")}), "verdict": verdict}
+    entry = an_entry("k", message=HOSTILE, data=data)
+    await journal.record(rollout.id, [entry])
+    (event,) = await registry.events(it.id, rollout.id, after=0, limit=1)
+    assert event.message.startswith("nul \N{REPLACEMENT CHARACTER}, half")
+    assert event.data[event.message] == [event.message, {"high": None, "low": None}]
+    assert event.data["verdict"]["reason"] == event.message
+    assert event.data["verdict"]["status"] == "pass"

@@ -1,0 +1,99 @@
+"""The port EvidenceStore."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from domain.errors import Contended
+from domain.evidence.intervals import Counts
+from domain.ports import EvidenceLog
+from tests.projects import NOW, a_cursor, a_project, an_interval
+
+
+@pytest.fixture
+async def rollout(registry):
+    it = await a_project().store(registry)
+    return await it.start(registry)
+
+
+@pytest.fixture
+def append(evidence, rollout):
+    async def write(interval, cursor, step=2):
+        await evidence.append(rollout.id, step=step, interval=interval, cursor=cursor)
+
+    return write
+
+
+@pytest.fixture
+def load(evidence, rollout):
+    return lambda: evidence.load(rollout.id)
+
+
+def cursor_at(seconds, step=2):
+    return a_cursor(NOW + timedelta(seconds=seconds), step=step)
+
+
+async def test_nothing_seen_is_an_empty_log(load):
+    assert await load() == EvidenceLog(intervals=(), cursor=None, cursor_step=None)
+
+
+async def test_what_was_kept_comes_back_bit_for_bit_and_in_order(append, load):
+    bare = an_interval(1, candidate=Counts(requests=0, errors=0), bounds_ms=(), resets=0)
+    kept = (an_interval(0), bare, an_interval(2, step=4, weight=50))
+    for interval in kept:
+        await append(interval, cursor_at(15 * (interval.sequence + 1)))
+    log = await load()
+    assert log == EvidenceLog(intervals=kept, cursor=cursor_at(45), cursor_step=2)
+
+
+async def test_a_cursor_can_move_without_an_interval(append, load):
+    await append(None, cursor_at(0))
+    await append(None, cursor_at(15, step=4), step=4)
+    assert await load() == EvidenceLog(intervals=(), cursor=cursor_at(15, step=4), cursor_step=4)
+
+
+async def test_another_interval_under_a_taken_number_is_contended(append, load):
+    await append(an_interval(0), cursor_at(15))
+    with pytest.raises(Contended):
+        await append(an_interval(0, weight=99), cursor_at(30))
+    log = await load()
+    assert (log.intervals, log.cursor) == ((an_interval(0),), cursor_at(15))
+
+
+async def test_the_identical_interval_again_changes_nothing(append, load):
+    await append(an_interval(0), cursor_at(15))
+    await append(an_interval(1), cursor_at(30))
+    await append(an_interval(0), cursor_at(15))
+    log = await load()
+    assert (len(log.intervals), log.cursor) == (2, cursor_at(30))
+
+
+async def test_an_older_cursor_never_replaces_a_later_one(append, load):
+    await append(an_interval(0), cursor_at(15))
+    with pytest.raises(Contended):
+        await append(None, cursor_at(0))
+    assert (await load()).cursor == cursor_at(15)
+
+
+async def test_a_refused_cursor_takes_its_interval_with_it(append, load):
+    await append(an_interval(0), cursor_at(30))
+    with pytest.raises(Contended):
+        await append(an_interval(1), cursor_at(15))
+    assert (await load()).intervals == (an_interval(0),)
+
+
+async def test_a_store_of_counters_that_forgot_everything_opens_anew(append, load):
+    await append(an_interval(0), cursor_at(15))
+    await append(None, a_cursor(None, step=4), step=4)
+    assert (await load()).cursor == a_cursor(None, step=4)
+
+
+async def test_of_two_watchers_one_wins(append, load):
+    results = await asyncio.gather(
+        append(an_interval(0, weight=10), cursor_at(15)),
+        append(an_interval(0, weight=20), cursor_at(15)),
+        return_exceptions=True,
+    )
+    assert [type(result) for result in results if result] == [Contended]
+    assert len((await load()).intervals) == 1

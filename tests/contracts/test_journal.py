@@ -1,0 +1,359 @@
+"""The ports Journal and Patrol."""
+
+import asyncio
+import math
+from dataclasses import replace
+from datetime import timedelta
+from itertools import pairwise
+from uuid import uuid4
+
+import pytest
+
+from domain.errors import Conflict, InvalidSpec, NotFound
+from domain.ports import Page
+from domain.registry import ConfigStatus, Role, ServiceState, VariantStatus
+from domain.rollout import EventKind, Phase
+from tests.projects import NOW, a_plan, a_project, a_variant, an_entry
+
+LATER = NOW + timedelta(hours=1)
+
+
+@pytest.fixture
+async def it(registry):
+    return await a_project().store(registry)
+
+
+@pytest.fixture
+async def rollout(registry, it):
+    return await it.start(registry)
+
+
+@pytest.fixture
+def variants(registry, it):
+    """The config's variants by name: role, version, weight, status."""
+
+    async def read():
+        config = await registry.config(it.id, it.config.id)
+        return {v.name: (v.role, v.model_version_name, v.weight, v.status) for v in config.variants}
+
+    return read
+
+
+@pytest.fixture
+def everything(registry, it, rollout):
+    """All that a journal can change."""
+
+    async def read():
+        return (
+            await registry.rollout(it.id, rollout.id),
+            await registry.config(it.id, it.config.id),
+            await registry.service(it.id, it.service.id),
+            await registry.events(it.id, rollout.id, after=0, limit=100),
+        )
+
+    return read
+
+
+STABLE = (Role.STABLE, "v1", 100, VariantStatus.ACTIVE)
+
+
+async def test_an_entry_becomes_an_event(registry, journal, it, rollout):
+    data = {"verdict": {"high": math.inf, "reason": "3 of 100"}, "steps": [1, 2.5, None]}
+    entry = an_entry("k", EventKind.VERDICT, message="errors: pass", step=2, data=data)
+    await journal.record(rollout.id, [entry])
+    (event,) = await registry.events(it.id, rollout.id, after=0, limit=10)
+    assert (event.kind, event.message, event.at, event.step) == (
+        EventKind.VERDICT,
+        "errors: pass",
+        entry.at,
+        2,
+    )
+    assert event.data["steps"] == [1, 2.5, None]
+    assert event.data["verdict"]["reason"] == "3 of 100"
+
+
+async def test_an_entry_without_changes_leaves_the_rollout_where_it_was(
+    registry, journal, it, rollout
+):
+    await journal.record(rollout.id, [an_entry("k", at=LATER)])
+    assert await registry.rollout(it.id, rollout.id) == replace(rollout, updated_at=LATER)
+
+
+async def test_phase_step_and_weight_are_projected(registry, journal, it, rollout):
+    await journal.record(
+        rollout.id,
+        [
+            an_entry("a", phase=Phase.PROGRESSING, message="off we go", joined=it.plan.candidate),
+            an_entry("b", step=3, weights={"stable": 75, "candidate": 25}),
+        ],
+    )
+    seen = await registry.rollout(it.id, rollout.id)
+    assert (seen.phase, seen.phase_reason, seen.step, seen.candidate_weight, seen.ended_at) == (
+        Phase.PROGRESSING,
+        "off we go",
+        3,
+        25,
+        None,
+    )
+
+
+@pytest.mark.parametrize("phase", [phase for phase in Phase if phase.is_final])
+async def test_a_final_phase_ends_the_rollout(registry, journal, it, rollout, phase):
+    await journal.record(rollout.id, [an_entry("end", phase=phase, message="so be it", at=LATER)])
+    seen = await registry.rollout(it.id, rollout.id)
+    assert (seen.phase, seen.phase_reason, seen.ended_at) == (phase, "so be it", LATER)
+
+
+async def test_a_rollout_that_is_taken_up_again_has_not_ended(registry, journal, it, rollout):
+    for number, phase in enumerate((Phase.FAILED, Phase.ROLLING_BACK)):
+        await journal.record(rollout.id, [an_entry(f"{number}", phase=phase)])
+    seen = await registry.rollout(it.id, rollout.id)
+    assert (seen.phase, seen.ended_at) == (Phase.ROLLING_BACK, None)
+
+
+async def test_a_key_that_stands_changes_nothing_at_all(journal, it, rollout, everything):
+    await journal.record(rollout.id, [an_entry("join", joined=it.plan.candidate)])
+    await journal.record(rollout.id, [an_entry("w", weights={"stable": 90, "candidate": 10})])
+    before = await everything()
+    again = an_entry(
+        "w", weights={"stable": 0, "candidate": 100}, phase=Phase.PROMOTED, step=9, at=LATER
+    )
+    await journal.record(rollout.id, [again])
+    assert await everything() == before
+
+
+async def test_two_entries_of_one_key_in_one_call_stand_once(registry, journal, it, rollout):
+    await journal.record(rollout.id, [an_entry("k", step=1), an_entry("k", step=2)])
+    assert (await registry.rollout(it.id, rollout.id)).step == 1
+    assert len(await registry.events(it.id, rollout.id, after=0, limit=10)) == 1
+
+
+async def test_the_same_key_in_another_rollout_is_another_entry(registry, journal, it, rollout):
+    other = await it.start(registry)
+    for each in (rollout, other):
+        await journal.record(each.id, [an_entry("k", step=4)])
+        assert (await registry.rollout(it.id, each.id)).step == 4
+
+
+async def test_a_joined_variant_holds_its_slot_without_weight(journal, it, rollout, registry):
+    await journal.record(rollout.id, [an_entry("join", joined=it.plan.candidate)])
+    config = await registry.config(it.id, it.config.id)
+    stable, candidate = config.variants
+    assert stable == it.config.variants[0]
+    assert (candidate.name, candidate.role, candidate.weight, candidate.slot) == (
+        "candidate",
+        Role.CANDIDATE,
+        0,
+        1,
+    )
+    assert candidate.workload == it.plan.candidate.workload.name
+
+
+async def test_a_variant_that_joins_again_takes_its_new_name_and_slot(
+    journal, it, rollout, registry
+):
+    again = replace(it.plan.candidate, name="again", slot=4)
+    await journal.record(rollout.id, [an_entry("1", joined=it.plan.candidate)])
+    await journal.record(rollout.id, [an_entry("2", joined=again)])
+    _, candidate = (await registry.config(it.id, it.config.id)).variants
+    assert (candidate.name, candidate.slot) == ("again", 4)
+
+
+async def test_stable_cannot_join_or_leave(journal, it, rollout, variants):
+    await journal.record(
+        rollout.id, [an_entry("1", joined=it.plan.stable), an_entry("2", left=it.plan.stable)]
+    )
+    assert await variants() == {"stable": STABLE}
+
+
+async def test_weights_are_those_of_the_plan_s_variants(journal, it, rollout, variants):
+    await journal.record(
+        rollout.id,
+        [
+            an_entry("join", joined=it.plan.candidate),
+            an_entry("w", weights={"stable": 40, "candidate": 60}),
+        ],
+    )
+    assert await variants() == {
+        "stable": (Role.STABLE, "v1", 40, VariantStatus.ACTIVE),
+        "candidate": (Role.CANDIDATE, "v2", 60, VariantStatus.ACTIVE),
+    }
+
+
+async def test_a_way_home_before_the_candidate_joined_is_recorded(journal, it, rollout, variants):
+    await journal.record(rollout.id, [an_entry("home", weights={"stable": 100, "candidate": 0})])
+    assert await variants() == {"stable": STABLE}
+
+
+@pytest.mark.parametrize(
+    "weights", [{"stable": 90, "candidate": 20}, {"candidate": 10}, {"stable": 0, "candidate": 0}]
+)
+async def test_weights_that_do_not_sum_to_100_are_refused_whole(
+    journal, it, rollout, everything, weights
+):
+    await journal.record(rollout.id, [an_entry("join", joined=it.plan.candidate)])
+    before = await everything()
+    with pytest.raises(Conflict):
+        await journal.record(rollout.id, [an_entry("ok", step=7), an_entry("w", weights=weights)])
+    assert await everything() == before
+
+
+async def test_a_weight_of_a_stranger_is_refused(journal, it, rollout):
+    with pytest.raises(InvalidSpec, match=r"weights\.stranger"):
+        await journal.record(rollout.id, [an_entry("w", weights={"stable": 100, "stranger": 0})])
+
+
+async def test_a_promoted_variant_is_stable_and_the_service_serves_it(
+    registry, journal, it, rollout, variants
+):
+    await journal.record(
+        rollout.id,
+        [
+            an_entry("join", joined=it.plan.candidate),
+            an_entry("w", weights={"stable": 0, "candidate": 100}),
+            an_entry("p", promoted=it.plan.candidate),
+        ],
+    )
+    assert await variants() == {
+        "stable": (Role.STABLE, "v2", 100, VariantStatus.ACTIVE),
+        "old-stable-1": (Role.RETIRING, "v1", 0, VariantStatus.INACTIVE),
+    }
+    assert (await registry.service(it.id, it.service.id)).model_version_id == it.v2.id
+
+
+async def test_a_promotion_alone_moves_all_the_weight(journal, it, rollout, variants):
+    await journal.record(
+        rollout.id,
+        [
+            an_entry("join", joined=it.plan.candidate),
+            an_entry("w", weights={"stable": 50, "candidate": 50}),
+            an_entry("p", promoted=it.plan.candidate),
+        ],
+    )
+    assert (await variants())["stable"] == (Role.STABLE, "v2", 100, VariantStatus.ACTIVE)
+
+
+async def test_a_former_stable_takes_the_lowest_free_name(registry, journal, it, rollout, variants):
+    async def promote(plan):
+        started = await registry.create_rollout(
+            replace(rollout, id=uuid4(), plan=plan), idempotency_key=None, request_hash=""
+        )
+        await journal.record(
+            started.id,
+            [an_entry("j", joined=plan.candidate), an_entry("p", promoted=plan.candidate)],
+        )
+        return started
+
+    v2, v3 = it.plan.candidate, a_variant(it.config, it.v3, name="next", slot=2)
+    first = await promote(it.plan)
+    await promote(a_plan(it.config, replace(v2, name="stable"), v3))
+    assert set(await variants()) == {"stable", "old-stable-1", "old-stable-2"}
+    await journal.record(first.id, [an_entry("left", left=it.plan.stable)])
+    assert set(await variants()) == {"stable", "old-stable-2"}
+    await promote(a_plan(it.config, replace(v3, name="stable"), replace(v2, name="back", slot=3)))
+    assert {name: version for name, (_, version, *_) in (await variants()).items()} == {
+        "stable": "v2",
+        "old-stable-1": "v3",
+    }
+
+
+async def test_a_variant_that_left_is_gone(journal, it, rollout, variants):
+    await journal.record(rollout.id, [an_entry("1", joined=it.plan.candidate)])
+    for key in ("2", "3"):
+        await journal.record(rollout.id, [an_entry(key, left=it.plan.candidate)])
+    assert await variants() == {"stable": STABLE}
+
+
+async def test_a_variant_cannot_leave_with_its_traffic(journal, it, rollout, variants):
+    await journal.record(
+        rollout.id,
+        [
+            an_entry("1", joined=it.plan.candidate),
+            an_entry("2", weights={"stable": 90, "candidate": 10}),
+        ],
+    )
+    with pytest.raises(Conflict):
+        await journal.record(rollout.id, [an_entry("3", left=it.plan.candidate)])
+    assert "candidate" in await variants()
+
+
+async def test_a_whole_canary_leaves_one_stable_variant(registry, journal, it, rollout, variants):
+    plan = it.plan
+    for number, changes in enumerate(
+        (
+            {"phase": Phase.PROGRESSING},
+            {"joined": plan.candidate},
+            {"weights": {"stable": 90, "candidate": 10}, "step": 1},
+            {"weights": {"stable": 0, "candidate": 100}, "step": 5},
+            {"promoted": plan.candidate, "phase": Phase.PROMOTING},
+            {"left": plan.stable},
+            {"phase": Phase.PROMOTED},
+        )
+    ):
+        await journal.record(rollout.id, [an_entry(f"{number}", **changes)])
+    assert await variants() == {"stable": (Role.STABLE, "v2", 100, VariantStatus.ACTIVE)}
+    seen = await registry.rollout(it.id, rollout.id)
+    assert (seen.phase, seen.step, seen.candidate_weight) == (Phase.PROMOTED, 5, 100)
+
+
+async def test_the_history_of_an_unknown_rollout_is_not_found(journal):
+    with pytest.raises(NotFound):
+        await journal.record(uuid4(), [an_entry("k")])
+
+
+async def test_nothing_to_record_is_no_error(journal, rollout):
+    await journal.record(rollout.id, [])
+
+
+async def test_service_state_and_config_status_are_absolute(registry, journal, it):
+    for _ in range(2):
+        await journal.service_state(it.service.id, ServiceState.FAILED, "no such runtime")
+        await journal.config_status(it.config.id, ConfigStatus.FAILED, "no such gateway")
+    service = await registry.service(it.id, it.service.id)
+    config = await registry.config(it.id, it.config.id)
+    assert (service.current_state, service.state_reason) == (ServiceState.FAILED, "no such runtime")
+    assert service.desired_state is it.service.desired_state
+    assert (config.status, config.status_reason) == (ConfigStatus.FAILED, "no such gateway")
+
+
+async def test_state_of_what_is_not_there_is_not_found(journal):
+    with pytest.raises(NotFound):
+        await journal.service_state(uuid4(), ServiceState.DEPLOYED, "")
+    with pytest.raises(NotFound):
+        await journal.config_status(uuid4(), ConfigStatus.ACTIVE, "")
+
+
+async def test_a_config_becomes_active_only_when_its_weights_sum_to_100(registry, journal):
+    it = a_project(status=ConfigStatus.PUBLISHING)
+    idle = replace(it.config, variants=(replace(it.config.variants[0], weight=0),))
+    it = await replace(it, config=idle).store(registry)
+    with pytest.raises(Conflict):
+        await journal.config_status(it.config.id, ConfigStatus.ACTIVE, "")
+    config = await registry.config(it.id, it.config.id)
+    assert config.status is ConfigStatus.PUBLISHING
+
+
+async def test_concurrent_writers_of_one_rollout_lose_no_entry(registry, journal, it, rollout):
+    await asyncio.gather(
+        *(journal.record(rollout.id, [an_entry(f"{i}"), an_entry("shared")]) for i in range(20))
+    )
+    events = await registry.events(it.id, rollout.id, after=0, limit=100)
+    assert len(events) == 21
+    assert all(before.id < after.id for before, after in pairwise(events))
+
+
+async def test_the_guardian_sees_the_unfinished_rollouts_of_all_projects(
+    registry, journal, it, rollout, patrol
+):
+    other = await a_project().store(registry)
+    paused = await other.start(registry, created_at=LATER)
+    ended = await other.start(registry)
+    await journal.record(ended.id, [an_entry("end", phase=Phase.ROLLED_BACK)])
+    await journal.record(paused.id, [an_entry("stop", phase=Phase.PAUSED)])
+    unfinished = await patrol.unfinished()
+    assert [(r.id, r.phase) for r in unfinished] == [
+        (rollout.id, Phase.PENDING),
+        (paused.id, Phase.PAUSED),
+    ]
+    assert unfinished[0] == rollout
+    assert (await registry.rollouts(other.id, Page(limit=9, offset=0)))[1] == 2
