@@ -48,21 +48,22 @@ class Bearer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ownership:
-    """Who writes: a fencing token. Later runs beat earlier ones, later writes of a run likewise.
+    """Who writes: a fencing token. A later order beats an earlier one, of this run or any other.
 
-    Temporal allows one run of a workflow ID at a time, so `run_started_at` orders the runs;
-    `sequence` orders the writes within one. A write that is older than what the route carries is
-    refused, so a leftover activity of a terminated run can do no harm.
+    Temporal allows one run of a workflow ID at a time, so the moment of the order, in the
+    workflow's own time, orders the writes of all runs; a run that was reset repeats its sequence
+    numbers but not its time. A write that is older than what the route carries is refused, so a
+    leftover activity of a terminated run can do no harm.
     """
 
     holder: str
-    run_started_at: datetime
     run_id: str
+    ordered_at: datetime
     sequence: int
 
     @property
     def token(self) -> tuple[datetime, int]:
-        return (self.run_started_at, self.sequence)
+        return (self.ordered_at, self.sequence)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -134,7 +134,7 @@ class Acts:
         self._writes += 1
         owner = Ownership(
             holder=str(self._rollout_id),
-            run_started_at=workflow.now(),
+            ordered_at=workflow.now(),
             run_id=workflow.info().run_id,
             sequence=self._writes,
         )

@@ -76,7 +76,7 @@ class PublishConfigWorkflow:
         )
         owner = Ownership(
             holder=f"config {order.config_id}",
-            run_started_at=workflow.now(),
+            ordered_at=workflow.now(),
             run_id=workflow.info().run_id,
             sequence=1,
         )

@@ -12,7 +12,7 @@ from domain.errors import FencedOut
 from domain.traffic import Ownership
 
 HOLDER = f"{DOMAIN}/holder"
-RUN_STARTED_AT = f"{DOMAIN}/run-started-at"
+ORDERED_AT = f"{DOMAIN}/ordered-at"
 RUN_ID = f"{DOMAIN}/run-id"
 SEQUENCE = f"{DOMAIN}/sequence"
 
@@ -20,7 +20,7 @@ SEQUENCE = f"{DOMAIN}/sequence"
 def annotations(owner: Ownership) -> dict[str, str]:
     return {
         HOLDER: owner.holder,
-        RUN_STARTED_AT: owner.run_started_at.isoformat(),
+        ORDERED_AT: owner.ordered_at.isoformat(),
         RUN_ID: owner.run_id,
         SEQUENCE: str(owner.sequence),
     }
@@ -29,13 +29,13 @@ def annotations(owner: Ownership) -> dict[str, str]:
 def owner_of(found: Mapping[str, Any]) -> Ownership | None:
     """Who wrote the object last; None when nobody did, or the annotations were tampered with."""
     carried = mapping(found, "metadata", "annotations")
-    started_at = moment(text(carried, RUN_STARTED_AT))
+    started_at = moment(text(carried, ORDERED_AT))
     sequence = text(carried, SEQUENCE)
     if started_at is None or not (sequence.isascii() and sequence.isdigit()):
         return None
     return Ownership(
         holder=text(carried, HOLDER),
-        run_started_at=started_at,
+        ordered_at=started_at,
         run_id=text(carried, RUN_ID),
         sequence=int(sequence),
     )
@@ -52,6 +52,6 @@ def require_newest(held: Ownership | None, owner: Ownership) -> None:
     if owner.token < held.token or unordered:
         raise FencedOut(
             f"{owner.holder} run {owner.run_id} may not make write {owner.sequence}: "
-            f"{held.holder} run {held.run_id}, begun {held.run_started_at.isoformat()}, "
+            f"{held.holder} run {held.run_id}, begun {held.ordered_at.isoformat()}, "
             f"has made write {held.sequence}"
         )

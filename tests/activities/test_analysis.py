@@ -61,7 +61,7 @@ class Scene:
         for variant in (self.plan.stable, self.plan.candidate):
             await self.runtime.deploy(variant.workload)
             await self.router.connect(self.plan.route, variant.workload)
-        owner = Ownership(holder="us", run_started_at=self.started_at, run_id="r", sequence=1)
+        owner = Ownership(holder="us", ordered_at=self.started_at, run_id="r", sequence=1)
         await self.router.write(self.plan.route, self.plan.slots_at(10), owner)
         return self
 

@@ -11,7 +11,7 @@ from domain.workloads import Workload
 PROJECT = UUID(int=1)
 CONFIG = UUID(int=2)
 SERVICE_ID = UUID(int=3)
-RUN_STARTED_AT = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
+ORDERED_AT = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 
 
 def workload_in(namespace, name="chat-v1", **changes):
@@ -44,7 +44,7 @@ def slots(**weights):
     )
 
 
-def owner(sequence=1, *, run="run-1", started_at=RUN_STARTED_AT):
+def owner(sequence=1, *, run="run-1", started_at=ORDERED_AT):
     return Ownership(
-        holder=f"traffic-{CONFIG}", run_started_at=started_at, run_id=run, sequence=sequence
+        holder=f"traffic-{CONFIG}", ordered_at=started_at, run_id=run, sequence=sequence
     )

@@ -8,12 +8,12 @@ from adapters.aigateway.manifests import Gateway
 from adapters.aigateway.router import AIGatewayRouter
 from adapters.kubernetes.resources import AI_GATEWAY_ROUTE
 from domain.errors import Conflict, FencedOut, NotYet, Unreachable
-from tests.cluster.builders import RUN_STARTED_AT, owner, route_in, slots, workload_in
+from tests.cluster.builders import ORDERED_AT, owner, route_in, slots, workload_in
 from tests.cluster.hands import GATEWAY
 from tests.fakes.router import RecordingRouter
 
 METHODS = ("connect", "disconnect", "observe", "write", "drift", "remove")
-LATER = RUN_STARTED_AT + timedelta(minutes=1)
+LATER = ORDERED_AT + timedelta(minutes=1)
 
 
 class Real:
@@ -145,7 +145,7 @@ async def test_a_new_run_takes_over_even_without_changing_a_weight(joined):
     [
         pytest.param(owner(4), id="an earlier write of the run"),
         pytest.param(
-            owner(9, run="run-0", started_at=RUN_STARTED_AT - timedelta(microseconds=1)),
+            owner(9, run="run-0", started_at=ORDERED_AT - timedelta(microseconds=1)),
             id="a run that began earlier",
         ),
         pytest.param(owner(5, run="run-1b"), id="a run that began at the same moment"),

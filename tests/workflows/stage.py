@@ -162,7 +162,7 @@ class Stage:
         if mode is Mode.WALK:
             self.runtime.deployed[stable.namespace, stable.name] = stable
             await self.router.connect(plan.route, stable)
-            owner = Ownership(holder="config", run_started_at=BEFORE, run_id="publish", sequence=1)
+            owner = Ownership(holder="config", ordered_at=BEFORE, run_id="publish", sequence=1)
             await self.router.write(plan.route, plan.slots_of(plan.stable), owner)
         self.plan = plan
         self.rollout_id = str(uuid4())

@@ -351,7 +351,7 @@ async def test_a_newer_owner_of_the_route_is_left_alone(stage):
     stage.analysis.shown = lambda order: stage.usurp(order) or Seen()
 
     def usurp(order):
-        later = Ownership(holder="guardian", run_started_at=FAR, run_id="later", sequence=1)
+        later = Ownership(holder="guardian", ordered_at=FAR, run_id="later", sequence=1)
         stage.router._routes[order.plan.route.namespace, order.plan.route.name].owner = later
 
     stage.usurp = usurp

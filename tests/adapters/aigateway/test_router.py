@@ -233,7 +233,7 @@ async def test_a_route_on_its_way_out_cannot_be_written(router, hands, written):
     [
         {"tidegate.dev/sequence": None},
         {"tidegate.dev/sequence": "²"},
-        {"tidegate.dev/run-started-at": "yesterday"},
+        {"tidegate.dev/ordered-at": "yesterday"},
     ],
 )
 async def test_a_route_whose_owner_cannot_be_read_has_none(router, hands, written, tampered):
