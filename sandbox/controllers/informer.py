@@ -18,7 +18,7 @@ Listener = Callable[[Key], None]
 
 _log = logging.getLogger(__name__)
 _FIRST_DELAY_SECONDS = 0.05
-_LONGEST_DELAY_SECONDS = 2.0
+_LONGEST_DELAY_SECONDS = 1.0
 
 
 class Informer:

@@ -8,7 +8,7 @@ from sandbox.controllers.cluster import ClusterError, Key, Stale
 
 _log = logging.getLogger(__name__)
 _FIRST_DELAY_SECONDS = 0.02
-_LONGEST_DELAY_SECONDS = 3.0
+_LONGEST_DELAY_SECONDS = 1.0
 _AT_ONCE = 16
 
 
