@@ -3,9 +3,15 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
+from hypothesis import HealthCheck, settings
+
 from domain.evidence.intervals import Counts, Interval
 from domain.gates import AgainstStable, Gate, Metric
 
+# The same examples on every machine, however slow: a property is not a timed test.
+unhurried = settings(
+    deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow], database=None
+)
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 Arm = tuple[int, int]
 """Requests, and how many of them were bad."""

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from domain.evidence.counters import Cursor, Reading, Sample, Series, SeriesRole, advance
 from domain.evidence.intervals import Interval
+from tests.domain.evidence.scenes import unhurried
 
 REQUESTS, ERRORS, BUCKET = SeriesRole.REQUESTS, SeriesRole.ERRORS, SeriesRole.BUCKET
 
@@ -317,6 +318,7 @@ def totals_of(intervals: list[Interval], cursor: Cursor) -> tuple[float, ...]:
     )
 
 
+@unhurried
 @given(growth=GROWTH, data=st.data())
 def test_splitting_the_scrapes_anywhere_gives_the_same_totals(growth, data):
     every = [(0, 0, 0, 0), *growth]
@@ -327,6 +329,7 @@ def test_splitting_the_scrapes_anywhere_gives_the_same_totals(growth, data):
     assert one_by_one == tuple(map(sum, zip(*every, strict=True)))
 
 
+@unhurried
 @given(growth=GROWTH, data=st.data())
 def test_a_reset_in_the_middle_changes_nothing_but_the_count_of_resets(growth, data):
     every = [(0, 0, 0, 0), *growth]
@@ -335,6 +338,7 @@ def test_a_reset_in_the_middle_changes_nothing_but_the_count_of_resets(growth, d
     assert [dataclasses.replace(each, resets=0) for each in began_anew] == plain
 
 
+@unhurried
 @given(growth=GROWTH)
 def test_the_counts_of_an_interval_agree_with_each_other(growth):
     for closed in follow(*scrapes([(0, 0, 0, 0), *growth]))[0]:

@@ -4,14 +4,14 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.evidence.intervals import Counts
 from domain.evidence.judge import Judge, judge
 from domain.gates import AgainstStable, Gate, Metric
 from domain.verdicts import Status
-from tests.domain.evidence.scenes import NOON, error_gate, interval, latency_gate, run
+from tests.domain.evidence.scenes import NOON, error_gate, interval, latency_gate, run, unhurried
 
 HEALTHY = ((30, 0), (270, 0))
 FAILING = ((30, 9), (270, 0))
@@ -372,7 +372,7 @@ def climbing(rows):
     return intervals
 
 
-@settings(deadline=None, max_examples=40)
+@unhurried
 @given(gates=GATES, rows=ROWS)
 def test_fed_one_by_one_it_says_the_same_bit_for_bit_and_fails_for_good(gates, rows):
     intervals, fold = climbing(rows), Judge(gates)
@@ -393,7 +393,7 @@ def test_fed_one_by_one_it_says_the_same_bit_for_bit_and_fails_for_good(gates, r
                 )
 
 
-@settings(deadline=None, max_examples=40)
+@unhurried
 @given(rows=ROWS)
 def test_a_verdict_is_finite_and_agrees_with_itself(rows):
     for found in judge([error_gate(limit=0.05)], climbing(rows), step=0):

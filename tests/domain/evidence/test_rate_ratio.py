@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from domain.evidence import rate_ratio
 from domain.evidence.rate_ratio import RatioTest
+from tests.domain.evidence.scenes import unhurried
 
 ARM = st.integers(1, 2000).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n)))
 ROWS = st.lists(st.tuples(ARM, ARM), min_size=1, max_size=12)
@@ -20,6 +21,7 @@ def state(rows):
     return ell
 
 
+@unhurried
 @given(rows=ROWS)
 def test_swapping_the_arms_maps_the_interval_to_its_reciprocal(rows):
     ell, swapped = state(rows), state([(stable, candidate) for candidate, stable in rows])
@@ -31,6 +33,7 @@ def test_swapping_the_arms_maps_the_interval_to_its_reciprocal(rows):
     assert rate_ratio.likely_ratio(ell) * rate_ratio.likely_ratio(swapped) == pytest.approx(1)
 
 
+@unhurried
 @given(rows=ROWS)
 def test_the_interval_is_never_narrower_than_the_exact_one(rows):
     """Between grid points the likelihood itself decides, recomputed here on a finer grid."""

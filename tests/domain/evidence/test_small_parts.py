@@ -11,6 +11,7 @@ from domain.evidence import best_arm, fraction, histograms, split
 from domain.evidence.beta_functions import log_beta, log_beta_cdf
 from domain.evidence.fraction import FractionTest
 from domain.evidence.restarts import KEPT_PER_DOUBLING, Restarts
+from tests.domain.evidence.scenes import unhurried
 
 # The incomplete beta function: closed forms, symmetry, tails
 
@@ -30,6 +31,7 @@ def test_the_incomplete_beta_function_in_closed_form(a, b, x, expected):
     assert math.exp(log_beta_cdf(a, b, x)) == pytest.approx(expected, rel=1e-12)
 
 
+@unhurried
 @given(n=st.integers(1, 60), k=st.integers(1, 60), x=st.floats(0.001, 0.999, allow_nan=False))
 def test_the_incomplete_beta_function_is_a_binomial_tail(n, k, x):
     k = min(k, n)
@@ -49,6 +51,7 @@ def test_the_incomplete_beta_function_does_not_underflow_or_stall():
 # One fraction
 
 
+@unhurried
 @given(n=st.integers(1, 100_000), data=st.data())
 def test_the_interval_of_a_fraction_holds_what_was_seen_and_mirrors(n, data):
     bad = data.draw(st.integers(0, n))
@@ -198,6 +201,7 @@ def test_an_enormous_mismatch_stays_finite():
     assert 0 < found.posterior < 1e-3
 
 
+@unhurried
 @given(st.lists(st.tuples(st.integers(0, 300), st.integers(0, 3000)), min_size=2, max_size=4))
 def test_the_chances_of_being_best_sum_to_one_and_change_sides(arms):
     wins, totals = [s for s, _ in arms], [s + f for s, f in arms]
