@@ -29,13 +29,13 @@ def annotations(owner: Ownership) -> dict[str, str]:
 def owner_of(found: Mapping[str, Any]) -> Ownership | None:
     """Who wrote the object last; None when nobody did, or the annotations were tampered with."""
     carried = mapping(found, "metadata", "annotations")
-    started_at = moment(text(carried, ORDERED_AT))
+    ordered_at = moment(text(carried, ORDERED_AT))
     sequence = text(carried, SEQUENCE)
-    if started_at is None or not (sequence.isascii() and sequence.isdigit()):
+    if ordered_at is None or not (sequence.isascii() and sequence.isdigit()):
         return None
     return Ownership(
         holder=text(carried, HOLDER),
-        ordered_at=started_at,
+        ordered_at=ordered_at,
         run_id=text(carried, RUN_ID),
         sequence=int(sequence),
     )
@@ -44,7 +44,7 @@ def owner_of(found: Mapping[str, Any]) -> Ownership | None:
 def require_newest(held: Ownership | None, owner: Ownership) -> None:
     """Raise FencedOut when a newer run, or a later write of this run, has written already.
 
-    Two runs that began at the same moment have no order between them: the first to write keeps it.
+    Two runs that ordered at the same moment have no order between them: the first to write keeps it.
     """
     if held is None:
         return
@@ -52,6 +52,6 @@ def require_newest(held: Ownership | None, owner: Ownership) -> None:
     if owner.token < held.token or unordered:
         raise FencedOut(
             f"{owner.holder} run {owner.run_id} may not make write {owner.sequence}: "
-            f"{held.holder} run {held.run_id}, begun {held.ordered_at.isoformat()}, "
+            f"{held.holder} run {held.run_id}, ordered at {held.ordered_at.isoformat()}, "
             f"has made write {held.sequence}"
         )

@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from adapters.kubernetes.documents import Manifest, labels, mapping, mappings, text, whole
+from adapters.kubernetes.documents import (
+    Manifest,
+    mapping,
+    mappings,
+    route_labels,
+    text,
+    whole,
+    workload_labels,
+)
 from adapters.kubernetes.resources import (
     AI_GATEWAY_ROUTE,
     AI_SERVICE_BACKEND,
@@ -38,16 +46,6 @@ class Gateway:
     request_timeout: timedelta | None = None
 
 
-def route_identity(route: Route) -> dict[str, str]:
-    return labels(project=route.project_id, config=route.config_id)
-
-
-def workload_identity(workload: Workload) -> dict[str, str]:
-    return labels(
-        project=workload.project_id, service=workload.service_id, version=workload.version_id
-    )
-
-
 def service_name(workload: Workload) -> str:
     """The Service that KServe makes for a workload in Standard mode."""
     return f"{workload.name}-predictor"
@@ -72,7 +70,7 @@ def port_of(service: Mapping[str, Any]) -> int | None:
 def backend(workload: Workload, port: int) -> Manifest:
     host = f"{service_name(workload)}.{workload.namespace}.svc.cluster.local"
     spec = {"endpoints": [{"fqdn": {"hostname": host, "port": port}}]}
-    return _manifest(BACKEND, workload.namespace, workload.name, workload_identity(workload), spec)
+    return _manifest(BACKEND, workload.namespace, workload.name, workload_labels(workload), spec)
 
 
 def ai_service_backend(workload: Workload) -> Manifest:
@@ -80,7 +78,7 @@ def ai_service_backend(workload: Workload) -> Manifest:
         "schema": {"name": "OpenAI", "prefix": prefix_of(workload)},
         "backendRef": {"group": BACKEND.group, "kind": BACKEND.kind, "name": workload.name},
     }
-    identity = workload_identity(workload)
+    identity = workload_labels(workload)
     return _manifest(AI_SERVICE_BACKEND, workload.namespace, workload.name, identity, spec)
 
 
@@ -106,7 +104,7 @@ def split_policy(route: Route) -> Manifest:
             "zoneAware": {"weightedZones": [{"zone": "none", "weight": 1}]},
         },
     }
-    identity = route_identity(route)
+    identity = route_labels(route)
     return _manifest(BACKEND_TRAFFIC_POLICY, route.namespace, policy_name(route), identity, spec)
 
 
@@ -121,7 +119,7 @@ def ai_gateway_route(
         "namespace": gateway.namespace,
     }
     spec = {"parentRefs": [parent], "rules": [_rule(route, slots, gateway)]}
-    manifest = _manifest(AI_GATEWAY_ROUTE, route.namespace, route.name, route_identity(route), spec)
+    manifest = _manifest(AI_GATEWAY_ROUTE, route.namespace, route.name, route_labels(route), spec)
     manifest["metadata"]["annotations"] = dict(annotations)
     return manifest
 

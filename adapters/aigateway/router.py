@@ -13,14 +13,20 @@ from adapters.aigateway.manifests import (
     names_in,
     policy_name,
     port_of,
-    route_identity,
     service_name,
     slots_of,
     split_policy,
-    workload_identity,
 )
 from adapters.kubernetes.client import Cluster
-from adapters.kubernetes.documents import Manifest, covers, is_leaving, is_ours, text
+from adapters.kubernetes.documents import (
+    Manifest,
+    covers,
+    is_leaving,
+    is_ours,
+    route_labels,
+    text,
+    workload_labels,
+)
 from adapters.kubernetes.resources import (
     AI_GATEWAY_ROUTE,
     AI_SERVICE_BACKEND,
@@ -48,8 +54,8 @@ class AIGatewayRouter(TrafficRouter):
 
         Raises NotYet until KServe has made the Service and the gateway accepts the backend.
         """
-        await self._have(BACKEND_TRAFFIC_POLICY, split_policy(route), route_identity(route))
-        identity = workload_identity(workload)
+        await self._have(BACKEND_TRAFFIC_POLICY, split_policy(route), route_labels(route))
+        identity = workload_labels(workload)
         port = await self._port(workload)
         await self._have(BACKEND, backend(workload, port), identity)
         found = await self._have(AI_SERVICE_BACKEND, ai_service_backend(workload), identity)
@@ -66,7 +72,7 @@ class AIGatewayRouter(TrafficRouter):
             found = await self._cluster.get(resource, route.namespace, route.name)
             if workload.name in names_in(found):
                 raise NotYet(f"{resource.kind} {route.name} still names {workload.name}")
-        identity = workload_identity(workload)
+        identity = workload_labels(workload)
         for resource in (AI_SERVICE_BACKEND, BACKEND):
             await self._forget(resource, route.namespace, workload.name, identity)
 
@@ -116,7 +122,7 @@ class AIGatewayRouter(TrafficRouter):
 
     async def remove(self, route: Route, owner: Ownership) -> None:
         """Have the route gone. Raises FencedOut for an older owner, NotYet while it is leaving."""
-        identity = route_identity(route)
+        identity = route_labels(route)
         found = await self._find(route)
         if found is not None and is_ours(found, identity):
             require_newest(owner_of(found), owner)
@@ -138,7 +144,7 @@ class AIGatewayRouter(TrafficRouter):
     def _require_writable(
         self, route: Route, found: Manifest, owner: Ownership, *, insist: bool
     ) -> None:
-        if not insist and not is_ours(found, route_identity(route)):
+        if not insist and not is_ours(found, route_labels(route)):
             raise Conflict(f"AIGatewayRoute {route.namespace}/{route.name} belongs to others")
         require_newest(owner_of(found), owner)
         if is_leaving(found):

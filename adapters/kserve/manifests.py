@@ -5,19 +5,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from adapters.kubernetes.documents import DOMAIN, Manifest, labels, text
+from adapters.kubernetes.documents import DOMAIN, Manifest, text, workload_labels
 from adapters.kubernetes.resources import INFERENCE_SERVICE
 from domain.workloads import Workload
 
 DEPLOYMENT_MODE = "serving.kserve.io/deploymentMode"
 SPEC_DIGEST = f"{DOMAIN}/spec-digest"
-
-
-def identity(workload: Workload) -> dict[str, str]:
-    """The labels that say whose workload this is."""
-    return labels(
-        project=workload.project_id, service=workload.service_id, version=workload.version_id
-    )
 
 
 def inference_service(workload: Workload) -> Manifest:
@@ -35,7 +28,7 @@ def inference_service(workload: Workload) -> Manifest:
         "metadata": {
             "name": workload.name,
             "namespace": workload.namespace,
-            "labels": identity(workload),
+            "labels": workload_labels(workload),
             "annotations": {DEPLOYMENT_MODE: "Standard", SPEC_DIGEST: digest(spec)},
         },
         "spec": spec,

@@ -1,16 +1,18 @@
 """Deploys, watches and removes InferenceServices. What is not ours is never touched."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
-from adapters.kserve.manifests import digest, digest_of, identity, inference_service
+from adapters.kserve.manifests import digest, digest_of, inference_service
+from adapters.kserve.pods import selector, trouble
 from adapters.kserve.readiness import Readiness
 from adapters.kubernetes.client import Cluster
-from adapters.kubernetes.documents import Manifest, is_leaving, is_ours
-from adapters.kubernetes.resources import INFERENCE_SERVICE
-from domain.errors import Conflict, NotYet, Refused
+from adapters.kubernetes.documents import Manifest, is_leaving, is_ours, workload_labels
+from adapters.kubernetes.resources import INFERENCE_SERVICE, POD
+from domain.errors import Conflict, Forbidden, NotYet, Refused
 from domain.ports import WorkloadRuntime
-from domain.workloads import Workload, WorkloadStatus
+from domain.workloads import Workload, WorkloadPhase, WorkloadStatus
 
 
 class KServeRuntime(WorkloadRuntime):
@@ -44,18 +46,29 @@ class KServeRuntime(WorkloadRuntime):
         _require_same(found, wanted, workload)
 
     async def status(self, workload: Workload) -> WorkloadStatus:
-        return self._readiness.judge(await self._find(workload), self._now())
+        status = self._readiness.judge(await self._find(workload), self._now())
+        if status.phase is not WorkloadPhase.LOADING:
+            return status
+        said = await self._trouble_of_pods(workload)
+        return replace(status, reason=f"{status.reason}; {said}") if said else status
 
     async def remove(self, workload: Workload) -> None:
         """Have this workload gone. Raises NotYet while it is on its way out."""
         found = await self._find(workload)
-        if found is None or not is_ours(found, identity(workload)):
+        if found is None or not is_ours(found, workload_labels(workload)):
             return
         if not is_leaving(found):
             await self._cluster.delete(INFERENCE_SERVICE, found)
             found = await self._find(workload)
-        if found is not None and is_ours(found, identity(workload)):
+        if found is not None and is_ours(found, workload_labels(workload)):
             raise NotYet(f"InferenceService {workload.name} is still being deleted")
+
+    async def _trouble_of_pods(self, workload: Workload) -> str:
+        try:
+            return trouble(await self._cluster.list(POD, workload.namespace, selector(workload)))
+        except Forbidden:
+            # A reason to show is not worth a permission that an operator has kept from us.
+            return ""
 
     async def _find(self, workload: Workload) -> Manifest | None:
         return await self._cluster.get(INFERENCE_SERVICE, workload.namespace, workload.name)
@@ -65,7 +78,7 @@ def _require_same(found: Manifest, wanted: Manifest, workload: Workload) -> None
     named = f"InferenceService {workload.namespace}/{workload.name}"
     if is_leaving(found):
         raise NotYet(f"{named} is still being deleted")
-    if not is_ours(found, identity(workload)):
+    if not is_ours(found, workload_labels(workload)):
         raise Conflict(f"{named} belongs to somebody else")
     if digest_of(found) != digest(wanted["spec"]):
         raise Refused(f"{named} stands with another spec and is never edited in place")

@@ -123,7 +123,7 @@ class Cluster:
         except TimeoutError as error:
             seconds = self._timeout.total
             raise Unreachable(f"the Kubernetes API did not answer within {seconds:g} s") from error
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, ConfigException) as error:
             raise Unreachable(f"the Kubernetes API cannot be reached: {error}") from error
         return Answer(code=response.status, headers=response.headers, body=content)
 

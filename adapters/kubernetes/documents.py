@@ -9,6 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from domain.traffic import Route
+from domain.workloads import Workload
+
 Manifest = dict[str, Any]
 
 MANAGER = "tidegate"
@@ -91,8 +94,19 @@ def is_leaving(found: Mapping[str, Any]) -> bool:
     return bool(text(found, "metadata", "deletionTimestamp"))
 
 
-def labels(**identities: UUID) -> dict[str, str]:
-    """What marks an object as ours; the keywords become labels under `tidegate.dev/`."""
+def workload_labels(workload: Workload) -> dict[str, str]:
+    """What marks an object as ours, and as one of this workload."""
+    return _labels(
+        project=workload.project_id, service=workload.service_id, version=workload.version_id
+    )
+
+
+def route_labels(route: Route) -> dict[str, str]:
+    """What marks an object as ours, and as one of this route."""
+    return _labels(project=route.project_id, config=route.config_id)
+
+
+def _labels(**identities: UUID) -> dict[str, str]:
     return {MANAGED_BY: MANAGER} | {f"{DOMAIN}/{k}": str(v) for k, v in identities.items()}
 
 

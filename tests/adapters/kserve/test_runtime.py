@@ -4,14 +4,18 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from aiohttp import web
 
 from adapters.kserve.readiness import Readiness
 from adapters.kserve.runtime import KServeRuntime
-from adapters.kubernetes.resources import INFERENCE_SERVICE
+from adapters.kubernetes.client import connect
+from adapters.kubernetes.resources import INFERENCE_SERVICE, POD
 from domain.errors import Conflict, NotFound, NotYet, Refused
 from domain.workloads import WorkloadPhase
+from sandbox.kube.kubeconfig import write_kubeconfig
 from tests.cluster.builders import PROJECT, SERVICE_ID, workload_in
 from tests.cluster.hands import condition
+from tests.metrics.servers import serving
 
 
 @pytest.fixture
@@ -143,3 +147,32 @@ async def test_ready_may_have_to_include_the_ingress(cluster, hands, workload):
     assert (await strict.status(workload)).phase is WorkloadPhase.LOADING
     await hands.report(workload, conditions=[condition("PredictorReady"), condition("Ready")])
     assert (await strict.status(workload)).phase is WorkloadPhase.READY
+
+
+async def test_while_it_loads_the_pods_say_what_kserve_does_not_see(runtime, hands, workload):
+    await runtime.deploy(workload)
+    await hands.report(workload, modelStatus={"transitionStatus": "InProgress"})
+    labels = {"app": "isvc.chat-v1-predictor"}
+    await hands.create(POD, workload.namespace, "p", metadata={"labels": labels}, spec={})
+    waiting = {"reason": "ImagePullBackOff", "message": "no such image"}
+    containers = [{"name": "kserve-container", "state": {"waiting": waiting}}]
+    await hands.set_status(POD, workload.namespace, "p", {"containerStatuses": containers})
+    status = await runtime.status(workload)
+    assert status.phase is WorkloadPhase.LOADING
+    assert status.reason == (
+        "KServe says InProgress; container kserve-container: ImagePullBackOff: no such image"
+    )
+
+
+async def test_without_leave_to_read_pods_kserve_alone_is_heard(tmp_path, workload):
+    async def answer(request):
+        if request.path.endswith("/pods"):
+            refusal = {"kind": "Status", "reason": "Forbidden", "message": "no", "code": 403}
+            return web.json_response(refusal, status=403)
+        return web.json_response({"kind": "InferenceService", "status": {}})
+
+    async with serving(answer) as address:
+        write_kubeconfig(tmp_path / "kubeconfig", f"http://{address}")
+        async with connect(tmp_path / "kubeconfig") as client:
+            status = await KServeRuntime(client).status(workload)
+    assert status.reason == "KServe has not reported yet"

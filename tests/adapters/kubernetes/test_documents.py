@@ -1,6 +1,6 @@
 """Reading objects of odd shape."""
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapters.kubernetes.documents import (
@@ -15,6 +15,8 @@ from adapters.kubernetes.documents import (
     whole,
 )
 
+# How long it takes says something about the machine only.
+patiently = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 words = st.sampled_from(["", "metadata", "conditions", "fieldsV1", "f:spec", "type", "ü", "7"])
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | words,
@@ -27,6 +29,7 @@ objects = st.dictionaries(
 
 
 @given(objects)
+@patiently
 def test_no_shape_makes_a_reader_fail(found):
     mapping(found, "metadata", "a")
     mappings(found, "status", "conditions")
@@ -38,6 +41,7 @@ def test_no_shape_makes_a_reader_fail(found):
 
 
 @given(json_values)
+@patiently
 def test_everything_covers_itself(value):
     assert covers(value, value)
 

@@ -4,7 +4,7 @@ import json
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapters.prometheus.answers import RawSeries, read_matrix, refusal
@@ -69,6 +69,7 @@ json_values = st.recursive(
 @given(
     json_values | st.lists(st.fixed_dictionaries({"metric": json_values, "values": json_values}))
 )
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_whatever_comes_is_read_or_unreachable(answer):
     try:
         found = read_matrix(answer)

@@ -85,7 +85,9 @@ async def test_a_name_selects_its_own_series_and_no_others(counters, published, 
 
 @given(name=st.text(max_size=30))
 @settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 async def test_no_name_makes_the_query_wrong(counters, name):
     await read(counters, name)
