@@ -36,11 +36,15 @@ MOST_LOOKS = 2000
 PATROL_SHIFT = timedelta(hours=1)
 
 
-def workers(clients: WorkerClients, queue: str = TASK_QUEUE) -> tuple[Worker, Worker]:
-    """One for workflows and writes, one for long looks that must never starve those."""
+Activities = list[Callable[..., Any]]
+
+
+def activities(clients: WorkerClients) -> tuple[Activities, Activities]:
+    """What writes, and what looks for long."""
     workload = WorkloadActivities(clients.workloads)
     traffic = TrafficActivities(clients.router, clients.workloads, clients.counters)
     record = RecordActivities(clients.journal)
+    guard = GuardActivities(clients.patrol, clients.runs, shift=PATROL_SHIFT)
     analysis = AnalysisActivities(
         WatchPorts(
             counters=clients.counters,
@@ -50,23 +54,21 @@ def workers(clients: WorkerClients, queue: str = TASK_QUEUE) -> tuple[Worker, Wo
             journal=clients.journal,
         )
     )
-    guard = GuardActivities(clients.patrol, clients.runs, shift=PATROL_SHIFT)
-    writes: list[Callable[..., Any]] = [
+    writes: Activities = [
         *(workload.deploy, workload.remove),
         *(traffic.connect, traffic.disconnect, traffic.shift),
         *(record.rollout, record.service_state, record.config_status),
     ]
-    looks: list[Callable[..., Any]] = [
-        workload.await_ready,
-        traffic.settle,
-        analysis.watch,
-        guard.patrol,
-    ]
+    return writes, [workload.await_ready, traffic.settle, analysis.watch, guard.patrol]
+
+
+def workers(clients: WorkerClients, queue: str = TASK_QUEUE) -> tuple[Worker, Worker]:
+    """One for workflows and writes, one for long looks that must never starve those."""
+    writes, looks = activities(clients)
     common: dict[str, Any] = {
         "interceptors": [Heartbeats(), DomainFailures()],
         # A cancel reaches an activity with its next heartbeat: often enough for a rollback.
         "max_heartbeat_throttle_interval": timedelta(seconds=1),
-        "graceful_shutdown_timeout": SHUTDOWN,
         "activity_task_poller_behavior": PollerBehaviorAutoscaling(),
     }
     writer = Worker(
@@ -77,6 +79,7 @@ def workers(clients: WorkerClients, queue: str = TASK_QUEUE) -> tuple[Worker, Wo
         workflow_runner=workflow_runner(),
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=3),
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
+        graceful_shutdown_timeout=SHUTDOWN,
         **common,
     )
     looker = Worker(
@@ -84,7 +87,7 @@ def workers(clients: WorkerClients, queue: str = TASK_QUEUE) -> tuple[Worker, Wo
         task_queue=watchers_of(queue),
         activities=looks,
         max_concurrent_activities=MOST_LOOKS,
-        **(common | {"graceful_shutdown_timeout": timedelta(0)}),
+        **common,
     )
     return writer, looker
 
