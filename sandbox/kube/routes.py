@@ -57,6 +57,11 @@ class Api:
             message = f"Internal error occurred: {type(bug).__name__}: {bug}"
             return _failed(ApiError(code, Reason.INTERNAL_ERROR, message))
 
+    async def release(self, _: web.Application) -> None:
+        """End what would last: watches, and calls that hang. No new ones are taken by then."""
+        self._faults.clear()
+        self._store.end_watches()
+
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         # Nobody but this machine may reach the API: also no web page under a name of its own.
         if request.url.host not in _LOCAL_HOSTS:

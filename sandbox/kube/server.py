@@ -55,14 +55,9 @@ async def serving(
         operations = Operations(store)
         follow_definitions(store, registry)
         _furnish(store, registry, operations, definitions)
-        faults = Faults()
-        api = Api(store, registry, operations, faults)
+        api = Api(store, registry, operations, Faults())
         async with _tidying(Collector(store, registry, operations)), _listening(api, port) as url:
-            try:
-                yield KubeServer(url=url)
-            finally:
-                faults.clear()
-                store.end_watches()
+            yield KubeServer(url=url)
 
 
 @contextlib.asynccontextmanager
@@ -80,6 +75,7 @@ async def _tidying(collector: Collector) -> AsyncIterator[None]:
 async def _listening(api: Api, port: int) -> AsyncIterator[str]:
     app = web.Application(client_max_size=_BODY_LIMIT_BYTES)
     app.router.add_route("*", "/{path:.*}", api.handle)
+    app.on_shutdown.append(api.release)
     runner = web.AppRunner(
         app, access_log=None, handler_cancellation=True, shutdown_timeout=_SHUTDOWN_SECONDS
     )
