@@ -9,30 +9,36 @@ import pytest
 from adapters.aigateway.manifests import Gateway
 from adapters.aigateway.router import AIGatewayRouter
 from adapters.kserve.runtime import KServeRuntime
+from adapters.kubernetes.client import connect as connect_to_cluster
 from adapters.prometheus.counters import connect
 from domain.errors import NotYet
 from domain.evidence.counters import SeriesRole
 from domain.gates import Source
 from domain.workloads import WorkloadPhase
 from sandbox.controllers.both import Settings, run
+from sandbox.kube.server import serving
 from tests.cluster.builders import owner, route_in, slots, workload_in
 from tests.metrics.servers import until
 
 
 @pytest.fixture
-async def controllers(kubeconfig, envoy_server, prometheus_server, tmp_path):
-    ended = asyncio.Event()
+async def cluster(envoy_server, prometheus_server, tmp_path):
+    """A cluster of its own: controllers would take up what other tests have left in a shared one."""
     settings = Settings(
-        kubeconfig=kubeconfig,
+        kubeconfig=tmp_path / "kubeconfig",
         state_dir=tmp_path / "state",
         xds_dir=envoy_server.xds_dir,
         envoy_admin=envoy_server.admin_url,
         targets_dir=prometheus_server.targets_dir,
     )
-    task = asyncio.create_task(run(settings, until=ended))
-    yield
-    ended.set()
-    await task
+    ended = asyncio.Event()
+    async with serving() as kube:
+        kube.write_kubeconfig(settings.kubeconfig)
+        controllers = asyncio.create_task(run(settings, until=ended))
+        async with connect_to_cluster(settings.kubeconfig) as client:
+            yield client
+        ended.set()
+        await controllers
 
 
 async def done(call, what):
@@ -64,8 +70,9 @@ async def obeyed(router, route, wanted):
 
 
 async def test_a_candidate_joins_serves_is_counted_and_leaves(
-    cluster, namespace, controllers, envoy_server, prometheus_server
+    cluster, envoy_server, prometheus_server
 ):
+    namespace = "default"
     runtime = KServeRuntime(cluster)
     router = AIGatewayRouter(cluster, Gateway(name="tidegate", namespace=namespace))
     route = route_in(namespace)
