@@ -95,7 +95,7 @@ class Watcher:
         for interval in log.intervals:
             self._judge.add(interval)
         self._sequence = len(log.intervals)
-        self._cursor = log.cursor if log.cursor_step == self._step else None
+        self._cursor = log.cursor  # of an earlier step: it opens anew, and knows every series
 
     async def look(self) -> Seen:
         """Probe once: the counters, and the cluster if its turn has come."""

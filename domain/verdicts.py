@@ -16,7 +16,10 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
-    """The candidate's bad fraction over stable's, with an interval valid at every look."""
+    """The candidate's bad fraction over stable's, with an interval valid at every look.
+
+    All three lie in 1/64..64; `estimate` is None where it is unknown or beyond that.
+    """
 
     estimate: float | None
     low: float
