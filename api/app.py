@@ -10,15 +10,19 @@ from api.control import Control
 from api.parts import Parts, TemporalUI
 from bootstrap.clients import api_clients
 from bootstrap.settings import Settings, read_settings
+from bootstrap.telemetry import api_runtime
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """The application. Its settings are read, and its servers reached, when it starts."""
+    """The application. Its settings are read, and its servers reached, when it starts.
+
+    Temporal need not be there: reads work without it.
+    """
 
     @asynccontextmanager
     async def parts() -> AsyncIterator[Parts]:
         chosen = settings or read_settings()
-        async with api_clients(chosen) as clients:
+        async with api_clients(chosen, api_runtime()) as clients:
             yield Parts(
                 registry=clients.registry,
                 control=Control(clients.temporal),

@@ -21,7 +21,7 @@ class RolloutRunning(AlreadyRunning):
 
 
 class EngineUnreachable(Unreachable):
-    """The workflow engine does not answer; nothing was changed."""
+    """The workflow engine does not answer. Asking again does no harm."""
 
 
 class Absent(Unreachable):

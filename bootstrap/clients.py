@@ -9,6 +9,7 @@ import asyncpg
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.runtime import Runtime
+from temporalio.service import RetryConfig
 
 from adapters.aigateway.manifests import Gateway
 from adapters.aigateway.router import AIGatewayRouter
@@ -32,6 +33,9 @@ from domain.ports import (
     TrafficRouter,
     WorkloadRuntime,
 )
+
+# Somebody waits for the answer: rather tell them soon that Temporal is down.
+_IMPATIENT = RetryConfig(max_retries=4, max_elapsed_time_millis=1500)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +61,12 @@ class WorkerClients:
 
 
 @asynccontextmanager
-async def api_clients(settings: Settings) -> AsyncGenerator[ApiClients]:
+async def api_clients(
+    settings: Settings, runtime: Runtime | None = None
+) -> AsyncGenerator[ApiClients]:
     """Connect to PostgreSQL; to Temporal only at the first call, so that reads work without it."""
     async with _pool(settings) as pool:
-        temporal = await connect_temporal(settings, lazy=True)
+        temporal = await connect_temporal(settings, runtime=runtime, retries=_IMPATIENT, lazy=True)
         yield ApiClients(registry=PostgresRegistry(pool), temporal=temporal)
 
 
@@ -91,7 +97,11 @@ async def worker_clients(
 
 
 async def connect_temporal(
-    settings: Settings, *, runtime: Runtime | None = None, lazy: bool = False
+    settings: Settings,
+    *,
+    runtime: Runtime | None = None,
+    retries: RetryConfig | None = None,
+    lazy: bool = False,
 ) -> Client:
     """A client with the one data converter that workflows, workers and the API share."""
     return await Client.connect(
@@ -99,6 +109,7 @@ async def connect_temporal(
         namespace=settings.temporal_namespace,
         data_converter=pydantic_data_converter,
         runtime=runtime,
+        retry_config=retries,
         lazy=lazy,
     )
 

@@ -4,7 +4,7 @@ import json
 import logging
 import logging.config
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from temporalio.runtime import (
     LogForwardingConfig,
@@ -33,10 +33,7 @@ def worker_runtime(settings: Settings) -> Runtime:
     """The runtime of a worker: its metrics served for Prometheus, its core's logs in ours."""
     return Runtime(
         telemetry=TelemetryConfig(
-            logging=LoggingConfig(
-                filter=TelemetryFilter(core_level="WARN", other_level="ERROR"),
-                forwarding=LogForwardingConfig(logger=logging.getLogger("temporal.core")),
-            ),
+            logging=_core_logs(level="WARN"),
             metrics=PrometheusConfig(
                 bind_address=f"{settings.worker_metrics_host}:{settings.worker_metrics_port}",
                 counters_total_suffix=True,
@@ -45,6 +42,19 @@ def worker_runtime(settings: Settings) -> Runtime:
                 histogram_bucket_overrides=_LATENCIES,
             ),
         )
+    )
+
+
+def api_runtime() -> Runtime:
+    """The runtime of the API, which answers for an engine that is down in its own words."""
+    return Runtime(telemetry=TelemetryConfig(logging=_core_logs(level="ERROR")))
+
+
+def _core_logs(level: Literal["WARN", "ERROR"]) -> LoggingConfig:
+    """What Temporal's core says goes where all else goes, instead of to standard error."""
+    return LoggingConfig(
+        filter=TelemetryFilter(core_level=level, other_level="ERROR"),
+        forwarding=LogForwardingConfig(logger=logging.getLogger("temporal.core")),
     )
 
 

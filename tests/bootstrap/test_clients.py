@@ -1,5 +1,7 @@
 """The clients of both processes, built against real servers where something is asked at once."""
 
+import asyncio
+
 import httpx
 import pytest
 import yaml
@@ -68,6 +70,14 @@ async def test_a_database_that_is_not_there_is_unreachable(settings):
     with pytest.raises(Unreachable):
         async with api_clients(wrong):
             pass
+
+
+async def test_a_temporal_that_is_not_there_is_told_soon(settings):
+    (nobody,) = free_ports(1)
+    gone = settings.model_copy(update={"temporal_address": f"127.0.0.1:{nobody}"})
+    async with api_clients(gone) as api, asyncio.timeout(10):
+        with pytest.raises(RuntimeError):
+            await api.temporal.count_workflows()
 
 
 async def test_clients_are_closed_with_their_block(settings):
