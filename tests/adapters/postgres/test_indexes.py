@@ -1,0 +1,52 @@
+"""What is read often is read by an index: no query's cost grows with what other projects hold."""
+
+import re
+
+from adapters.postgres.sql import load
+
+ORDERED = {
+    ("catalog", "models"): "registered_models_listed",
+    ("catalog", "versions"): "model_versions_listed",
+    ("catalog", "environments"): "serving_environments_listed",
+    ("catalog", "services"): "inference_services_listed",
+    ("traffic", "configs"): "traffic_configs_listed",
+    ("rollouts", "rollouts"): "rollouts_listed",
+    ("rollouts", "live_rollout"): "rollouts_unfinished",
+    ("rollouts", "unfinished"): "rollouts_unfinished",
+    ("rollouts", "events"): "rollout_events_in_order",
+    ("evidence", "intervals"): "evidence_intervals_pkey",
+}
+
+
+async def plan_of(connection, query):
+    """The plan that fits any parameters, for tables so large that reading them whole is dear."""
+    for setting in ("enable_seqscan = off", "enable_sort = off", "jit = off"):
+        await connection.execute(f"SET LOCAL {setting}")
+    await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+    nulls = ["NULL"] * len(set(re.findall(r"\$\d+", query)))
+    arguments = f"({', '.join(nulls)})" if nulls else ""
+    await connection.execute(f"PREPARE asked AS {query}")
+    lines = await connection.fetch(f"EXPLAIN EXECUTE asked{arguments}")
+    await connection.execute("DEALLOCATE asked")
+    return "\n".join(line["QUERY PLAN"] for line in lines)
+
+
+async def plans_of(pool):
+    async with pool.acquire() as connection, connection.transaction():
+        return {
+            (subject, name): await plan_of(connection, query)
+            for subject in ("catalog", "traffic", "rollouts", "journal", "evidence")
+            for name, query in load(subject).items()
+            if "FROM" in query and name != "ready"
+        }
+
+
+async def test_no_query_needs_to_read_a_table_whole(pool):
+    for asked, plan in (await plans_of(pool)).items():
+        assert "Seq Scan" not in plan, f"{asked}:\n{plan}"
+
+
+async def test_what_is_read_in_order_goes_by_an_index_of_that_order(pool):
+    plans = await plans_of(pool)
+    for asked, index in ORDERED.items():
+        assert index in plans[asked], f"{asked}:\n{plans[asked]}"
