@@ -39,6 +39,7 @@ def assemble(open_parts: Callable[[], AbstractAsyncContextManager[Parts]]) -> Fa
         summary=contract.SUMMARY,
         lifespan=lifespan,
         redoc_url=None,
+        redirect_slashes=False,
         generate_unique_id_function=_operation_id,
     )
     app.state.meters = Meters()

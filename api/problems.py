@@ -238,6 +238,8 @@ def _rule(error: Mapping[str, Any]) -> str:
         return "is required"
     if error["type"] == "extra_forbidden":
         return "is not known"
+    if isinstance(error["input"], bytes):
+        return "must be JSON, sent as application/json"
     message = str(error["msg"]).removeprefix("Value error, ")
     return message[:300]
 

@@ -5,6 +5,7 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 
 from api.contract import ENGINE, problems
+from api.errors import Absent
 from api.parts import Id, Parts, ProjectId, WithParts
 from api.rendering import rendered
 from api.routes import PREFIX
@@ -78,7 +79,11 @@ async def _commanded(
     parts: Parts, project: UUID, rollout_id: UUID, action: Action, command: Command
 ) -> Response:
     rollout = _unfinished(await parts.registry.rollout(project, rollout_id))
-    reply = await parts.control.command(rollout, action, command)
+    try:
+        reply = await parts.control.command(rollout, action, command)
+    except Absent:
+        _unfinished(await parts.registry.rollout(project, rollout_id))  # it may have ended just now
+        raise
     now = await parts.registry.rollout(project, rollout_id)
     summary = RolloutSummary.from_domain(now, links_of(parts, now))
     return rendered(CommandOut(phase=reply.phase, message=reply.message, rollout=summary))

@@ -10,6 +10,7 @@ from api.contract import READS, WRITES, problems
 from api.parts import Id, ProjectId, WithParts
 from api.rendering import rendered
 from api.routes import PREFIX
+from api.schemas.fields import Name
 from api.schemas.paging import Listed, WithPage, next_offset
 from api.schemas.registry import (
     ModelVersionIn,
@@ -19,7 +20,7 @@ from api.schemas.registry import (
 )
 
 router = APIRouter(prefix=PREFIX, tags=["registry"])
-ByName = Annotated[str | None, Query(max_length=255, description="Only the one of this name.")]
+ByName = Annotated[Name | None, Query(description="Only the one of this name.")]
 
 
 @router.post(

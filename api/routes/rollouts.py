@@ -12,6 +12,7 @@ from api.parts import Id, Parts, ProjectId, WithParts
 from api.rendering import rendered
 from api.routes import PREFIX
 from api.schemas.events import LiveOut
+from api.schemas.fields import Key
 from api.schemas.paging import Listed, WithPage, next_offset
 from api.schemas.plans import PlanOut
 from api.schemas.rollouts import Links, PlanPreview, RolloutIn, RolloutOut, RolloutSummary
@@ -21,12 +22,9 @@ from domain.rollout import Phase, Rollout
 router = APIRouter(prefix=PREFIX, tags=["rollouts"])
 LIVE_PATIENCE_SECONDS = 2.0
 IdempotencyKey = Annotated[
-    str | None,
+    Key | None,
     Header(
         alias="Idempotency-Key",
-        min_length=1,
-        max_length=255,
-        pattern=r"^[\x20-\x7e]+$",
         description=(
             "Printable ASCII. A repeat with the same key and body answers with the same rollout; "
             "the same key with another body is a 422."

@@ -43,6 +43,13 @@ def _object_name(value: str) -> str:
     return value
 
 
+def _key(value: str) -> str:
+    if not value.isascii() or not value.isprintable():
+        raise ValueError("must be printable ASCII")
+    return value
+
+
+Key = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_key)]
 Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_printable)]
 Label = Annotated[str, Field(min_length=1, max_length=253), AfterValidator(_printable)]
 Prose = Annotated[str, Field(max_length=2000), AfterValidator(_readable)]

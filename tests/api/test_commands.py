@@ -4,7 +4,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from api.errors import NoReply, Overloaded
+from api.errors import Absent, NoReply, Overloaded
 from domain.errors import Conflict
 from domain.rollout import Action, Command, Phase, Rollout, Scope
 from tests.api.caller import canary
@@ -64,6 +64,17 @@ async def test_a_rollout_that_nobody_walks_says_so(api, rollout, control):
     control.running.clear()
     answer = await api.post(f"/rollouts/{rollout}/abort", {})
     assert (answer.status_code, "retry-after" in answer.headers) == (503, True)
+
+
+async def test_a_rollout_that_ended_a_moment_ago_says_how(api, rollout, registry, control):
+    class Ending(Absent):
+        def __init__(self):
+            change(registry, Rollout, rollout, phase=Phase.ROLLED_BACK, phase_reason="errors")
+
+    control.fail("command", Ending)
+    answer = await api.post(f"/rollouts/{rollout}/abort", {})
+    assert answer.status_code == 409
+    assert "rolled_back: errors" in answer.json()["detail"]
 
 
 async def test_an_unknown_rollout_is_not_found(api):

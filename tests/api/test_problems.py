@@ -57,6 +57,38 @@ async def test_malformed_json_is_a_400(api):
         _is_problem(answer, 400)
 
 
+async def test_a_body_that_is_not_sent_as_json_is_told_so(api):
+    headers = {"Content-Type": "text/plain"}
+    content = b'{"name": "chat"}'
+    answer = await api.call("POST", "/registered_models", content=content, headers=headers)
+    (error,) = _is_problem(answer, 422)["errors"]
+    assert error == {"field": "body", "rule": "must be JSON, sent as application/json"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"\\ud800": 1}',
+        b'{"name": "\\ud800"}',
+        b'{"name": "\\u0000"}',
+        b'["name"]',
+        b"",
+    ],
+)
+async def test_text_that_is_no_text_is_refused(api, content):
+    headers = {"Content-Type": "application/json"}
+    answer = await api.call("POST", "/registered_models", content=content, headers=headers)
+    _is_problem(answer, 422)
+
+
+async def test_a_filter_that_nothing_can_be_called_is_refused(api):
+    _is_problem(await api.get("/registered_models?name=%00"), 422)
+
+
+async def test_a_slash_too_many_is_no_route(api):
+    _is_problem(await api.get("/registered_models/"), 404)
+
+
 async def test_a_body_that_is_too_large_is_a_413(api):
     answer = await api.post("/registered_models", {"name": "x", "description": "y" * 2_000_000})
     _is_problem(answer, 413)
