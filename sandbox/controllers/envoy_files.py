@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sandbox.controllers.envoy_admin import EnvoyAdmin, EnvoyUnreachable, Taken
+from sandbox.controllers.envoy_admin import EnvoyAdmin, EnvoyUnreachable
 from sandbox.controllers.envoy_resources import Json
 from sandbox.controllers.translation import Snapshot
 from sandbox.servers.envoy import write_resources
@@ -40,6 +40,7 @@ class EnvoyFiles:
         self._clusters = {one["name"]: one for one in _resources(xds_dir / "cds.json")}
         self._table = next(iter(_resources(xds_dir / "rds.json")), {})
         self._leaving: dict[str, float] = {}
+        self._refusals: dict[str, int] = {}
 
     async def apply(self, wanted: Snapshot) -> float | None:
         """Have `wanted` in force. Gives the seconds until a cluster is due to leave, if any.
@@ -57,8 +58,14 @@ class EnvoyFiles:
     def _lingering(self, wanted: Mapping[str, Json]) -> dict[str, Json]:
         """The clusters that are in force, not wanted any more, and not yet due to leave."""
         now = time.monotonic()
+        later = now + _LINGER_SECONDS
+        named = _named(self._table)
         gone = {name: one for name, one in self._clusters.items() if name not in wanted}
-        self._leaving = {name: self._leaving.get(name, now + _LINGER_SECONDS) for name in gone}
+        self._leaving = {
+            # The time begins when the routes in force name the cluster no more.
+            name: later if name in named else self._leaving.get(name, later)
+            for name in gone
+        }
         return {name: one for name, one in gone.items() if self._leaving[name] > now}
 
     async def _write_clusters(self, clusters: Mapping[str, Json]) -> None:
@@ -75,20 +82,23 @@ class EnvoyFiles:
 
     async def _write(self, kind: str, prefix: str, resources: list[Json]) -> None:
         version = str(time.time_ns())
-        try:
-            before: Taken | None = await self._admin.taken(prefix)
-        except EnvoyUnreachable as error:
-            _log.warning("wrote %s for an Envoy that does not answer: %s", kind, error)
-            before = None
+        # What was seen at the last write is good enough: asking anew would cost a round trip.
+        if prefix not in self._refusals:
+            await self._until(lambda: self._is_answering(prefix), "an answer")
+        refusals = self._refusals.get(prefix, 0)
         write_resources(self._xds_dir, kind, resources, version)
-        if before is not None:
-            await self._until(lambda: self._is_taken(prefix, version, before), f"{kind} {version}")
+        await self._until(lambda: self._is_taken(prefix, version, refusals), f"{kind} {version}")
 
-    async def _is_taken(self, prefix: str, version: str, before: Taken) -> bool:
+    async def _is_taken(self, prefix: str, version: str, refusals: int) -> bool:
         now = await self._admin.taken(prefix)
-        if now.refusals > before.refusals:
+        self._refusals[prefix] = now.refusals
+        if now.version != version and now.refusals > refusals:
             raise NotInForce(f"Envoy refuses {prefix} {version}; its log says why")
         return now.version == version
+
+    async def _is_answering(self, prefix: str) -> bool:
+        self._refusals[prefix] = (await self._admin.taken(prefix)).refusals
+        return True
 
     async def _all_healthy(self, clusters: Mapping[str, Json]) -> bool:
         if not clusters:
@@ -111,6 +121,18 @@ class EnvoyFiles:
 def _members(cluster: Json) -> list[Any]:
     localities = cluster["load_assignment"]["endpoints"]
     return [endpoint for locality in localities for endpoint in locality["lb_endpoints"]]
+
+
+def _named(table: Json) -> set[str]:
+    actions = [
+        route["route"]
+        for host in table.get("virtual_hosts", [])
+        for route in host["routes"]
+        if "route" in route
+    ]
+    whole = {action["cluster"] for action in actions if "cluster" in action}
+    weighted = [action["weighted_clusters"] for action in actions if "weighted_clusters" in action]
+    return whole | {one["name"] for choice in weighted for one in choice["clusters"]}
 
 
 def _resources(path: Path) -> list[Json]:

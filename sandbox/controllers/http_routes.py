@@ -4,6 +4,7 @@ Left out: ReferenceGrants are not asked for, InferencePools and priorities are n
 HTTPRouteFilters that a rule refers to are not created (the Envoy side knows what they mean).
 """
 
+import re
 from collections.abc import Callable
 
 from sandbox.controllers.cluster import Key, Object
@@ -71,8 +72,7 @@ def _rule(route: Key, rule: Object, find_backend: FindBackend) -> Object:
     if len(refs) > _MOST_REFS:
         raise Unacceptable(f"an HTTPRoute rule has at most {_MOST_REFS} backendRefs")
     matches = [
-        {"path": _EVERY_PATH, "headers": match.get("headers", [])}
-        for match in rule.get("matches") or [{}]
+        {"path": _EVERY_PATH, "headers": _headers(match)} for match in rule.get("matches") or [{}]
     ]
     wanted: Object = {
         "matches": matches,
@@ -83,6 +83,18 @@ def _rule(route: Key, rule: Object, find_backend: FindBackend) -> Object:
     if rule.get("name"):
         wanted["name"] = rule["name"]
     return wanted
+
+
+def _headers(match: Object) -> list[Object]:
+    """One pattern that Envoy cannot read would have it refuse the table of all routes."""
+    headers: list[Object] = match.get("headers") or []
+    for header in headers:
+        if header.get("type") == "RegularExpression":
+            try:
+                re.compile(header["value"])
+            except re.error as error:
+                raise Unacceptable(f"{header['value']!r} is no pattern: {error}") from error
+    return headers
 
 
 def _backend_ref(route: Key, ref: Object, find_backend: FindBackend) -> Object:

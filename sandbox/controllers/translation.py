@@ -36,11 +36,10 @@ Overrides = Mapping[tuple[int, int], str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """Everything that Envoy is to know. `named` are the clusters that routes name."""
+    """Everything that Envoy is to know."""
 
     clusters: Mapping[str, Json]
     table: Json
-    named: frozenset[str]
     unresolved: frozenset[Key]
     """HTTPRoutes with a reference to a Backend that is not there."""
 
@@ -64,7 +63,6 @@ class _Placed:
 class _Draft:
     clusters: dict[str, Json] = field(default_factory=dict)
     hosts: dict[str, list[_Placed]] = field(default_factory=dict)
-    named: set[str] = field(default_factory=set)
     unresolved: set[Key] = field(default_factory=set)
 
 
@@ -86,7 +84,6 @@ class Translator:
         return Snapshot(
             clusters=draft.clusters,
             table=route_table(self._table_name, _hosts(draft)),
-            named=frozenset(draft.named),
             unresolved=frozenset(draft.unresolved),
         )
 
@@ -144,7 +141,6 @@ class Translator:
             # At weight 0 too: the way to 1 % then needs no new cluster.
             draft.clusters[name] = cluster(name, ref.endpoints)
             if ref.weight:
-                draft.named.add(name)
                 override = overrides.get((i, ref.position), "")
                 weighted = WeightedCluster(name=name, weight=ref.weight, model_override=override)
                 chosen.append(weighted)
@@ -162,18 +158,15 @@ class Translator:
             if ref.weight
         ]
         draft.clusters[name] = merged_cluster(name, localities)
-        draft.named.add(name)
         return to_cluster(name, timeout)
 
 
 def _hosts(draft: _Draft) -> list[Json]:
-    return [
-        virtual_host(
-            domain,
-            [one for p in sorted(placed, key=lambda placed: placed.rank) for one in p.routes],
-        )
-        for domain, placed in sorted(draft.hosts.items())
-    ]
+    hosts = []
+    for domain, placed in sorted(draft.hosts.items()):
+        in_order = sorted(placed, key=lambda one: one.rank)
+        hosts.append(virtual_host(domain, [each for one in in_order for each in one.routes]))
+    return hosts
 
 
 def _match(match: Object) -> Json:

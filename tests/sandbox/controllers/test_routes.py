@@ -319,3 +319,18 @@ async def test_streams_pass_the_gateway_piece_by_piece(world):
     assert pieces[-1][1] == b"data: [DONE]\n"
     # Four gaps of 50 ms; had the gateway held the answer back, all would come at once.
     assert pieces[4][0] - pieces[0][0] > 0.1
+
+
+async def test_a_pattern_that_nobody_can_read_harms_its_own_route_only(two):
+    await two.add_route("chat", two.namespace, {"v1": 100, "v2": 0})
+    await two.in_force("chat")
+    rules = two.rules(two.namespace, {"v1": 100})
+    rules[0]["matches"][0]["headers"][0].update({"type": "RegularExpression", "value": "(chat"})
+    await two.create(AI_ROUTES, "broken", {"parentRefs": [], "rules": rules})
+
+    async def refused():
+        return await two.condition_types(AI_ROUTES, "broken") == ["NotAccepted"]
+
+    await eventually(refused)
+    await two.weigh("chat", two.namespace, {"v1": 0, "v2": 100})
+    await two.served_by(two.namespace, "v2")

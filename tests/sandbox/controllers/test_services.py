@@ -53,10 +53,20 @@ async def test_a_loading_service_is_in_progress_and_has_no_ready_endpoint(world)
         model = ((await world.service("chat")).get("status") or {}).get("modelStatus") or {}
         return model.get("transitionStatus") == "InProgress"
 
+    async def listed():
+        try:
+            piece = await world.cluster.get(ENDPOINT_SLICES, world.key("chat-predictor"))
+        except NotThere:
+            return False
+        return piece["endpoints"][0]["conditions"] == {
+            "ready": False,
+            "serving": False,
+            "terminating": False,
+        }
+
     await eventually(loading)
+    await eventually(listed)
     assert not await world.is_ready("chat")
-    piece = await world.cluster.get(ENDPOINT_SLICES, world.key("chat-predictor"))
-    assert piece["endpoints"][0]["conditions"]["ready"] is False
 
 
 @pytest.mark.parametrize(
