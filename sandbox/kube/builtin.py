@@ -36,5 +36,6 @@ def _resource(entry: Document) -> Resource:
         answers_delete_with_object=entry.get("returns_deleted", False),
         name_rule=entry.get("name_rule", "subdomain"),
         selectable_fields=tuple(entry.get("fields", ())),
+        columns=tuple(entry.get("columns", ())),
         schema=object_schema(entry.get("schema", {})),
     )

@@ -12,8 +12,8 @@ from sandbox.kube import requests, status
 from sandbox.kube.documents import Document
 from sandbox.kube.requests import Query
 from sandbox.kube.store import Store, Stored
+from sandbox.kube.tables import Form
 from sandbox.kube.targets import Target
-from sandbox.kube.views import list_bytes, presented
 
 
 class Page(NamedTuple):
@@ -22,7 +22,7 @@ class Page(NamedTuple):
     """Namespace and name of the last object of the page before."""
 
 
-def listed(store: Store, of: Target, query: Query) -> bytes:
+def listed(store: Store, of: Target, query: Query, form: Form) -> bytes:
     _check_revision(store, query)
     selection = requests.selection(of, query)
     page = _page(query.get("continue", ""), store)
@@ -35,7 +35,7 @@ def listed(store: Store, of: Target, query: Query) -> bytes:
         metadata["continue"] = _token(page.revision, shown[-1])
         if selection.is_everything:
             metadata["remainingItemCount"] = len(rest)
-    return list_bytes(of.resource, [presented(one, of.resource) for one in shown], metadata)
+    return form.many(shown, of.resource, metadata)
 
 
 def _check_revision(store: Store, query: Query) -> None:

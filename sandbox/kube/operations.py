@@ -22,8 +22,12 @@ class Operations:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def get(self, target: Target) -> bytes:
-        return presented(self._live(target), target.resource)
+    def get(self, target: Target) -> Stored:
+        """Return the live object. Raises the 404 where there is none."""
+        found = self._found(target)
+        if found is None:
+            raise status.not_found(**target.named)
+        return found
 
     def selected(self, selection: Selection) -> list[Stored]:
         found = self._store.all(selection.resource.key, selection.namespace)
@@ -41,7 +45,7 @@ class Operations:
         return self._commit(Draft(target=named, before={}, document=recorded), options)
 
     def replace(self, target: Target, body: Document, options: WriteOptions) -> Answer:
-        live = self._live(target)
+        live = self.get(target)
         checks.check_name(target, body)
         if target.resource.needs_revision_on_update:
             checks.check_revision_given(target, body)
@@ -61,7 +65,7 @@ class Operations:
 
     def patch_source(self, target: Target) -> tuple[Stored, Document]:
         """Return the live object, and what a patch starts from: it in the version asked for."""
-        live = self._live(target)
+        live = self.get(target)
         document: Document = decode(presented(live, target.resource))
         return live, document
 
@@ -86,7 +90,7 @@ class Operations:
         return self._commit(Draft(target=target, before=before, document=owned), options)
 
     def delete(self, target: Target, options: DeleteOptions) -> Answer:
-        live = self._live(target)
+        live = self.get(target)
         before = live.document()
         checks.check_preconditions(target, before, options)
         document = drafts.ending(target, before, options.propagation)
@@ -108,12 +112,6 @@ class Operations:
 
     def _found(self, target: Target) -> Stored | None:
         return self._store.get(target.resource.key, target.namespace, target.name)
-
-    def _live(self, target: Target) -> Stored:
-        found = self._found(target)
-        if found is None:
-            raise status.not_found(**target.named)
-        return found
 
     def _named(self, target: Target, body: Document) -> Target:
         given = section(body, "metadata")

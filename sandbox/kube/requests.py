@@ -11,6 +11,7 @@ from sandbox.kube.documents import Document, decode, encode, section
 from sandbox.kube.resources import Registry
 from sandbox.kube.selectors import parse_fields, parse_labels
 from sandbox.kube.status import Cause, CauseReason, PathUnknown
+from sandbox.kube.tables import Form
 from sandbox.kube.targets import DeleteOptions, Propagation, Target, WriteOptions
 from sandbox.kube.views import Selection, selectable_fields
 from sandbox.kube.watches import WatchRequest
@@ -172,7 +173,7 @@ def is_watch(query: Query) -> bool:
     return "watch" in query and _flag(query["watch"])
 
 
-def watch_request(of: Target, query: Query) -> WatchRequest:
+def watch_request(of: Target, query: Query, form: Form) -> WatchRequest:
     since = revision(query)
     wants_state = "sendInitialEvents" in query and _flag(query["sendInitialEvents"])
     duration = query.get("timeoutSeconds")
@@ -186,6 +187,7 @@ def watch_request(of: Target, query: Query) -> WatchRequest:
         wants_state=wants_state or ("sendInitialEvents" not in query and since == 0),
         ends_state_with_bookmark=wants_state,
         allows_bookmarks=_flag(query.get("allowWatchBookmarks")),
+        form=form,
         duration=lasts,
     )
 

@@ -16,6 +16,7 @@ from sandbox.kube.requests import APPLY, JSON, JSON_PATCH, MERGE, STRATEGIC
 from sandbox.kube.resources import Registry
 from sandbox.kube.status import ApiError, PathUnknown, Reason
 from sandbox.kube.store import Store
+from sandbox.kube.tables import Form, wanted_form
 from sandbox.kube.targets import Answer, Target
 from sandbox.kube.views import list_bytes
 from sandbox.kube.watches import watch
@@ -112,9 +113,10 @@ class Api:
     ) -> web.StreamResponse:
         if requests.is_watch(request.query):
             return await self._watch(request, target)
+        form = _form(request)
         if is_one:
-            return _json(self._operations.get(target))
-        return _json(listed(self._store, target, request.query))
+            return _json(form.one(self._operations.get(target), target.resource))
+        return _json(listed(self._store, target, request.query, form))
 
     async def _create(self, request: web.Request, target: Target) -> web.Response:
         body = requests.body_document(await request.read(), request.content_type)
@@ -163,7 +165,7 @@ class Api:
         return _json(list_bytes(target.resource, deleted, metadata))
 
     async def _watch(self, request: web.Request, target: Target) -> web.StreamResponse:
-        wanted = requests.watch_request(target, request.query)
+        wanted = requests.watch_request(target, request.query, _form(request))
         response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: JSON})
         response.enable_chunked_encoding()
         await response.prepare(request)
@@ -185,6 +187,10 @@ def _is_discovery(path: str) -> bool:
 async def _optional_body(request: web.Request) -> dict[str, object]:
     body = await request.read()
     return requests.body_document(body, request.content_type) if body else {}
+
+
+def _form(request: web.Request) -> Form:
+    return wanted_form(request.headers.get(hdrs.ACCEPT, ""), request.query)
 
 
 def _user_agent(request: web.Request) -> str:

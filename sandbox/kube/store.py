@@ -13,7 +13,7 @@ from sandbox.kube.documents import Document, decode, encode, section
 from sandbox.kube.resources import ResourceKey
 from sandbox.kube.state_file import Row, StateFile
 
-_HISTORY_LENGTH = 2048
+_HISTORY_LENGTH = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,8 @@ from sandbox.kube.documents import Document, encode
 from sandbox.kube.resources import Resource
 from sandbox.kube.status import ApiError, expired
 from sandbox.kube.store import Event, EventType, Store
-from sandbox.kube.views import Selection, presented
+from sandbox.kube.tables import Form
+from sandbox.kube.views import Selection
 
 _BOOKMARK_INTERVAL = timedelta(minutes=1)
 
@@ -24,6 +25,7 @@ class WatchRequest:
     """Whether the present objects come first, as ADDED events."""
     ends_state_with_bookmark: bool
     allows_bookmarks: bool
+    form: Form
     duration: timedelta
 
 
@@ -45,7 +47,7 @@ async def watch(store: Store, request: WatchRequest) -> AsyncIterator[bytes]:
     while True:
         # All of this is read in one step: what happens while a chunk is sent comes next time.
         changed, missed, reached = history.changed, seen < history.floor, store.revision
-        lines = b"".join(_lines(history.since(seen), request.selection))
+        lines = b"".join(_lines(history.since(seen), request))
         if missed:
             yield error_line(expired(seen, history.floor))
             return
@@ -75,17 +77,18 @@ def _state(store: Store, request: WatchRequest) -> Iterator[bytes]:
     selection = request.selection
     for stored in store.all(selection.resource.key, selection.namespace):
         if selection.accepts(stored):
-            yield _line(EventType.ADDED, presented(stored, selection.resource))
+            yield _line(EventType.ADDED, request.form.one(stored, selection.resource))
     if request.ends_state_with_bookmark:
         ended = {"k8s.io/initial-events-end": "true"}
         yield _bookmark(selection.resource, store.revision, annotations=ended)
 
 
-def _lines(events: list[Event], selection: Selection) -> Iterator[bytes]:
+def _lines(events: list[Event], request: WatchRequest) -> Iterator[bytes]:
+    selection = request.selection
     for event in events:
         happened = _as_selected(event, selection)
         if happened is not None:
-            yield _line(happened, presented(event.stored, selection.resource))
+            yield _line(happened, request.form.one(event.stored, selection.resource))
 
 
 def _as_selected(event: Event, selection: Selection) -> EventType | None:

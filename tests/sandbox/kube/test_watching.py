@@ -137,7 +137,7 @@ async def test_a_revision_that_is_no_longer_covered_is_an_expired_event(kube, pl
     path = f"/apis/tests.dev/v1/namespaces/{place.namespace}/{plural}"
     body = {"apiVersion": "tests.dev/v1", "kind": "Old", "metadata": {"name": "a"}}
     made = await kube.post(path, body)
-    for turn in range(2050):
+    for turn in range(1030):
         await kube.merge(f"{path}/a", {"spec": {"turn": turn}})
 
     async with kube.watch(path, resourceVersion=made.revision) as events:
