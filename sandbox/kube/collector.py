@@ -12,7 +12,6 @@ from sandbox.kube.definitions import CLEANUP_FINALIZER, defined_resources
 from sandbox.kube.documents import Document
 from sandbox.kube.operations import Operations, target_of
 from sandbox.kube.resources import Registry, Resource, resource_key
-from sandbox.kube.status import ApiError
 from sandbox.kube.store import Event, EventType, Store, Stored
 from sandbox.kube.targets import DeleteOptions, Propagation, WriteOptions
 
@@ -67,7 +66,7 @@ class Collector:
             return
         try:
             self._tidy_object(resource, stored)
-        except ApiError:
+        except Exception:  # noqa: BLE001  # one object that fails must not keep the others waiting
             _log.exception("could not tidy up after %s/%s", stored.key, stored.name)
 
     def _tidy_object(self, resource: Resource, stored: Stored) -> None:

@@ -12,6 +12,7 @@ Document = dict[str, Any]
 Schema = Mapping[str, Any]
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+_SORTING = json.JSONEncoder(sort_keys=True)
 
 
 def encode(document: Any) -> bytes:
@@ -26,6 +27,11 @@ def decode(body: bytes) -> Any:
 def copied(document: Any) -> Any:
     """Return an independent copy; a round trip is faster than `copy.deepcopy` here."""
     return decode(encode(document))
+
+
+def is_equal(one: Any, other: Any) -> bool:
+    """Whether two values are the same JSON; to Python alone, `1` and `true` would be."""
+    return bool(one == other) and _SORTING.encode(one) == _SORTING.encode(other)
 
 
 def now() -> str:

@@ -4,7 +4,7 @@ Pure functions on documents; what is allowed is decided in `checks`.
 """
 
 from sandbox.kube import metadata
-from sandbox.kube.documents import Document, now, section
+from sandbox.kube.documents import Document, is_equal, now, section
 from sandbox.kube.kinds import prepared
 from sandbox.kube.schemas import completed, without_nulls
 from sandbox.kube.targets import Propagation, Target
@@ -70,9 +70,9 @@ def with_generation(target: Target, before: Document, document: Document) -> Doc
     """Return the document with its generation, which counts the changes of what is wanted."""
     resource = target.resource
     left_out = {"metadata", "status"} if resource.has_status else {"metadata"}
-    wanted_before = {name: value for name, value in before.items() if name not in left_out}
     wanted = {name: value for name, value in document.items() if name not in left_out}
-    if not resource.has_generation or wanted == wanted_before:
+    wanted_before = {name: value for name, value in before.items() if name not in left_out}
+    if not resource.has_generation or is_equal(wanted, wanted_before):
         return document
     generation = before["metadata"].get("generation", 0) + 1
     return {**document, "metadata": {**document["metadata"], "generation": generation}}
@@ -110,7 +110,7 @@ def _is_held_namespace(document: Document) -> bool:
 
 def is_same(before: Document, document: Document) -> bool:
     """Whether writing would change nothing but the times in managedFields."""
-    return before == document or _without_times(before) == _without_times(document)
+    return is_equal(_without_times(before), _without_times(document))
 
 
 def _without_times(document: Document) -> Document:

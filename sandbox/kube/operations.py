@@ -75,29 +75,22 @@ class Operations:
         stated = without_nulls(config, target.resource.schema)
         writer = _writer(target, Operation.APPLY, options)
         live = self._found(target)
-        before = live.document() if live is not None else {}
-        if before:
-            checks.check_unmoved(target, before, config)
-        else:
-            self._check_creatable(target, config)
-        blank = {"apiVersion": config["apiVersion"], "kind": config["kind"], "metadata": {}}
-        base = before or blank
-        applied = ownership.apply(base, stated, writer=writer, force=options.force)
-        document = (
-            drafts.redrawn(target, before, applied) if before else drafts.newborn(target, applied)
-        )
-        owned = drafts.owned_as(applied, document)
-        return self._commit(Draft(target=target, before=before, document=owned), options)
+        if live is None:
+            return self._apply_first(target, stated, writer, options)
+        before = live.document()
+        checks.check_unmoved(target, before, config)
+        applied = ownership.apply(before, stated, writer=writer, force=options.force)
+        document = drafts.owned_as(applied, drafts.redrawn(target, before, applied))
+        return self._commit(Draft(target=target, before=before, document=document), options)
 
     def delete(self, target: Target, options: DeleteOptions) -> Answer:
         live = self.get(target)
         before = live.document()
         checks.check_preconditions(target, before, options)
         document = drafts.ending(target, before, options.propagation)
-        goes = drafts.may_go(document)
         if options.is_dry_run:
             return Answer(body=encode(document))
-        if goes:
+        if drafts.may_go(document):
             return Answer(body=_farewell(target, self._store.remove(live, document)))
         if document != before:
             live = self._store.put(target.resource.key, document)
@@ -134,7 +127,10 @@ class Operations:
         if home.is_ending:
             raise status.namespace_terminating(**target.named, namespace=target.namespace)
 
-    def _check_creatable(self, target: Target, config: Document) -> None:
+    def _apply_first(
+        self, target: Target, config: Document, writer: Writer, options: WriteOptions
+    ) -> Answer:
+        """Create what is applied; only a whole object can be, and not one known by its uid."""
         if target.subresource:
             raise status.not_found(**target.named)
         uid = section(config, "metadata").get("uid")
@@ -142,6 +138,10 @@ class Operations:
             why = f"uid mismatch: the provided object specified uid {uid}, and no existing object"
             raise status.conflict(**target.named, why=f"{why} was found")
         self._check_home(target)
+        blank = {"apiVersion": config["apiVersion"], "kind": config["kind"], "metadata": {}}
+        applied = ownership.apply(blank, config, writer=writer, force=options.force)
+        document = drafts.owned_as(applied, drafts.newborn(target, applied))
+        return self._commit(Draft(target=target, before={}, document=document), options)
 
     def _commit(self, draft: Draft, options: WriteOptions) -> Answer:
         checks.check_valid(draft)

@@ -1,11 +1,14 @@
-"""Merge patch, JSON patch and strategic merge patch: a document and a patch in, a document out."""
+"""Merge patch, JSON patch and strategic merge patch: a document and a patch in, a document out.
+
+None of them changes the document that it is given.
+"""
 
 from typing import Any
 
 import jsonpatch
 import jsonpointer
 
-from sandbox.kube.documents import Document, Schema, copied
+from sandbox.kube.documents import Document, Schema
 from sandbox.kube.status import bad_request, unprocessable
 from sandbox.kube.structure import field_schema, item_schema, list_keys
 
@@ -30,7 +33,7 @@ def json_patched(document: Document, operations: Any) -> Any:
     if not isinstance(operations, list):
         raise bad_request("a JSON patch must be a list of operations")
     try:
-        return jsonpatch.JsonPatch(operations).apply(copied(document))
+        return jsonpatch.JsonPatch(operations).apply(document)
     except (jsonpatch.JsonPatchTestFailed, jsonpatch.JsonPatchConflict) as failure:
         raise unprocessable(str(failure)) from failure
     except jsonpointer.JsonPointerException as failure:
@@ -77,6 +80,8 @@ def _strategic_field(before: Any, patch: Any, schema: Schema) -> Any:
 
 
 def _keyed_list(before: list[Any], patch: list[Any], key: str, items: Schema) -> list[Any]:
+    if not all(isinstance(one, dict) for one in patch):
+        raise bad_request(f"the items of a list with the merge key {key} must be objects")
     if any(one.get("$patch") == "replace" for one in patch):
         return [_without_directives(one) for one in patch if set(one) != {"$patch"}]
     result = list(before)

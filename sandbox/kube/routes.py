@@ -1,13 +1,15 @@
 """HTTP in, HTTP out: which verb a request is, and how answers and failures go back."""
 
 import logging
+from contextlib import aclosing
 from http import HTTPStatus
+from typing import Any
 
 from aiohttp import hdrs, web
 
 from sandbox.kube import openapi, requests, status
 from sandbox.kube.discovery import discovered
-from sandbox.kube.documents import encode
+from sandbox.kube.documents import Document, encode
 from sandbox.kube.faults import Disconnected, Faults, Mode
 from sandbox.kube.lists import listed
 from sandbox.kube.operations import Operations
@@ -141,13 +143,7 @@ class Api:
         if content_type == APPLY:
             return _written(self._operations.apply(target, patch, options))
         live, source = self._operations.patch_source(target)
-        match content_type:
-            case requests.JSON_PATCH:
-                patched = json_patched(source, patch)
-            case requests.MERGE:
-                patched = merge_patched(source, patch)
-            case _:
-                patched = strategic_patched(source, patch, target.resource.schema)
+        patched = _patched(content_type, source, patch, target)
         if not isinstance(patched, dict):
             raise status.unprocessable("the patched object is none any more")
         return _written(self._operations.update(target, live, patched, options))
@@ -169,12 +165,13 @@ class Api:
         response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: JSON})
         response.enable_chunked_encoding()
         await response.prepare(request)
-        async for lines in watch(self._store, wanted):
-            await self._faults.silence(request.path)
-            if self._faults.mode_for(request.path) is Mode.ERROR:
-                break
-            if lines:
-                await response.write(lines)
+        async with aclosing(watch(self._store, wanted)) as chunks:
+            async for lines in chunks:
+                await self._faults.silence(request.path)
+                if self._faults.mode_for(request.path) is Mode.ERROR:
+                    break
+                if lines:
+                    await response.write(lines)
         await response.write_eof()
         return response
 
@@ -184,9 +181,17 @@ def _is_discovery(path: str) -> bool:
     return where is None or not where.rest
 
 
-async def _optional_body(request: web.Request) -> dict[str, object]:
+async def _optional_body(request: web.Request) -> Document:
     body = await request.read()
     return requests.body_document(body, request.content_type) if body else {}
+
+
+def _patched(content_type: str, source: Document, patch: Any, target: Target) -> Any:
+    if content_type == JSON_PATCH:
+        return json_patched(source, patch)
+    if content_type == MERGE:
+        return merge_patched(source, patch)
+    return strategic_patched(source, patch, target.resource.schema)
 
 
 def _form(request: web.Request) -> Form:

@@ -24,7 +24,7 @@ class Row(NamedTuple):
 
 
 class StateFileUnusable(Exception):
-    """The state file is in use by another server, or was written by another release."""
+    """The state file is another server's, another release's, or none at all."""
 
 
 class StateFile:
@@ -36,12 +36,14 @@ class StateFile:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)  # secrets are in it; SQLite gives its other files the same mode
         self._database = sqlite3.connect(path, isolation_level=None, timeout=1)
         try:
             self._prepare()
-        except sqlite3.OperationalError as failure:
+        except sqlite3.DatabaseError as failure:
             self._database.close()
-            raise StateFileUnusable(f"{path}: {failure}; is another server using it?") from failure
+            hint = "; is another server using it?" if "locked" in str(failure) else ""
+            raise StateFileUnusable(f"{path}: {failure}{hint}") from failure
         except BaseException:
             self._database.close()
             raise

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sandbox.kube.documents import Document, Schema
+from sandbox.kube.documents import Document, Schema, is_equal
 from sandbox.kube.fieldsets import FieldSet, Path
 
 _UNKNOWN: Schema = {}
@@ -112,7 +112,7 @@ def _compare(
         changed.add(at)
     elif new is None:
         removed.add(at)
-    elif not (old_parts is not None and new_parts is not None) and old.value != new.value:
+    elif (old_parts is None or new_parts is None) and not is_equal(old.value, new.value):
         changed.add(at)
     for element in {**(old_parts or {}), **(new_parts or {})}:
         before, after = (old_parts or {}).get(element), (new_parts or {}).get(element)

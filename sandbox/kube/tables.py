@@ -17,8 +17,6 @@ _NAME: Document = {"name": "Name", "type": "string", "format": "name", "jsonPath
 _AGE: Document = {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}
 _TABLE = re.compile(r"application/json\s*;[^,]*\bas=Table\b")
 
-Query = Mapping[str, str]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
@@ -38,7 +36,7 @@ class Form:
         return table(resource, objects, metadata, whole=self.has_whole_objects)
 
 
-def wanted_form(accept: str, query: Query) -> Form:
+def wanted_form(accept: str, query: Mapping[str, str]) -> Form:
     """Read an Accept header: a table is sent only to who asks for it before anything else."""
     is_table = _TABLE.match(accept.strip()) is not None
     return Form(is_table=is_table, has_whole_objects=query.get("includeObject") == "Object")

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -29,7 +29,7 @@ class WatchRequest:
     duration: timedelta
 
 
-async def watch(store: Store, request: WatchRequest) -> AsyncIterator[bytes]:
+async def watch(store: Store, request: WatchRequest) -> AsyncGenerator[bytes, None]:
     """Yield chunks of whole lines as soon as there is something to say, and empty ones between.
 
     A revision that is no longer covered yields one ERROR line with a 410 and ends, as on a real

@@ -126,6 +126,18 @@ async def test_list_and_watch_leave_no_gap(custom, isvcs):
     assert seen == [("ADDED", "a"), ("MODIFIED", "a"), ("DELETED", "a")]
 
 
+async def test_namespaces_are_created_read_and_listed(api, place):
+    core = client.CoreV1Api(api)
+
+    found = await core.read_namespace(place.namespace)
+    listed = await core.list_namespace()
+
+    assert found.status.phase == "Active"
+    assert {"default", "kube-system", place.namespace} <= {
+        one.metadata.name for one in listed.items
+    }
+
+
 async def test_typed_objects_go_there_and_back(api, place):
     core = client.CoreV1Api(api)
     leases = client.CoordinationV1Api(api)

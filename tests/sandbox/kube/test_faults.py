@@ -68,7 +68,7 @@ async def test_a_watch_falls_silent_while_calls_hang_and_then_misses_nothing(kub
     async with kube.watch(DEFAULT.configmaps(), resourceVersion="1") as events:
         await kube.put(SWITCH, {"mode": "hang", "seconds": 60, "path_prefix": DEFAULT.configmaps()})
         seen = asyncio.ensure_future(anext(events))
-        # Discovery does not hang, so what is written through another path is told to the watch.
+        # The same collection by a path that the prefix does not cover.
         await kube.post("/api/v1//namespaces/default/configmaps", configmap("a"))
         done, _ = await asyncio.wait({seen}, timeout=0.2)
         await kube.delete(SWITCH)

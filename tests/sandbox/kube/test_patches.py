@@ -74,6 +74,11 @@ def test_a_strategic_merge_patch_knows_its_lists_and_directives(document, patch,
     assert strategic_patched(document, patch, SCHEMA) == expected
 
 
+def test_an_item_that_is_no_object_is_refused():
+    with pytest.raises(ApiError, match="must be objects"):
+        strategic_patched({}, {"keyed": ["a"]}, SCHEMA)
+
+
 def test_an_item_without_its_merge_key_is_refused():
     with pytest.raises(ApiError, match="does not contain declared merge key: name"):
         strategic_patched({}, {"keyed": [{"x": 1}]}, SCHEMA)

@@ -101,6 +101,23 @@ async def test_a_state_file_has_one_server(tmp_path):
                 pytest.fail("two servers took one state file")
 
 
+async def test_a_file_that_is_no_state_file_is_refused(tmp_path):
+    path = tmp_path / "state.db"
+    path.write_text("something else entirely, and long enough to be read as a header" * 20)
+
+    with pytest.raises(StateFileUnusable, match="not a database"):
+        async with serving(state_file=path):
+            pytest.fail("a text was taken for a state file")
+
+
+async def test_the_state_file_is_private(tmp_path):
+    path = tmp_path / "state.db"
+    async with serving(state_file=path):
+        modes = {stat.S_IMODE(one.stat().st_mode) for one in tmp_path.iterdir()}
+
+    assert modes == {0o600}
+
+
 async def test_the_kubeconfig_leads_to_the_server_and_is_private(tmp_path):
     path = tmp_path / "deep" / "kubeconfig"
     async with running(tmp_path, "--kubeconfig", str(path)) as (_, kube):

@@ -1,5 +1,6 @@
 """Creating, replacing and patching: metadata, revisions, generations and the status apart."""
 
+import asyncio
 import base64
 import re
 
@@ -131,6 +132,23 @@ async def test_a_put_from_an_older_revision_conflicts(kube, place):
     refused = await kube.put(place.isvcs("a"), isvc("a", resourceVersion=made.revision))
 
     assert (refused.code, refused.body["reason"]) == (409, "Conflict")
+
+
+async def test_writers_that_compare_and_swap_lose_no_update(kube, place):
+    await kube.post(place.isvcs(), isvc("a", predictor={"count": 0}))
+
+    async def counted():
+        for _ in range(10):
+            code = 409
+            while code == 409:
+                body = (await kube.get(place.isvcs("a"))).body
+                body["spec"]["predictor"]["count"] += 1
+                code = (await kube.put(place.isvcs("a"), body)).code
+            assert code == 200
+
+    await asyncio.gather(*(counted() for _ in range(5)))
+
+    assert (await kube.get(place.isvcs("a"))).body["spec"]["predictor"]["count"] == 50
 
 
 async def test_a_put_of_a_custom_object_must_name_its_revision(kube, place):
@@ -321,6 +339,16 @@ async def test_a_dry_run_answers_as_if_and_stores_nothing(kube, place, verb):
 
 async def test_a_dry_run_of_an_unknown_kind_is_invalid(kube, place):
     assert (await kube.post(place.isvcs(), isvc("a"), dryRun="Some")).code == 422
+
+
+async def test_one_and_true_are_not_the_same_value(kube, place):
+    made = await kube.post(place.isvcs(), isvc("a", predictor={"flag": 1}))
+
+    changed = await kube.merge(place.isvcs("a"), {"spec": {"predictor": {"flag": True}}})
+
+    assert changed.body["spec"]["predictor"]["flag"] is True
+    assert int(changed.revision) > int(made.revision)
+    assert changed.body["metadata"]["generation"] == 2
 
 
 async def test_plain_text_in_a_secret_becomes_data(kube, place):
