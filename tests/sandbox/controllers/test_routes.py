@@ -12,6 +12,7 @@ from sandbox.controllers.resources import (
     BACKENDS,
     HTTP_ROUTES,
     INFERENCE_SERVICES,
+    TRAFFIC_POLICIES,
 )
 from sandbox.load import Load
 from tests.sandbox.controllers.world import eventually
@@ -108,6 +109,25 @@ async def test_no_request_fails_while_weights_flip(two, is_split):
 
     assert not unserved(load)
     assert min(load.counts()["v1", "2xx"], load.counts()["v2", "2xx"]) > 100
+
+
+async def test_no_request_fails_while_references_and_modes_come_and_go(two):
+    await two.split("chat")
+    await two.add_route("chat", two.namespace, {"v1": 100})
+    await two.in_force("chat")
+
+    async with load_on(two) as load:
+        for _ in range(10):
+            # A reference that comes and goes with weight needs a cluster that does.
+            for weights in ({"v1": 50, "v2": 50}, {"v2": 100}, {"v1": 100}):
+                await two.weigh("chat", two.namespace, weights)
+                await asyncio.sleep(0.05)
+        await two.cluster.delete(TRAFFIC_POLICIES, two.key("split-chat"))
+        await asyncio.sleep(0.3)
+        await two.split("chat")
+        await asyncio.sleep(0.3)
+
+    assert not unserved(load)
 
 
 async def test_a_teardown_loses_no_request(two):
