@@ -23,7 +23,6 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
 )
 from temporalio.common import (
-    SearchAttributeKey,
     SearchAttributePair,
     TypedSearchAttributes,
     WorkflowIDConflictPolicy,
@@ -34,10 +33,10 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from api.errors import Absent, EngineUnreachable, NoReply, Overloaded, broken
 from domain.errors import AlreadyRunning, Conflict, Forbidden, Refused, TidegateError
-from domain.plan import Plan, Variant
+from domain.plan import Variant
 from domain.registry import InferenceService, TrafficConfig
 from domain.rollout import Action, Command, Phase, Rollout, workflow_id
-from domain.story import headline, overview
+from domain.story import headline, line, overview
 from domain.traffic import Route
 from domain.workloads import Workload
 from workflows.messages import (
@@ -51,18 +50,11 @@ from workflows.messages import (
 )
 from workflows.provisioning import DeployServiceWorkflow, PublishConfigWorkflow
 from workflows.rollout import RolloutWorkflow
-
-ROLLOUT_MEMO = "rollout_id"
-_PHASE = SearchAttributeKey.for_keyword("RolloutPhase")
-_MODEL = SearchAttributeKey.for_keyword("RolloutModel")
-_STRATEGY = SearchAttributeKey.for_keyword("RolloutStrategy")
-_PROJECT = SearchAttributeKey.for_keyword("TidegateProject")
-_WEIGHT = SearchAttributeKey.for_int("CandidateWeight")
+from workflows.search import MODEL, PROJECT, ROLLOUT_MEMO, attributes_of
 
 _SHORT = timedelta(seconds=5)
 _COMMAND = timedelta(seconds=10)
 _QUERY = timedelta(seconds=2)
-_LONGEST_LINE_BYTES = 390  # Temporal takes 400
 # What a workflow raises to say that a command does not fit its present state.
 _CONFLICTS = frozenset({"Conflict", "AlreadyRunning", "AcceptedUpdateCompletedWorkflow"})
 
@@ -84,10 +76,10 @@ class Control:
             DeployServiceInput(service_id=service.id, workload=workload),
             id=deployment_id(service.id),
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            static_summary=_line(f"deploy {service.name} as {workload.name}"),
+            static_summary=line(f"deploy {service.name} as {workload.name}"),
             search_attributes=_attributes(
-                SearchAttributePair(_PROJECT, str(service.project_id)),
-                SearchAttributePair(_MODEL, service.name),
+                SearchAttributePair(PROJECT, str(service.project_id)),
+                SearchAttributePair(MODEL, service.name),
             ),
         )
 
@@ -106,8 +98,8 @@ class Control:
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             static_summary=f"publish the route of {config.inference_service_name}",
             search_attributes=_attributes(
-                SearchAttributePair(_PROJECT, str(config.project_id)),
-                SearchAttributePair(_MODEL, config.inference_service_name),
+                SearchAttributePair(PROJECT, str(config.project_id)),
+                SearchAttributePair(MODEL, config.inference_service_name),
             ),
         )
         await _ended(handle, patience)
@@ -125,9 +117,9 @@ class Control:
                 id=rollout.workflow_id,
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
                 memo={ROLLOUT_MEMO: str(rollout.id)},
-                static_summary=_line(headline(rollout.plan)),
+                static_summary=line(headline(rollout.plan)),
                 static_details=_introduction(rollout),
-                search_attributes=_attributes_of(rollout),
+                search_attributes=attributes_of(rollout.plan, Phase.PENDING),
             )
         except WorkflowAlreadyStartedError as error:
             return await self._run_of(rollout, error)
@@ -207,22 +199,6 @@ def route_of(config: TrafficConfig) -> Route:
 
 def _attributes(*pairs: SearchAttributePair[Any]) -> TypedSearchAttributes:
     return TypedSearchAttributes(pairs)
-
-
-def _attributes_of(rollout: Rollout) -> TypedSearchAttributes:
-    plan: Plan = rollout.plan
-    return _attributes(
-        SearchAttributePair(_PHASE, Phase.PENDING.value),
-        SearchAttributePair(_MODEL, plan.route.model),
-        SearchAttributePair(_STRATEGY, plan.strategy.value),
-        SearchAttributePair(_PROJECT, str(rollout.project_id)),
-        SearchAttributePair(_WEIGHT, 0),
-    )
-
-
-def _line(text: str) -> str:
-    """As much of the text as Temporal takes for a summary."""
-    return text.encode()[:_LONGEST_LINE_BYTES].decode(errors="ignore")
 
 
 def _introduction(rollout: Rollout) -> str:

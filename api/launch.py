@@ -13,7 +13,7 @@ from api.control import route_of
 from api.errors import KeyReused, RolloutRunning, broken
 from api.parts import Parts
 from api.schemas.rollouts import RolloutIn
-from domain.errors import AlreadyExists, AlreadyRunning, Conflict, NotFound, Violation
+from domain.errors import AlreadyExists, AlreadyRunning, Conflict, NotFound, Outdated, Violation
 from domain.names import workload_name
 from domain.plan import Plan, Variant
 from domain.ports import Registry
@@ -172,6 +172,10 @@ async def _stored(parts: Parts, rollout: Rollout, key: str | None, digest: str) 
     except AlreadyExists:
         # Two calls with the same key at the same moment: the other one was first.
         return await parts.registry.rollout(rollout.project_id, rollout.id)
+    except AlreadyRunning as error:
+        raise await _in_the_way(parts.registry, rollout, error) from error
+    except Outdated:
+        raise
     except Conflict as error:
         rule = "has named another request before; a new request needs a key of its own"
         raise KeyReused(Violation("Idempotency-Key", rule)) from error

@@ -20,7 +20,7 @@ HEARTBEAT_SECONDS = 10.0
 _HEARTBEAT = b": still here\n\n"
 _BATCH = 500
 # Events that can be the last one; whether they are is the rollout's phase to say.
-_LAST = frozenset({EventKind.PROMOTED, EventKind.RETIRED, EventKind.ROLLED_BACK, EventKind.FAILED})
+_LAST = frozenset({EventKind.COMPLETED, EventKind.ROLLED_BACK, EventKind.FAILED})
 
 
 class EventStream(StreamingResponse):

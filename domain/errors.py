@@ -4,7 +4,8 @@ TidegateError
 ├── PermanentError            never retried
 │   ├── InvalidSpec           a field breaks a rule; names both
 │   ├── NotFound              no such thing in this project
-│   ├── Conflict              AlreadyExists, AlreadyRunning, InUse, FencedOut
+│   ├── Conflict              AlreadyExists, AlreadyRunning, InUse, Outdated,
+│   │                         FencedOut
 │   ├── Forbidden             the cluster's policy says no
 │   ├── Refused               the cluster will not take this object as it is
 │   └── WorkloadFailed        a model version that will never be ready
@@ -72,6 +73,10 @@ class AlreadyRunning(Conflict):
 
 class InUse(Conflict):
     """Something still depends on this."""
+
+
+class Outdated(Conflict):
+    """What this rests on has changed meanwhile; ask again."""
 
 
 class FencedOut(Conflict):

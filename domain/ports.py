@@ -171,7 +171,8 @@ class Registry(Protocol):
     ) -> Rollout:
         """Store a pending rollout, or give back the one that the key already named.
 
-        The same key with another request hash raises Conflict.
+        The same key with another request hash raises Conflict; a config whose last rollout has
+        not ended raises AlreadyRunning.
         """
 
     async def discard_rollout(self, project_id: UUID, rollout_id: UUID) -> None:

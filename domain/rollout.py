@@ -72,6 +72,7 @@ class EventKind(StrEnum):
     PROMOTED = "promoted"
     RETIRED = "retired"
     RECOVERED = "recovered"
+    COMPLETED = "completed"
     FAILED = "failed"
 
 
@@ -79,7 +80,8 @@ class EventKind(StrEnum):
 class Entry:
     """One line of a rollout's history, with what it changes in the registry.
 
-    `key` makes the entry idempotent: recorded twice, it stands once. `weights` is what the gateway
+    `key` makes the entry idempotent: recorded twice, it stands once. `run_id` is the workflow run
+    that walks the rollout from now on. `weights` is what the gateway
     was seen to obey, per variant name. `promoted` names the variant that is stable from now on,
     `left` the one that is gone from the cluster.
     """
@@ -94,6 +96,7 @@ class Entry:
     joined: Variant | None = None
     promoted: Variant | None = None
     left: Variant | None = None
+    run_id: str | None = None
     data: dict[str, Any] = field(default_factory=dict)
 
 

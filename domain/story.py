@@ -4,6 +4,13 @@ from domain.plan import Plan, SetWeights, Soak, Step
 from domain.rollout import Phase
 from domain.verdicts import Verdict
 
+LONGEST_LINE_BYTES = 390  # Temporal takes 400 for a summary, and refuses the rest of the command
+
+
+def line(text: str) -> str:
+    """As much of the text as one line of the Temporal UI takes."""
+    return text.encode()[:LONGEST_LINE_BYTES].decode(errors="ignore")
+
 
 def headline(plan: Plan) -> str:
     """One line: what is rolled out, where."""

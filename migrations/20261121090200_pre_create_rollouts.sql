@@ -33,7 +33,8 @@ CREATE TABLE rollouts (
 );
 CREATE INDEX rollouts_listed ON rollouts (project_id, created_at DESC, id);
 CREATE INDEX rollouts_of_config ON rollouts (traffic_config_id, created_at DESC, id);
-CREATE INDEX rollouts_unfinished ON rollouts (traffic_config_id, created_at DESC)
+-- One at a time: whoever takes over an abandoned rollout may trust that its plan is still true.
+CREATE UNIQUE INDEX rollouts_unfinished ON rollouts (traffic_config_id)
     WHERE phase NOT IN ('promoted', 'rolled_back', 'failed');
 
 -- Writers lock the rollout's row before they insert, so the ids of one rollout's events grow in

@@ -7,6 +7,7 @@ from temporalio import workflow
 
 from activities.record import RecordActivities, RecordOrder
 from domain.rollout import Entry, EventKind
+from domain.story import line
 from workflows.timeouts import RECORD
 
 
@@ -39,7 +40,7 @@ class Chronicle:
             await workflow.execute_activity_method(
                 RecordActivities.rollout,
                 RecordOrder(rollout_id=self._rollout_id, entries=batch),
-                summary=batch[-1].message[:100],
+                summary=line(batch[-1].message),
                 **RECORD,
             )
             del self._waiting[: len(batch)]

@@ -6,9 +6,10 @@ from temporalio.workflow import ParentClosePolicy
 
 from activities.guard import GuardActivities
 from domain.rollout import Phase, Rollout
-from domain.story import headline
+from domain.story import headline, line
 from workflows.messages import Mode, RolloutInput
 from workflows.rollout import RolloutWorkflow
+from workflows.search import ROLLOUT_MEMO, attributes_of
 from workflows.timeouts import look
 
 
@@ -43,7 +44,9 @@ class GuardianWorkflow:
                 ),
                 id=rollout.workflow_id,
                 parent_close_policy=ParentClosePolicy.ABANDON,
-                static_summary=f"recover: {headline(rollout.plan)}",
+                memo={ROLLOUT_MEMO: str(rollout.id)},
+                search_attributes=attributes_of(rollout.plan, rollout.phase),
+                static_summary=line(f"recover: {headline(rollout.plan)}"),
             )
         except WorkflowAlreadyStartedError:
             workflow.logger.info("%s is being walked after all", rollout.workflow_id)

@@ -60,11 +60,11 @@ class Homecoming:
 
     def finish(self, reason: str) -> None:
         self._standing.step = len(self._plan.steps) - 1
-        self._standing.enter(Phase.PROMOTED, EventKind.DECIDED, reason, step=self._standing.step)
+        self._standing.enter(Phase.PROMOTED, EventKind.COMPLETED, reason, step=self._standing.step)
 
     async def recover(self, reason: str, *, promoted: bool) -> None:
         """Take over from a run that was cut off: onward if it had promoted, else home."""
-        self._standing.tell(EventKind.RECOVERED, reason)
+        self._standing.tell(EventKind.RECOVERED, reason, run_id=workflow.info().run_id)
         if promoted:
             await self._go_onward(reason)
         else:

@@ -67,7 +67,9 @@ class RolloutWorkflow(Commands):
 
     async def _walk(self) -> None:
         standing = self._standing
-        standing.enter(Phase.PROGRESSING, EventKind.STARTED, f"started by {self._order.actor}")
+        started = f"started by {self._order.actor}"
+        run_id = workflow.info().run_id
+        standing.enter(Phase.PROGRESSING, EventKind.STARTED, started, run_id=run_id)
         while True:
             await self._begin_step()
             decision = await self._decide()

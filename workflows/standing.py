@@ -4,7 +4,6 @@ from datetime import datetime, timedelta
 from typing import Any, assert_never
 
 from temporalio import workflow
-from temporalio.common import SearchAttributeKey
 
 from domain.decision import Acted, ActState, Cause, Paused, Progress, Seen
 from domain.plan import SetWeights, Step
@@ -13,9 +12,7 @@ from domain.story import details
 from domain.traffic import FULL
 from workflows.chronicle import Chronicle
 from workflows.messages import RolloutInput, RolloutView
-
-PHASE = SearchAttributeKey.for_keyword("RolloutPhase")
-WEIGHT = SearchAttributeKey.for_int("CandidateWeight")
+from workflows.search import PHASE, WEIGHT
 
 
 class Standing:

@@ -7,6 +7,7 @@ import asyncpg
 
 from domain.errors import (
     AlreadyExists,
+    AlreadyRunning,
     Conflict,
     Contended,
     InUse,
@@ -62,6 +63,8 @@ def _meaning(error: Exception, what: str) -> TidegateError | None:
 
 def _forbidden_by_rule(error: asyncpg.PostgresError, what: str) -> TidegateError:
     match error:
+        case asyncpg.UniqueViolationError(constraint_name="rollouts_unfinished"):
+            return AlreadyRunning("another rollout of this traffic config has not ended")
         case asyncpg.UniqueViolationError():
             return AlreadyExists(_taken(what, error.constraint_name or ""))
         case asyncpg.ForeignKeyViolationError() | asyncpg.RestrictViolationError():

@@ -157,4 +157,5 @@ class _Page:
             entry.step,
             (entry.weights or {}).get(self.candidate),
             entry.at,
+            entry.run_id,
         )

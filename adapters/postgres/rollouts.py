@@ -12,7 +12,7 @@ from adapters.postgres import rows
 from adapters.postgres.database import Database, Row, found
 from adapters.postgres.sql import load
 from adapters.postgres.wake import Wake
-from domain.errors import Conflict, Contended, Unreachable
+from domain.errors import Conflict, Outdated, Unreachable
 from domain.ports import Page
 from domain.rollout import Event, Phase, Rollout
 
@@ -145,7 +145,7 @@ def _columns(rollout: Rollout) -> Iterator[Any]:
 def _same_request(row: Row | None, key: str | None, request_hash: str) -> Rollout:
     """The rollout that the key named before, if it was asked for in the same words."""
     if row is None:
-        raise Contended(f"the rollout of idempotency key {key!r} was discarded just now")
+        raise Outdated("the traffic config has another stable version by now; ask again")
     if row["request_hash"] != request_hash:
         raise Conflict(f"the idempotency key {key!r} was used for another request")
     return rows.to_rollout(row)

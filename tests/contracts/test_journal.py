@@ -128,11 +128,16 @@ async def test_two_entries_of_one_key_in_one_call_stand_once(registry, journal, 
     assert len(await registry.events(it.id, rollout.id, after=0, limit=10)) == 1
 
 
+async def test_the_run_that_walks_a_rollout_is_known(registry, journal, it, rollout):
+    await journal.record(rollout.id, [an_entry("1", run_id="run-1"), an_entry("2")])
+    assert (await registry.rollout(it.id, rollout.id)).run_id == "run-1"
+
+
 async def test_the_same_key_in_another_rollout_is_another_entry(registry, journal, it, rollout):
-    other = await it.start(registry)
-    for each in (rollout, other):
+    beside = await a_project().store(registry)
+    for project, each in ((it, rollout), (beside, await beside.start(registry))):
         await journal.record(each.id, [an_entry("k", step=4)])
-        assert (await registry.rollout(it.id, each.id)).step == 4
+        assert (await registry.rollout(project.id, each.id)).step == 4
 
 
 async def test_a_joined_variant_holds_its_slot_without_weight(journal, it, rollout, registry):
@@ -240,10 +245,14 @@ async def test_a_former_stable_takes_the_lowest_free_name(registry, journal, it,
         )
         await journal.record(
             started.id,
-            [an_entry("j", joined=plan.candidate), an_entry("p", promoted=plan.candidate)],
+            [
+                an_entry("j", joined=plan.candidate),
+                an_entry("p", promoted=plan.candidate, phase=Phase.PROMOTED),
+            ],
         )
         return started
 
+    await journal.record(rollout.id, [an_entry("end", phase=Phase.ROLLED_BACK)])
     v2, v3 = it.plan.candidate, a_variant(it.config, it.v3, name="next", slot=2)
     first = await promote(it.plan)
     await promote(a_plan(it.config, replace(v2, name="stable"), v3))
@@ -346,9 +355,9 @@ async def test_the_guardian_sees_the_unfinished_rollouts_of_all_projects(
     registry, journal, it, rollout, patrol
 ):
     other = await a_project().store(registry)
-    paused = await other.start(registry, created_at=LATER)
     ended = await other.start(registry)
     await journal.record(ended.id, [an_entry("end", phase=Phase.ROLLED_BACK)])
+    paused = await other.start(registry, created_at=LATER)
     await journal.record(paused.id, [an_entry("stop", phase=Phase.PAUSED)])
     unfinished = await patrol.unfinished()
     assert [(r.id, r.phase) for r in unfinished] == [

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from domain.errors import AlreadyExists, Conflict, NotFound
+from domain.errors import AlreadyExists, AlreadyRunning, Conflict, NotFound, Outdated
 from domain.ports import Page
 from domain.registry import ConfigStatus
 from domain.rollout import EventKind, Phase
@@ -169,8 +169,9 @@ async def test_lists_can_be_narrowed(registry):
 
 async def test_rollouts_can_be_narrowed_by_config_and_phase(registry, journal):
     it = await a_project().store(registry)
-    done, live = await it.start(registry), await it.start(registry)
+    done = await it.start(registry)
     await journal.record(done.id, [an_entry("end", phase=Phase.PROMOTED)])
+    live = await it.start(registry)
     (found,), total = await registry.rollouts(it.id, ALL, phase=Phase.PROMOTED)
     assert (found.id, total) == (done.id, 1)
     found, total = await registry.rollouts(it.id, ALL, config_id=it.config.id)
@@ -237,16 +238,35 @@ async def test_a_rollout_that_has_started_cannot_be_discarded(registry, journal)
     await registry.rollout(it.id, rollout.id)
 
 
-async def test_the_live_rollout_is_the_newest_that_has_not_ended(registry, journal):
+async def test_a_config_has_at_most_one_rollout_that_has_not_ended(registry, journal):
     it = await a_project().store(registry)
     assert await registry.live_rollout(it.id, it.config.id) is None
-    old, new, newest = [
-        await it.start(registry, created_at=NOW + timedelta(hours=i)) for i in range(3)
+    for phase in (Phase.PROMOTED, Phase.ROLLED_BACK, Phase.FAILED):
+        live = await it.start(registry)
+        assert await registry.live_rollout(it.id, it.config.id) == live
+        with pytest.raises(AlreadyRunning):
+            await it.start(registry)
+        await journal.record(live.id, [an_entry("end", phase=phase)])
+        assert await registry.live_rollout(it.id, it.config.id) is None
+
+
+async def test_a_plan_whose_stable_is_no_longer_the_stable_one_is_not_stored(registry, journal):
+    it = await a_project().store(registry)
+    first = await it.start(registry)
+    candidate = it.plan.candidate
+    entries = [
+        an_entry("join", joined=candidate),
+        an_entry("promote", promoted=candidate, phase=Phase.PROMOTED),
     ]
-    await journal.record(newest.id, [an_entry("end", phase=Phase.ROLLED_BACK)])
-    assert await registry.live_rollout(it.id, it.config.id) == new
-    await journal.record(new.id, [an_entry("end", phase=Phase.FAILED)])
-    assert await registry.live_rollout(it.id, it.config.id) == old
+    await journal.record(first.id, entries)
+    with pytest.raises(Outdated):
+        await it.start(registry)
+
+
+async def test_of_many_rollouts_that_begin_at_once_one_does(registry):
+    it = await a_project().store(registry)
+    begun = await asyncio.gather(*(it.start(registry) for _ in range(10)), return_exceptions=True)
+    assert sum(isinstance(one, AlreadyRunning) for one in begun) == 9
 
 
 async def test_events_are_read_from_behind_an_id(registry, journal):
@@ -270,7 +290,8 @@ async def first_of(events, count):
 
 async def test_a_follower_sees_what_was_and_what_comes_once_each(registry, journal):
     it = await a_project().store(registry)
-    rollout, other = await it.start(registry), await it.start(registry)
+    beside = await a_project().store(registry)
+    rollout, other = await it.start(registry), await beside.start(registry)
     await journal.record(rollout.id, [an_entry("0"), an_entry("1")])
     begin = (await registry.events(it.id, rollout.id, after=0, limit=1))[0].id
     followers = [

@@ -159,6 +159,7 @@ def _advanced(rollout: Rollout, entry: Entry) -> Rollout:
         rollout,
         step=rollout.step if entry.step is None else entry.step,
         candidate_weight=weight,
+        run_id=entry.run_id or rollout.run_id,
         updated_at=max(rollout.updated_at, entry.at),
     )
     if entry.phase is None:

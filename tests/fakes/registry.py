@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 from uuid import UUID
 
-from domain.errors import AlreadyExists, Conflict, NotFound
+from domain.errors import AlreadyExists, AlreadyRunning, Conflict, NotFound, Outdated
 from domain.ports import Page, Patrol, Registry
 from domain.registry import (
     InferenceService,
@@ -107,7 +107,12 @@ class MemoryRegistry(Registry, Patrol):
             if known[0] != request_hash:
                 raise Conflict(f"the idempotency key {key[1]!r} was used for another request")
             return self._get(Rollout, rollout.project_id, known[1])
-        self._get(TrafficConfig, rollout.project_id, rollout.config_id)
+        config = self._get(TrafficConfig, rollout.project_id, rollout.config_id)
+        stable = rollout.plan.stable.version_id
+        if config.stable and config.stable.model_version_id != stable:
+            raise Outdated("the traffic config has another stable version by now; ask again")
+        if await self.live_rollout(rollout.project_id, rollout.config_id):
+            raise AlreadyRunning("another rollout of this traffic config has not ended")
         self._add(rollout, lambda r: r.id)
         self._keys[key] = (request_hash, rollout.id)
         return rollout

@@ -9,7 +9,7 @@ from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 from sandbox.servers.binaries import script
 from sandbox.servers.temporal import DYNAMIC_CONFIG
 from tests.workflows.stage import Stage
-from workflows.standing import PHASE, WEIGHT
+from workflows.search import MODEL, PHASE, PROJECT, STRATEGY, WEIGHT
 
 SKIPPING = "frontend.WorkflowTimeSkippingEnabled=true"
 
@@ -24,7 +24,7 @@ async def skipping():
         dev_server_existing_path=str(script("temporal")),
         dev_server_log_level="error",
         data_converter=pydantic_data_converter,
-        search_attributes=[PHASE, WEIGHT],
+        search_attributes=[PHASE, MODEL, STRATEGY, PROJECT, WEIGHT],
         dev_server_extra_args=extra,
         ts_config=TimeSkippingConfig(max_session_skip_count=100_000),
     ) as env:

@@ -21,12 +21,13 @@ RETURNING id
 
 -- name: advance_rollout
 -- $1 rollout, $2 phase or null, $3 is final, $4 message, $5 step or null, $6 candidate weight or
--- null, $7 at
+-- null, $7 at, $8 run or null
 UPDATE rollouts
 SET phase = coalesce($2, phase),
     phase_reason = CASE WHEN $2::text IS NULL THEN phase_reason ELSE $4 END,
     step = coalesce($5, step),
     candidate_weight = coalesce($6, candidate_weight),
+    run_id = coalesce($8, run_id),
     updated_at = greatest(updated_at, $7),
     ended_at = CASE WHEN $2::text IS NULL THEN ended_at WHEN $3 THEN $7 END
 WHERE id = $1

@@ -3,12 +3,22 @@
 -- name: create_rollout
 -- $1 id, $2 project, $3 config, $4 plan, $5 phase, $6 its reason, $7 step, $8 candidate weight,
 -- $9 actor, $10 reason, $11 workflow, $12 run or null, $13 created, $14 updated, $15 ended or null,
--- $16 idempotency key or null, $17 request hash
+-- $16 idempotency key or null, $17 request hash. Nothing is stored where the plan's stable version
+-- is no longer the stable one: a rollout that ended just now has made the plan untrue.
 INSERT INTO rollouts (
     id, project_id, traffic_config_id, plan, phase, phase_reason, step, candidate_weight, actor,
     reason, workflow_id, run_id, created_at, updated_at, ended_at, idempotency_key, request_hash
 )
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+SELECT $1::uuid, $2::uuid, $3::uuid, $4::jsonb, $5::text, $6::text, $7::integer, $8::integer,
+    $9::text, $10::text, $11::text, $12::text, $13::timestamptz, $14::timestamptz,
+    $15::timestamptz, $16::text, $17::text
+WHERE NOT EXISTS (
+    SELECT FROM traffic_variants
+    WHERE project_id = $2
+        AND traffic_config_id = $3
+        AND role = 'stable'
+        AND model_version_id <> ($4::jsonb #>> '{stable,version_id}')::uuid
+)
 ON CONFLICT (project_id, idempotency_key) DO NOTHING
 RETURNING id
 
@@ -62,8 +72,6 @@ FROM rollouts
 WHERE project_id = $1
     AND traffic_config_id = $2
     AND phase NOT IN ('promoted', 'rolled_back', 'failed')
-ORDER BY created_at DESC
-LIMIT 1
 
 -- name: unfinished
 SELECT id, project_id, traffic_config_id AS config_id, plan, phase, phase_reason, step,
