@@ -2,11 +2,12 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
+RATE ?= 100
 BIN := .venv/bin
 STAMP := .venv/.synced
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: help setup demo up down test check fix bench lock clean
+.PHONY: help setup demo up down traffic test check fix bench lock clean
 
 help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -29,6 +30,9 @@ up: setup ## Start the laptop-sized cluster and stay until Ctrl-C or `make down`
 
 down: ## Stop the cluster that `make up` started
 	@$(BIN)/python -m sandbox down
+
+traffic: setup ## Send chat requests through the gateway until Ctrl-C (RATE=100 a second)
+	@$(BIN)/python -m sandbox traffic --rate $(RATE)
 
 test: setup ## Run all tests
 	@$(BIN)/python -m pytest

@@ -1,13 +1,12 @@
-"""The sandbox's command line: `python -m sandbox {fetch,up,down,demo}`."""
+"""The sandbox's command line: `python -m sandbox {fetch,up,down,demo,traffic}`."""
 
 import argparse
 import asyncio
-import importlib
 import signal
 import sys
-from collections.abc import Awaitable, Callable
 
 from sandbox.cluster import PortTaken
+from sandbox.demo.run import main as demo
 from sandbox.fetch import fetch
 from sandbox.foreground import down, up
 from sandbox.layout import PORT_SETTINGS, Layout, LayoutError
@@ -17,7 +16,9 @@ from sandbox.record import AlreadyRunning
 from sandbox.servers.binaries import BinaryMissing
 from sandbox.servers.debian import FetchFailed
 from sandbox.servers.postgres_place import PlaceError
+from sandbox.traffic import traffic
 
+_HIGHEST_RATE = 2000
 _INTERRUPTED = 128 + signal.SIGINT
 # What a person can mend: told in a sentence, without a traceback.
 _TOLD = (
@@ -51,13 +52,10 @@ async def _run(arguments: argparse.Namespace) -> int:
             return await up(layout, arguments.only)
         case "down":
             return await down(layout)
+        case "traffic":
+            return await traffic(layout, arguments.rate)
         case _:
-            return await _demo(layout)
-
-
-async def _demo(layout: Layout) -> int:
-    main: Callable[[Layout], Awaitable[int]] = importlib.import_module("sandbox.demo").main
-    return await main(layout)
+            return await demo(layout)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -78,7 +76,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands.add_parser("down", help="stop the cluster of this home, from any terminal")
     commands.add_parser("demo", help="three canaries: one promoted, two rolled back")
+    load = commands.add_parser("traffic", help="send requests through the gateway until Ctrl-C")
+    load.add_argument("--rate", type=_rate, default=100, help="requests a second (default 100)")
     return parser
+
+
+def _rate(given: str) -> float:
+    """A rate that one process can hold."""
+    rate = float(given)
+    if not 1 <= rate <= _HIGHEST_RATE:
+        raise argparse.ArgumentTypeError(f"must be from 1 to {_HIGHEST_RATE}, not {given}")
+    return rate
 
 
 def _settings() -> str:

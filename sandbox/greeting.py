@@ -1,0 +1,60 @@
+"""What a person is told once the sandbox is up: where things are, and what to try first."""
+
+from collections.abc import Collection
+
+from sandbox.caller import PREFIX, PROJECT_ID
+from sandbox.layout import Layout
+from sandbox.seed import MODEL, VERSIONS, Seeded
+
+_BODY = """{{
+       "target_version_id": "{version_id}",
+       "steps": [{{"weight": 10, "soak_seconds": 120}}, {{"weight": 50, "soak_seconds": 120}}],
+       "gates": [{{"name": "errors", "metric": "error_rate", "against_stable": {{"floor": 0.01}}}}],
+       "policies": {{"probe_interval_seconds": 1}}}}"""
+
+_STEPS = """
+  project {project}, model {model}: {versions}
+
+  a canary holds until requests come by; in another terminal
+    make traffic
+
+  start a canary of {candidate} (it prints the rollout's id)
+    ROLLOUT=$(curl -s {api}/traffic_configs/{config_id}/rollouts \\
+      -H 'Project-ID: {project}' -H 'Content-Type: application/json' -d '{body}' \\
+      | sed -E 's/^\\{{"id":"([^"]+)".*/\\1/'); echo "$ROLLOUT"
+
+  follow it live
+    curl -N '{api}/rollouts/'$ROLLOUT'/events?follow=true' -H 'Project-ID: {project}'
+
+  promote it at once, or put `abort` in place of `promote` to roll it back
+    curl -X POST {api}/rollouts/$ROLLOUT/promote -H 'Project-ID: {project}'
+"""
+
+
+def addresses(layout: Layout, parts: Collection[str]) -> str:
+    """Where the running parts are, as a table."""
+    rows = {
+        "api": ("API", f"{layout.api_url}/docs"),
+        "temporal": ("Temporal UI", layout.temporal_ui_url),
+        "envoy": ("gateway", layout.gateway_url),
+        "prometheus": ("Prometheus", layout.prometheus_url),
+        "kubernetes": ("Kubernetes", f"KUBECONFIG={layout.kubeconfig}"),
+    }
+    shown = [row for part, row in rows.items() if part in parts]
+    shown.append(("logs", str(layout.logs_dir)))
+    return "\n".join(f"  {name:<12} {address}" for name, address in shown)
+
+
+def first_steps(layout: Layout, seeded: Seeded) -> str:
+    """Calls to paste: send traffic, start a canary, follow it, promote or abort it."""
+    candidate = next(name for name in VERSIONS if name != seeded.stable)
+    named = [f"{name} (stable)" if name == seeded.stable else name for name in seeded.versions]
+    return _STEPS.format(
+        project=PROJECT_ID,
+        model=MODEL,
+        versions=", ".join(named),
+        candidate=candidate,
+        api=layout.api_url + PREFIX,
+        config_id=seeded.config_id,
+        body=_BODY.format(version_id=seeded.versions[candidate]),
+    )
