@@ -26,6 +26,8 @@ CLUSTER_LOOK = timedelta(seconds=2)
 STALE_PROBES = 3
 STALE_AT_LEAST = timedelta(seconds=10)
 MIN_NAP = 0.05
+# A week of intervals takes seconds to fold: heartbeats must get through meanwhile.
+YIELD_EVERY = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +96,8 @@ class Watcher:
         self._judge = Judge(self._plan.gates)
         for interval in log.intervals:
             self._judge.add(interval)
+            if interval.sequence % YIELD_EVERY == 0:
+                await asyncio.sleep(0)
         self._sequence = len(log.intervals)
         self._cursor = log.cursor  # of an earlier step: it opens anew, and knows every series
 
@@ -144,7 +148,7 @@ class Watcher:
         )
         if cursor != self._cursor:
             await self._ports.evidence.append(
-                self._order.rollout_id, step=self._step, interval=interval, cursor=cursor
+                self._order.rollout_id, interval=interval, cursor=cursor
             )
         self._cursor = cursor
         self._sequence += interval is not None

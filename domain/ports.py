@@ -82,15 +82,12 @@ class EvidenceLog:
 
     intervals: tuple[Interval, ...]
     cursor: Cursor | None
-    cursor_step: int | None
 
 
 class EvidenceStore(Protocol):
     async def load(self, rollout_id: UUID) -> EvidenceLog: ...
 
-    async def append(
-        self, rollout_id: UUID, *, step: int, interval: Interval | None, cursor: Cursor
-    ) -> None:
+    async def append(self, rollout_id: UUID, *, interval: Interval | None, cursor: Cursor) -> None:
         """Keep an interval and the cursor behind it, both or neither.
 
         An interval whose sequence is taken raises Contended: a second watcher is at work.

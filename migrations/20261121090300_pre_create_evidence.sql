@@ -25,7 +25,6 @@ CREATE TABLE evidence_intervals (
 CREATE TABLE evidence_cursors (
     project_id uuid NOT NULL,
     rollout_id uuid PRIMARY KEY,
-    step integer NOT NULL CHECK (step >= 0),
     cursor jsonb NOT NULL CHECK (jsonb_typeof(cursor) = 'object'),
     CONSTRAINT evidence_cursors_rollout FOREIGN KEY (project_id, rollout_id)
         REFERENCES rollouts (project_id, id) ON DELETE CASCADE

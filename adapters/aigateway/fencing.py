@@ -44,7 +44,7 @@ def owner_of(found: Mapping[str, Any]) -> Ownership | None:
 def require_newest(held: Ownership | None, owner: Ownership) -> None:
     """Raise FencedOut when a newer run, or a later write of this run, has written already.
 
-    Two runs that ordered at the same moment have no order between them: the first to write keeps it.
+    Two runs that ordered at the same moment have none between them: the first to write keeps it.
     """
     if held is None:
         return

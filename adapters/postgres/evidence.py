@@ -29,12 +29,9 @@ class PostgresEvidence:
         return EvidenceLog(
             intervals=tuple(map(rows.to_interval, intervals)),
             cursor=cursor and rows.cursor_of(cursor["cursor"]),
-            cursor_step=cursor and cursor["step"],
         )
 
-    async def append(
-        self, rollout_id: UUID, *, step: int, interval: Interval | None, cursor: Cursor
-    ) -> None:
+    async def append(self, rollout_id: UUID, *, interval: Interval | None, cursor: Cursor) -> None:
         """The same interval again is success and leaves the cursor: it was kept with the first."""
         async with self._db.transaction(f"the evidence of rollout {rollout_id}") as connection:
             row = found(
@@ -44,7 +41,7 @@ class PostgresEvidence:
             if interval and not await _append(connection, project_id, rollout_id, interval):
                 return
             kept = await connection.fetchval(
-                _SQL["keep_cursor"], project_id, rollout_id, step, rows.cursor_json(cursor)
+                _SQL["keep_cursor"], project_id, rollout_id, rows.cursor_json(cursor)
             )
             if kept is None:
                 raise Contended(f"a later cursor of rollout {rollout_id} stands already")

@@ -19,8 +19,8 @@ async def rollout(registry):
 
 @pytest.fixture
 def append(evidence, rollout):
-    async def write(interval, cursor, step=2):
-        await evidence.append(rollout.id, step=step, interval=interval, cursor=cursor)
+    async def write(interval, cursor):
+        await evidence.append(rollout.id, interval=interval, cursor=cursor)
 
     return write
 
@@ -35,7 +35,7 @@ def cursor_at(seconds, step=2):
 
 
 async def test_nothing_seen_is_an_empty_log(load):
-    assert await load() == EvidenceLog(intervals=(), cursor=None, cursor_step=None)
+    assert await load() == EvidenceLog(intervals=(), cursor=None)
 
 
 async def test_what_was_kept_comes_back_bit_for_bit_and_in_order(append, load):
@@ -44,13 +44,13 @@ async def test_what_was_kept_comes_back_bit_for_bit_and_in_order(append, load):
     for interval in kept:
         await append(interval, cursor_at(15 * (interval.sequence + 1)))
     log = await load()
-    assert log == EvidenceLog(intervals=kept, cursor=cursor_at(45), cursor_step=2)
+    assert log == EvidenceLog(intervals=kept, cursor=cursor_at(45))
 
 
 async def test_a_cursor_can_move_without_an_interval(append, load):
     await append(None, cursor_at(0))
-    await append(None, cursor_at(15, step=4), step=4)
-    assert await load() == EvidenceLog(intervals=(), cursor=cursor_at(15, step=4), cursor_step=4)
+    await append(None, cursor_at(15, step=4))
+    assert await load() == EvidenceLog(intervals=(), cursor=cursor_at(15, step=4))
 
 
 async def test_another_interval_under_a_taken_number_is_contended(append, load):
@@ -85,7 +85,7 @@ async def test_a_refused_cursor_takes_its_interval_with_it(append, load):
 
 async def test_a_store_of_counters_that_forgot_everything_opens_anew(append, load):
     await append(an_interval(0), cursor_at(15))
-    await append(None, a_cursor(None, step=4), step=4)
+    await append(None, a_cursor(None, step=4))
     assert (await load()).cursor == a_cursor(None, step=4)
 
 

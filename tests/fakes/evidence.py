@@ -13,28 +13,26 @@ class MemoryEvidence:
 
     def __init__(self) -> None:
         self._intervals: dict[UUID, dict[int, Interval]] = {}
-        self._cursors: dict[UUID, tuple[int, Cursor]] = {}
+        self._cursors: dict[UUID, Cursor] = {}
 
     async def load(self, rollout_id: UUID) -> EvidenceLog:
         kept = self._intervals.get(rollout_id, {})
-        step, cursor = self._cursors.get(rollout_id, (None, None))
+        cursor = self._cursors.get(rollout_id)
         ordered = tuple(kept[sequence] for sequence in sorted(kept))
-        return EvidenceLog(intervals=ordered, cursor=cursor, cursor_step=step)
+        return EvidenceLog(intervals=ordered, cursor=cursor)
 
-    async def append(
-        self, rollout_id: UUID, *, step: int, interval: Interval | None, cursor: Cursor
-    ) -> None:
+    async def append(self, rollout_id: UUID, *, interval: Interval | None, cursor: Cursor) -> None:
         kept = self._intervals.setdefault(rollout_id, {})
         if interval and interval.sequence in kept:
             if kept[interval.sequence] != interval:
                 raise Contended(f"interval {interval.sequence} is another's")
             return
-        _, standing = self._cursors.get(rollout_id, (None, None))
+        standing = self._cursors.get(rollout_id)
         if standing and _opens_before(cursor, standing):
             raise Contended("a later cursor stands already")
         if interval:
             kept[interval.sequence] = interval
-        self._cursors[rollout_id] = (step, cursor)
+        self._cursors[rollout_id] = cursor
 
 
 def _opens_before(cursor: Cursor, standing: Cursor) -> bool:

@@ -15,7 +15,7 @@ WHERE rollout_id = $1 AND sequence = $2
 
 -- name: cursor
 -- $1 rollout
-SELECT step, cursor FROM evidence_cursors WHERE rollout_id = $1
+SELECT cursor FROM evidence_cursors WHERE rollout_id = $1
 
 -- name: project
 -- $1 rollout
@@ -33,11 +33,11 @@ ON CONFLICT (rollout_id, sequence) DO NOTHING
 RETURNING sequence
 
 -- name: keep_cursor
--- $1 project, $2 rollout, $3 step, $4 cursor. A cursor that opens earlier than the one that stands
+-- $1 project, $2 rollout, $3 cursor. A cursor that opens earlier than the one that stands
 -- would count twice what lies between.
-INSERT INTO evidence_cursors AS standing (project_id, rollout_id, step, cursor)
-VALUES ($1, $2, $3, $4)
-ON CONFLICT (rollout_id) DO UPDATE SET step = excluded.step, cursor = excluded.cursor
+INSERT INTO evidence_cursors AS standing (project_id, rollout_id, cursor)
+VALUES ($1, $2, $3)
+ON CONFLICT (rollout_id) DO UPDATE SET cursor = excluded.cursor
 WHERE ((excluded.cursor ->> 'opened_at')::double precision
     < (standing.cursor ->> 'opened_at')::double precision) IS NOT TRUE
-RETURNING step
+RETURNING rollout_id
