@@ -1,5 +1,6 @@
 """A Temporal server that skips time, and a stage on which one rollout plays with fakes around."""
 
+import os
 from datetime import timedelta
 
 import pytest
@@ -8,6 +9,7 @@ from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 
 from sandbox.servers.binaries import script
 from sandbox.servers.temporal import DYNAMIC_CONFIG
+from tests.replay.record import KEEP, keep
 from tests.workflows.stage import Stage
 from workflows.search import MODEL, PHASE, PROJECT, STRATEGY, WEIGHT
 
@@ -32,10 +34,16 @@ async def skipping():
 
 
 @pytest.fixture
-async def stage(skipping):
-    """A worker with real activities on fakes; nothing is deployed but stable."""
+async def stage(skipping, request):
+    """A worker with real activities on fakes; nothing is deployed but stable.
+
+    Where tests/replay/record.py asks for it, the history of the test is kept.
+    """
     async with Stage(skipping.client) as made:
         yield made
+        if made.handle and KEEP in os.environ:
+            history = await made.handle.fetch_history()
+            keep(history, request.node.name.removeprefix("test_"))
 
 
 @pytest.fixture

@@ -337,6 +337,7 @@ async def test_drift_pauses_and_a_resume_puts_the_weights_back(stage):
     stage.drifting = True
     handle = await stage.start(plan(canary_spec(10)))
     await stage.until(lambda: "paused" in stage.journal.phases)
+    stage.router.tamper(stage.plan.route, stage.plan.slots_at(60), "kubectl-edit")
     stage.drifting = False
     writes = len(stage.weights)
 

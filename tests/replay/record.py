@@ -1,0 +1,51 @@
+"""Records one finished history of each path: `python -m tests.replay.record`, at each release.
+
+Histories of released versions are never edited: a change of the workflow must replay them all.
+"""
+
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from temporalio.client import WorkflowHistory
+
+KEEP = "TIDEGATE_KEEP_HISTORIES"
+ROOT = Path(__file__).resolve().parents[2]
+HISTORIES = Path(__file__).parent / "histories"
+PATHS = (
+    "a_proven_candidate_is_promoted",
+    "a_failing_gate_sends_all_traffic_home",
+    "an_abort_during_a_soak",
+    "an_abort_while_deploying",
+    "a_version_that_never_loads",
+    "a_paused_rollout_holds_though_proven",
+    "promoting_in_full_skips",
+    "a_cancelled_rollout_goes_home",
+    "a_cancel_during_the_rollback",
+    "drift_pauses_and_a_resume",
+    "the_guardian_takes_over",
+    "signals_do_what_updates_do",
+    "a_way_home_that_the_cluster_forbids",
+)
+
+
+def keep(history: WorkflowHistory, name: str) -> None:
+    """Write a history down, without the spaces that make it twice as large."""
+    compact = json.dumps(json.loads(history.to_json()), separators=(",", ":"))
+    Path(os.environ[KEEP], f"{name}.json").write_text(compact)
+
+
+def main() -> int:
+    """Walk the paths and keep their histories under the version that pyproject.toml names."""
+    version = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    kept = HISTORIES / (version[1] if version else "unknown")
+    kept.mkdir(parents=True, exist_ok=True)
+    os.environ[KEEP] = str(kept)
+    return pytest.main(["-q", "tests/workflows/test_rollout.py", "-k", " or ".join(PATHS)])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
