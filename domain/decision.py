@@ -6,12 +6,13 @@ and waits for nothing; what gives it more is looked at last.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
 from domain.plan import Plan, Promote, Reaction, SetWeights, Soak
 from domain.rollout import Command, Scope
+from domain.spans import spoken
 from domain.verdicts import Status, Verdict
 
 
@@ -174,11 +175,11 @@ def _troubles(
     if seen.drift:
         yield Cause.DRIFT, policies.on_drift, seen.drift
     if now >= _deadline(plan, progress):
-        reason = f"the rollout did not end within {policies.deadline}"
+        reason = f"the rollout did not end within {spoken(policies.deadline)}"
         yield Cause.DEADLINE, Reaction.ROLL_BACK, reason
     if seen.unavailable_since and now >= seen.unavailable_since + policies.metrics_stall:
         away = now - seen.unavailable_since
-        reason = f"the metrics have been unavailable for {_round(away)}"
+        reason = f"the metrics have been unavailable for {spoken(away)}"
         yield Cause.METRICS_UNAVAILABLE, policies.on_metrics_unavailable, reason
 
 
@@ -205,7 +206,7 @@ def _soaked(plan: Plan, soak: Soak, progress: Progress, now: datetime) -> Decisi
         return Hold(reason=f"soaking at {soak.weight} %", until=min(earliest, deadline))
     if not plan.gates:
         if now >= latest:
-            return _next(plan, progress.step, f"soaked for {soak.at_most}")
+            return _next(plan, progress.step, f"soaked for {spoken(soak.at_most)}")
         return Hold(reason=f"soaking at {soak.weight} %", until=min(latest, deadline))
     verdicts = progress.seen.verdicts
     if len(verdicts) == len(plan.gates) and all(v.status is Status.PASS for v in verdicts):
@@ -241,7 +242,3 @@ def _next(plan: Plan, step: int, reason: str) -> Decision:
 def _said(command: Command, what: str) -> str:
     because = f": {command.reason}" if command.reason else ""
     return f"{what} by {command.actor}{because}"
-
-
-def _round(span: timedelta) -> timedelta:
-    return timedelta(seconds=round(span.total_seconds()))

@@ -11,6 +11,7 @@ from typing import Literal
 from uuid import UUID
 
 from domain.gates import Gate
+from domain.spans import spoken
 from domain.traffic import Bearer, Route, Slots, compose
 from domain.workloads import Workload
 
@@ -65,8 +66,8 @@ class Soak:
 
     def __str__(self) -> str:
         if self.at_least == self.at_most:
-            return f"soak at {self.weight} % for {self.at_most}"
-        return f"soak at {self.weight} % until proven, {self.at_most} at most"
+            return f"soak at {self.weight} % for {spoken(self.at_most)}"
+        return f"soak at {self.weight} % until proven, {spoken(self.at_most)} at most"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +88,7 @@ class Retire:
     kind: Literal["retire"] = "retire"
 
     def __str__(self) -> str:
-        return f"retire the former stable after {self.delay}"
+        return f"retire the former stable after {spoken(self.delay)}"
 
 
 Step = Deploy | SetWeights | Soak | Promote | Retire

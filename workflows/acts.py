@@ -18,6 +18,7 @@ from domain.decision import Acted, ActState
 from domain.errors import FencedOut
 from domain.gates import Source
 from domain.plan import Plan, Variant
+from domain.spans import spoken
 from domain.traffic import FULL, Ownership, Slots
 from domain.workloads import Workload
 from workflows.timeouts import (
@@ -101,7 +102,7 @@ class Acts:
                 if is_cancelled_exception(error) or failure_type(error) == FencedOut.__name__:
                     raise
                 age = workflow.now() - since
-                say(f"for {age} the way back has been refused: {root(error)}")
+                say(f"for {spoken(age)} the way back has been refused: {root(error)}")
                 await workflow.sleep(INSIST_AGAIN_AFTER)
 
     async def remove(self, leaving: Variant, staying: Variant) -> None:

@@ -32,7 +32,7 @@ class Homecoming:
         standing.tell(
             EventKind.WEIGHTS_SET,
             f"all traffic is sent to {plan.stable.name}",
-            weights={plan.stable.name: FULL, plan.candidate.name: 0},
+            weights=standing.weights(0),
         )
         await self._see_home(left)
         await workflow.sleep(plan.policies.drain)
@@ -42,6 +42,7 @@ class Homecoming:
             EventKind.ROLLED_BACK,
             decision.reason,
             left=plan.candidate,
+            weights=standing.weights(0),
             data={"cause": decision.cause},
         )
 
@@ -56,7 +57,8 @@ class Homecoming:
         await workflow.sleep(max(delay, self._plan.policies.drain))
         former = self._plan.stable
         await self._clean_up(former, self._plan.candidate)
-        self._standing.tell(EventKind.RETIRED, f"{former.version_name} is gone", left=former)
+        message, weights = f"{former.version_name} is gone", self._standing.weights(FULL)
+        self._standing.tell(EventKind.RETIRED, message, left=former, weights=weights)
 
     def finish(self, reason: str) -> None:
         self._standing.step = len(self._plan.steps) - 1

@@ -121,9 +121,7 @@ class RolloutWorkflow(Commands):
         match step:
             case Deploy():
                 acted = await self._acts.deploy()
-                self._standing.tell(
-                    EventKind.DEPLOYED, "the candidate is ready", joined=self._plan.candidate
-                )
+                self._standing.deployed()
                 return acted
             case SetWeights(candidate=weight):
                 return self._standing.settled(await self._acts.set_weights(weight), weight)

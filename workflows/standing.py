@@ -111,13 +111,17 @@ class Standing:
         self.paused = Paused(cause=cause, reason=reason, since=workflow.now())
         self.enter(Phase.PAUSED, EventKind.PAUSED, reason, data={"cause": cause})
 
+    def deployed(self) -> None:
+        """Take down that the candidate joined; with the weights, as a run that was reset had others."""
+        joined, weights = self.plan.candidate, self.weights(0)
+        self.tell(EventKind.DEPLOYED, "the candidate is ready", joined=joined, weights=weights)
+
     def settled(self, acted: Acted, weight: int) -> Acted:
         """Take down how a weight settled; the registry learns it as it was written and seen."""
         done = acted.state is ActState.DONE
         if done or weight != self.weight or self.acted.detail != acted.detail:
             kind = EventKind.SETTLED if done else EventKind.WEIGHTS_SET
-            weights = {self.plan.stable.name: FULL - weight, self.plan.candidate.name: weight}
-            self.tell(kind, acted.detail, weights=weights)
+            self.tell(kind, acted.detail, weights=self.weights(weight))
         if weight != self.weight:
             workflow.upsert_search_attributes([WEIGHT.value_set(weight)])
         self.weight = weight
@@ -147,6 +151,10 @@ class Standing:
         """Add a line to the history; `changes` are further fields of Entry."""
         self._chronicle.tell(kind, message, **changes)
         self._show()
+
+    def weights(self, candidate: int) -> dict[str, int]:
+        """The weights of both variants when the candidate has this one."""
+        return {self.plan.stable.name: FULL - candidate, self.plan.candidate.name: candidate}
 
     def _show(self) -> None:
         workflow.set_current_details(
