@@ -5,6 +5,7 @@ from uuid import UUID
 
 from temporalio import activity
 
+from domain.errors import Contended, PermanentError
 from domain.ports import Journal
 from domain.registry import ConfigStatus, ServiceState
 from domain.rollout import Entry
@@ -36,7 +37,15 @@ class RecordActivities:
 
     @activity.defn(name="record.rollout")
     async def rollout(self, order: RecordOrder) -> None:
-        await self._journal.record(order.rollout_id, order.entries)
+        """Write the entries down. A refusal counts as one that passes, too.
+
+        Given up, the history would end here and the rollout would wait for it for ever; tried
+        again it shows as pending, with its reason, until what stands in its way is repaired.
+        """
+        try:
+            await self._journal.record(order.rollout_id, order.entries)
+        except PermanentError as error:
+            raise Contended(f"the registry refuses the history: {error}") from error
 
     @activity.defn(name="record.service_state")
     async def service_state(self, order: ServiceStateOrder) -> None:

@@ -112,7 +112,7 @@ class Standing:
         self.enter(Phase.PAUSED, EventKind.PAUSED, reason, data={"cause": cause})
 
     def deployed(self) -> None:
-        """Take down that the candidate joined; with the weights, as a run that was reset had others."""
+        """Take down that the candidate joined, with the weights: an earlier run had others."""
         joined, weights = self.plan.candidate, self.weights(0)
         self.tell(EventKind.DEPLOYED, "the candidate is ready", joined=joined, weights=weights)
 
