@@ -284,7 +284,7 @@ async def test_events_are_read_from_behind_an_id(registry, journal):
 
 
 async def first_of(events, count):
-    async with aclosing(events):
+    async with asyncio.timeout(30), aclosing(events):
         return [await anext(events) for _ in range(count)]
 
 

@@ -12,6 +12,7 @@ OTHERS = """
     FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
+WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 LISTENERS = f"SELECT count(*) {OTHERS} AND query = 'LISTEN \"{CHANNEL}\"'"
 
 
@@ -25,7 +26,8 @@ def follow(registry, it, rollout):
     """Follow in the background; the first `count` messages."""
 
     async def first(count):
-        async with aclosing(registry.follow(it.id, rollout.id, after=0)) as events:
+        stream = registry.follow(it.id, rollout.id, after=0)
+        async with asyncio.timeout(30), aclosing(stream) as events:
             return [(await anext(events)).message for _ in range(count)]
 
     return lambda count: asyncio.create_task(first(count))
@@ -90,23 +92,16 @@ def messages(registry, it, rollout):
 
 
 async def test_events_are_seen_in_the_order_in_which_they_committed(
-    pool, journal, rollout, messages, a_lock_is_awaited
+    pool, journal, rollout, messages, until
 ):
-    """A writer that got its ids first but commits last would hide events behind a reader's back."""
-    async with pool.acquire() as connection:
-        slow = connection.transaction()
-        await slow.start()
-        await connection.execute(
-            """
-            WITH locked AS (SELECT * FROM rollouts WHERE id = $1 FOR NO KEY UPDATE)
-            INSERT INTO rollout_events (project_id, rollout_id, key, kind, message, at, data)
-            SELECT project_id, id, 'slow', 'decided', 'slow', now(), '{}' FROM locked
-            """,
-            rollout.id,
-        )
-        quick = asyncio.create_task(journal.record(rollout.id, told("quick")))
-        await a_lock_is_awaited()
+    """A writer that had its ids first and commits last would tell its events behind a reader."""
+    slow = an_entry("slow", message="slow", weights={"stable": 100})
+    async with pool.acquire() as holder, holder.transaction():
+        await holder.execute("SELECT FROM traffic_variants FOR UPDATE")
+        first = asyncio.create_task(journal.record(rollout.id, [slow]))
+        await until(WAITING, 1)
+        second = asyncio.create_task(journal.record(rollout.id, told("quick")))
+        await until(WAITING, 2)
         assert await messages() == []
-        await slow.commit()
-    await quick
+    await asyncio.gather(first, second)
     assert await messages() == ["slow", "quick"]
