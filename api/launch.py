@@ -4,6 +4,7 @@ The row comes first, so that a crash in between leaves a pending rollout that wa
 a walk that nobody can see. A repeat under the same Idempotency-Key finds that row and starts it.
 """
 
+import asyncio
 import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -30,6 +31,8 @@ from domain.strategies.canary import compile_canary
 from domain.traffic import free_slot
 from domain.workloads import Workload
 
+# The registry knows of an end a moment before its workflow closes and makes room.
+_WHILE_CLOSING_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8)
 _KEYED = UUID("6a0f7c1e-9f3b-4f6e-8d2a-0f5d3f7f1a11")
 
 
@@ -182,12 +185,23 @@ async def _stored(parts: Parts, rollout: Rollout, key: str | None, digest: str) 
 
 
 async def _started(parts: Parts, rollout: Rollout) -> Rollout:
-    try:
-        run_id = await parts.control.start_rollout(rollout)
-    except AlreadyRunning as error:
-        await parts.registry.discard_rollout(rollout.project_id, rollout.id)
-        raise await _in_the_way(parts.registry, rollout, error) from error
-    return replace(rollout, run_id=run_id)
+    """Start the walk, behind one that has ended already and is about to close."""
+    waits = iter(_WHILE_CLOSING_SECONDS)
+    while True:
+        try:
+            run_id = await parts.control.start_rollout(rollout)
+            return replace(rollout, run_id=run_id)
+        except AlreadyRunning as error:
+            running = await _in_the_way(parts.registry, rollout, error)
+            wait = next(waits, None) if _has_ended(running) else None
+            if wait is None:
+                await parts.registry.discard_rollout(rollout.project_id, rollout.id)
+                raise running from error
+        await asyncio.sleep(wait)
+
+
+def _has_ended(running: AlreadyRunning) -> bool:
+    return isinstance(running, RolloutRunning) and running.rollout.phase.is_final
 
 
 async def _in_the_way(

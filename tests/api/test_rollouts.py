@@ -131,6 +131,25 @@ async def test_a_second_rollout_is_refused_and_told_which_one_runs(api, ids):
     assert (await api.get("/rollouts")).json()["total"] == 1
 
 
+async def test_the_next_one_waits_for_the_workflow_of_one_that_has_ended(
+    api, ids, registry, control
+):
+    first = await api.made(_rollouts(ids), canary(ids["v2"]))
+    change(registry, Rollout, first["id"], phase=Phase.PROMOTED)
+    second = asyncio.create_task(api.post(_rollouts(ids), canary(ids["v3"])))
+    await asyncio.sleep(0.02)
+    control.running.clear()
+    assert (await second).status_code == 201
+
+
+async def test_an_ended_rollout_whose_workflow_does_not_close_stands_in_the_way(api, ids, registry):
+    first = await api.made(_rollouts(ids), canary(ids["v2"]))
+    change(registry, Rollout, first["id"], phase=Phase.PROMOTED)
+    answer = await api.post(_rollouts(ids), canary(ids["v3"]))
+    assert answer.status_code == 409
+    assert answer.json()["running"]["rollout_id"] == first["id"]
+
+
 async def test_a_repeat_with_the_same_key_answers_with_the_same_rollout(api, ids):
     headers = {"Idempotency-Key": "deploy 42"}
     first = await api.post(_rollouts(ids), canary(ids["v2"]), headers=headers)
