@@ -26,6 +26,22 @@ class Addresses:
         self._backends = backends
         self._services = services
         self._slices = slices
+        self._slices_of: dict[Key, list[Object]] = {}
+        self._edition = 0
+
+    @property
+    def edition(self) -> int:
+        """The same number means the same answers."""
+        return self._edition
+
+    def refresh(self) -> None:
+        """Take note of changes; call once before all questions and after any change."""
+        self._edition += 1
+        self._slices_of = {}
+        for piece in self._slices:
+            labels = piece["metadata"].get("labels") or {}
+            key = Key(piece["metadata"]["namespace"], labels.get(SERVICE_LABEL, ""))
+            self._slices_of.setdefault(key, []).append(piece)
 
     def of(self, reference: Object, namespace: str) -> tuple[Endpoint, ...] | None:
         """The endpoints behind an HTTPRoute's backendRef; None when what it names is not there."""
@@ -57,11 +73,8 @@ class Addresses:
         entry = next((one for one in ports if one["port"] == port), None)
         if entry is None:
             return
-        for piece in self._slices:
-            labels = piece["metadata"].get("labels") or {}
-            same_namespace = piece["metadata"]["namespace"] == key.namespace
-            if same_namespace and labels.get(SERVICE_LABEL) == key.name:
-                yield from _ready(piece, entry.get("name", ""))
+        for piece in self._slices_of.get(key, ()):
+            yield from _ready(piece, entry.get("name", ""))
 
 
 def _ready(piece: Object, port_name: str) -> Iterator[Endpoint]:

@@ -40,7 +40,6 @@ class EnvoyFiles:
         self._clusters = {one["name"]: one for one in _resources(xds_dir / "cds.json")}
         self._table = next(iter(_resources(xds_dir / "rds.json")), {})
         self._leaving: dict[str, float] = {}
-        self._refusals: dict[str, int] = {}
 
     async def apply(self, wanted: Snapshot) -> float | None:
         """Have `wanted` in force. Gives the seconds until a cluster is due to leave, if any.
@@ -82,23 +81,11 @@ class EnvoyFiles:
 
     async def _write(self, kind: str, prefix: str, resources: list[Json]) -> None:
         version = str(time.time_ns())
-        # What was seen at the last write is good enough: asking anew would cost a round trip.
-        if prefix not in self._refusals:
-            await self._until(lambda: self._is_answering(prefix), "an answer")
-        refusals = self._refusals.get(prefix, 0)
         write_resources(self._xds_dir, kind, resources, version)
-        await self._until(lambda: self._is_taken(prefix, version, refusals), f"{kind} {version}")
+        await self._until(lambda: self._is_in_force(prefix, version), f"{kind} {version}")
 
-    async def _is_taken(self, prefix: str, version: str, refusals: int) -> bool:
-        now = await self._admin.taken(prefix)
-        self._refusals[prefix] = now.refusals
-        if now.version != version and now.refusals > refusals:
-            raise NotInForce(f"Envoy refuses {prefix} {version}; its log says why")
-        return now.version == version
-
-    async def _is_answering(self, prefix: str) -> bool:
-        self._refusals[prefix] = (await self._admin.taken(prefix)).refusals
-        return True
+    async def _is_in_force(self, prefix: str, version: str) -> bool:
+        return await self._admin.version(prefix) == version
 
     async def _all_healthy(self, clusters: Mapping[str, Json]) -> bool:
         if not clusters:
@@ -111,7 +98,9 @@ class EnvoyFiles:
         try:
             while not await is_so():
                 if time.monotonic() > deadline:
-                    raise NotInForce(f"Envoy has not got {what} after {_PATIENCE_SECONDS:g} s")
+                    raise NotInForce(
+                        f"after {_PATIENCE_SECONDS:g} s Envoy has not got {what}: see its log"
+                    )
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_POLL_SECONDS)
         except EnvoyUnreachable as error:

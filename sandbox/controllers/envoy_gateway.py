@@ -6,6 +6,7 @@ every route is attached to the one listener.
 
 import asyncio
 import logging
+from functools import partial
 
 from sandbox.controllers.cluster import Cluster, Key, Object
 from sandbox.controllers.endpoints import Addresses
@@ -43,17 +44,22 @@ class EnvoyGateway:
         self._http_routes = http_routes
         self._ai_routes = ai_routes
         self._policies = policies
-        self._sources = (http_routes, ai_routes, backends, services, slices, policies)
-        addresses = Addresses(backends=backends, services=services, slices=slices)
-        self._translator = Translator(ROUTE_CONFIG, addresses, self._overrides)
+        self._places = (backends, services, slices)
+        self._addresses = Addresses(backends=backends, services=services, slices=slices)
+        self._translator = Translator(ROUTE_CONFIG, self._addresses, self._overrides)
         self._statuses = Reconciler("HTTPRoute", self._write_status)
         self._changed = asyncio.Event()
+        self._has_moved = True
         self._in_force: dict[Key, tuple[int, bool]] = {}
+        self._seen: dict[tuple[str, Key], int | None] = {}
 
     def watch(self) -> None:
         """Call once every informer has its first list: a table of half the routes would harm."""
-        for source in self._sources:
-            source.listen(self._note_change)
+        for place in self._places:
+            place.listen(self._place_changed)
+        self._policies.listen(lambda _: self._changed.set())
+        for routes in (self._http_routes, self._ai_routes):
+            routes.listen(partial(self._route_changed, routes))
         self._changed.set()
 
     async def run(self) -> None:
@@ -69,8 +75,17 @@ class EnvoyGateway:
     async def close(self) -> None:
         await self._statuses.close()
 
-    def _note_change(self, _: Key) -> None:
+    def _place_changed(self, _: Key) -> None:
+        self._has_moved = True
         self._changed.set()
+
+    def _route_changed(self, routes: Informer, key: Key) -> None:
+        """A mere status is no change; a deletion under way is one, it counts as a generation."""
+        stored = routes.get(key)
+        seen = None if stored is None else generation(stored)
+        if self._seen.get((routes.resource.kind, key)) != seen:
+            self._seen[routes.resource.kind, key] = seen
+            self._changed.set()
 
     async def _wait(self, due: float | None) -> None:
         try:
@@ -81,6 +96,9 @@ class EnvoyGateway:
 
     async def _converge(self) -> float | None:
         self._changed.clear()
+        if self._has_moved:
+            self._has_moved = False
+            self._addresses.refresh()
         routes = [route for route in self._http_routes if not is_deleting(route)]
         snapshot = self._translator.translate(routes, self._policies)
         due = await self._files.apply(snapshot)

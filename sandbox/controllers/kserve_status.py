@@ -18,7 +18,8 @@ class _Outcome:
 
     def __init__(self, holds: bool, reason: str = "", message: str = "") -> None:
         self.status = "True" if holds else "False"
-        self.details = {} if holds else {"reason": reason, "message": message}
+        details = {"reason": reason, "message": message}
+        self.details = {} if holds else {name: text for name, text in details.items() if text}
 
 
 def serving_status(service: Object, view: View, predictor: str) -> Object:

@@ -4,7 +4,7 @@ One cluster a rule with a locality a backendRef, or, where a BackendTrafficPolic
 reference forces the split, one cluster a backendRef; positions count in both.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sandbox.controllers.cluster import Key, Object
@@ -60,14 +60,21 @@ class _Placed:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Draft:
+class _Part:
+    """What one HTTPRoute contributes, valid as long as its `basis` is the same."""
+
+    basis: Hashable
     clusters: dict[str, Json] = field(default_factory=dict)
-    hosts: dict[str, list[_Placed]] = field(default_factory=dict)
-    unresolved: set[Key] = field(default_factory=set)
+    placed: list[tuple[str, _Placed]] = field(default_factory=list)
+    """With the domain of each."""
+    is_resolved: bool = True
 
 
 class Translator:
-    """`overrides` finds the model names that an AIGatewayRoute gives its backends."""
+    """`overrides` finds the model names that an AIGatewayRoute gives its backends.
+
+    A route is translated anew only when something about it has changed, or some endpoint.
+    """
 
     def __init__(
         self, table_name: str, addresses: Addresses, overrides: Callable[[Key], Overrides]
@@ -75,38 +82,60 @@ class Translator:
         self._table_name = table_name
         self._addresses = addresses
         self._overrides = overrides
+        self._parts: dict[Key, _Part] = {}
 
     def translate(self, http_routes: Iterable[Object], policies: Iterable[Object]) -> Snapshot:
-        draft = _Draft(hosts={_ANY_HOST: []})
         split = {key for policy in policies for key in _split_by(policy)}
-        for http_route in http_routes:
-            self._add(draft, http_route, is_split=Key.of(http_route) in split)
+        self._parts = {
+            Key.of(http_route): self._part(http_route, is_split=Key.of(http_route) in split)
+            for http_route in http_routes
+        }
+        parts = self._parts.items()
         return Snapshot(
-            clusters=draft.clusters,
-            table=route_table(self._table_name, _hosts(draft)),
-            unresolved=frozenset(draft.unresolved),
+            clusters={name: one for _, part in parts for name, one in part.clusters.items()},
+            table=route_table(self._table_name, _hosts(self._parts.values())),
+            unresolved=frozenset(key for key, part in parts if not part.is_resolved),
         )
 
-    def _add(self, draft: _Draft, http_route: Object, *, is_split: bool) -> None:
+    def _part(self, http_route: Object, *, is_split: bool) -> _Part:
+        key, metadata = Key.of(http_route), http_route["metadata"]
+        overrides = self._overrides(key)
+        basis = (
+            metadata.get("uid"),
+            metadata.get("generation"),
+            is_split,
+            frozenset(overrides.items()),
+            self._addresses.edition,
+        )
+        known = self._parts.get(key)
+        if known is not None and known.basis == basis:
+            return known
+        part = _Part(basis=basis)
+        for i, rule in enumerate(http_route["spec"].get("rules", [])):
+            self._add(part, http_route, i, rule, is_split=is_split)
+        return part
+
+    def _add(
+        self, part: _Part, http_route: Object, i: int, rule: Object, *, is_split: bool
+    ) -> None:
         key = Key.of(http_route)
         created = http_route["metadata"].get("creationTimestamp", "")
-        for i, rule in enumerate(http_route["spec"].get("rules", [])):
-            answer = self._rule(draft, key, i, rule, is_split=is_split)
-            for k, match in enumerate(rule.get("matches") or [{}]):
-                headers = match.get("headers") or []
-                exact = sum(header.get("type", "Exact") == "Exact" for header in headers)
-                name = f"httproute/{key}/rule/{i}/match/{k}"
-                placed = _Placed(
-                    rank=(-len(headers), -exact, created, key, i, k),
-                    routes=tuple(
-                        route(name, _match(match), action, share=share) for action, share in answer
-                    ),
-                )
-                for domain in http_route["spec"].get("hostnames") or [_ANY_HOST]:
-                    draft.hosts.setdefault(domain, []).append(placed)
+        answer = self._rule(part, key, i, rule, is_split=is_split)
+        for k, match in enumerate(rule.get("matches") or [{}]):
+            headers = match.get("headers") or []
+            exact = sum(header.get("type", "Exact") == "Exact" for header in headers)
+            name = f"httproute/{key}/rule/{i}/match/{k}"
+            placed = _Placed(
+                rank=(-len(headers), -exact, created, key, i, k),
+                routes=tuple(
+                    route(name, _match(match), action, share=share) for action, share in answer
+                ),
+            )
+            for domain in http_route["spec"].get("hostnames") or [_ANY_HOST]:
+                part.placed.append((domain, placed))
 
     def _rule(
-        self, draft: _Draft, key: Key, i: int, rule: Object, *, is_split: bool
+        self, part: _Part, key: Key, i: int, rule: Object, *, is_split: bool
     ) -> list[tuple[Json, float]]:
         """The actions of a rule with the share each takes of what those before it left."""
         refs = [
@@ -118,7 +147,7 @@ class Translator:
             for j, ref in enumerate(rule.get("backendRefs") or [])
         ]
         if any(ref.endpoints is None for ref in refs):
-            draft.unresolved.add(key)
+            part.is_resolved = False
         total = sum(ref.weight for ref in refs)
         if total == 0:
             unmatched = rule.get("name") == NOT_FOUND_RULE
@@ -128,10 +157,10 @@ class Translator:
         timeout = (rule.get("timeouts") or {}).get("request") or _DEFAULT_TIMEOUT
         answers = [(direct(500), invalid / total)] if invalid else []
         if invalid < total:
-            answers.append((place(draft, key, i, refs, timeout), 1.0))
+            answers.append((place(part, key, i, refs, timeout), 1.0))
         return answers
 
-    def _split(self, draft: _Draft, key: Key, i: int, refs: list[_Ref], timeout: str) -> Json:
+    def _split(self, part: _Part, key: Key, i: int, refs: list[_Ref], timeout: str) -> Json:
         overrides = self._overrides(key)
         chosen = []
         for ref in refs:
@@ -139,14 +168,14 @@ class Translator:
                 continue
             name = f"httproute/{key}/rule/{i}/backend/{ref.position}"
             # At weight 0 too: the way to 1 % then needs no new cluster.
-            draft.clusters[name] = cluster(name, ref.endpoints)
+            part.clusters[name] = cluster(name, ref.endpoints)
             if ref.weight:
                 override = overrides.get((i, ref.position), "")
                 weighted = WeightedCluster(name=name, weight=ref.weight, model_override=override)
                 chosen.append(weighted)
         return to_clusters(chosen, timeout)
 
-    def _merged(self, draft: _Draft, key: Key, i: int, refs: list[_Ref], timeout: str) -> Json:
+    def _merged(self, part: _Part, key: Key, i: int, refs: list[_Ref], timeout: str) -> Json:
         name = f"httproute/{key}/rule/{i}"
         localities = [
             Locality(
@@ -157,14 +186,18 @@ class Translator:
             for ref in refs
             if ref.weight
         ]
-        draft.clusters[name] = merged_cluster(name, localities)
+        part.clusters[name] = merged_cluster(name, localities)
         return to_cluster(name, timeout)
 
 
-def _hosts(draft: _Draft) -> list[Json]:
+def _hosts(parts: Iterable[_Part]) -> list[Json]:
+    placed: dict[str, list[_Placed]] = {_ANY_HOST: []}
+    for part in parts:
+        for domain, one in part.placed:
+            placed.setdefault(domain, []).append(one)
     hosts = []
-    for domain, placed in sorted(draft.hosts.items()):
-        in_order = sorted(placed, key=lambda one: one.rank)
+    for domain, listed in sorted(placed.items()):
+        in_order = sorted(listed, key=lambda one: one.rank)
         hosts.append(virtual_host(domain, [each for one in in_order for each in one.routes]))
     return hosts
 

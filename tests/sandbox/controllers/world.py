@@ -42,6 +42,11 @@ async def eventually(check: Callable[[], Awaitable[Any] | Any], what: str = "") 
         await asyncio.sleep(0.01)
 
 
+def weights_of(route: Object) -> list[tuple[str, int]]:
+    refs = route["spec"]["rules"][0]["backendRefs"]
+    return [(ref["name"], ref["weight"]) for ref in refs]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Homes:
     """Where the controllers of one test keep their things."""
@@ -177,17 +182,19 @@ class World:
             return None
 
     async def is_in_force(self, route: str) -> bool:
-        """What an engine checks: the HTTPRoute was taken over in its present generation."""
+        """What an engine checks: the HTTPRoute has the weights and was taken over as it stands."""
         stored = await self.http_route(route)
         if stored is None:
             return False
+        wanted = await self.cluster.get(AI_ROUTES, self.key(route))
         parents = (stored.get("status") or {}).get("parents") or []
         outcomes = [one for parent in parents for one in parent["conditions"]]
-        return bool(outcomes) and all(
+        taken = bool(outcomes) and all(
             one["status"] == "True"
             and one["observedGeneration"] == stored["metadata"]["generation"]
             for one in outcomes
         )
+        return taken and weights_of(stored) == weights_of(wanted)
 
     async def in_force(self, route: str) -> None:
         await eventually(lambda: self.is_in_force(route), f"{route} in force")
