@@ -128,7 +128,7 @@ def decide(plan: Plan, progress: Progress, now: datetime) -> Decision:
     if progress.promote is not None and not _is_promoting(plan, progress):
         return _promotion(plan, progress.step, progress.promote)
     if progress.paused is not None:
-        return Hold(reason=f"paused: {progress.paused.reason}", until=_deadline(plan, progress))
+        return _while_paused(plan, progress, progress.paused)
     if way_back is not None:
         return way_back
     return _way_on(plan, progress, now)
@@ -188,6 +188,15 @@ def _promotion(plan: Plan, step: int, command: Command) -> Decision:
         return Advance(to=plan.full_step, reason=_said(command, "promoted"))
     later = (i for i in range(step + 1, len(plan.steps)) if isinstance(plan.steps[i], SetWeights))
     return Advance(to=next(later), reason=_said(command, "promoted by one step"))
+
+
+def _while_paused(plan: Plan, progress: Progress, paused: Paused) -> Decision:
+    """A pause keeps the weight; it must not keep the gates from watching what has that weight."""
+    step, later = plan.steps[progress.step], plan.steps[progress.step + 1 :]
+    settled = isinstance(step, SetWeights) and progress.acted.state is ActState.DONE
+    if settled and later and isinstance(later[0], Soak):
+        return _next(plan, progress.step, progress.acted.detail or f"done: {step}")
+    return Hold(reason=f"paused: {paused.reason}", until=_deadline(plan, progress))
 
 
 def _way_on(plan: Plan, progress: Progress, now: datetime) -> Decision:

@@ -139,7 +139,7 @@ class RolloutWorkflow(Commands):
         match self._standing.now_at:
             case Soak(at_most=soak):
                 await self._watch(soak)
-            case SetWeights(candidate=weight) if self._standing.paused is None:
+            case SetWeights(candidate=weight) if self._standing.acted.state is not ActState.DONE:
                 acted = await self._unless_stopped(self._acts.settle(weight, weight))
                 if acted:
                     self._standing.acted = self._standing.settled(acted, weight)

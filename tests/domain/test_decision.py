@@ -176,6 +176,27 @@ def test_a_paused_rollout_holds_though_proven():
     assert isinstance(decide(PLAN, at(SOAK_10, seen=PASSED, paused=paused), NOON), Hold)
 
 
+@pytest.mark.parametrize(("step", "next_step"), [(AT_10, SOAK_10), (AT_50, SOAK_50)])
+def test_a_rollout_paused_while_its_weight_settles_soaks_at_it_watched(step, next_step):
+    paused = Paused(cause=Cause.COMMAND, reason="lunch", since=NOON)
+
+    assert decide(PLAN, at(step, paused=paused), NOON).to == next_step
+
+
+@pytest.mark.parametrize("step", [DEPLOY, AT_100])
+def test_a_paused_rollout_takes_no_step_that_is_not_a_soak(step):
+    paused = Paused(cause=Cause.COMMAND, reason="lunch", since=NOON)
+
+    assert isinstance(decide(PLAN, at(step, paused=paused), NOON), Hold)
+
+
+def test_a_paused_rollout_whose_weight_has_not_settled_does_not_soak():
+    paused = Paused(cause=Cause.COMMAND, reason="lunch", since=NOON)
+    silent = Acted(state=ActState.SILENT, at=NOON, detail="no request")
+
+    assert isinstance(decide(PLAN, at(AT_10, acted=silent, paused=paused), NOON), Hold)
+
+
 def test_traffic_that_does_not_obey_rolls_back():
     acted = Acted(state=ActState.DISOBEYED, at=NOON, detail="0.0 % of 3,412 requests observed")
 

@@ -156,6 +156,35 @@ async def test_a_paused_rollout_still_rolls_back_when_a_gate_fails(stage):
     assert (await handle.result()).phase is Phase.ROLLED_BACK
 
 
+async def test_a_rollout_paused_while_shifting_is_watched_and_rolls_back_when_a_gate_fails(stage):
+    stage.obeys = False
+    stage.settles = lambda order: done() if stage.obeys or order.weight != 10 else None
+    stage.analysis.shown = lambda order: FAILED
+    handle = await stage.start(plan(canary_spec(10)))
+    await stage.until(lambda: (90, 10) in stage.weights)
+    await handle.execute_update(RolloutWorkflow.pause, ANA)
+    stage.obeys = True
+
+    assert (await handle.result()).phase is Phase.ROLLED_BACK
+
+
+async def test_a_rollout_paused_in_silence_still_learns_that_requests_have_come(stage):
+    stage.silent = True
+    stage.settles = lambda order: (
+        acted(ActState.SILENT, "no request") if stage.silent and order.weight == 10 else done()
+    )
+    stage.analysis.shown = lambda order: Seen()
+    handle = await stage.start(plan(canary_spec(10)))
+    await stage.until(lambda: EventKind.WEIGHTS_SET in stage.journal.kinds)
+    await handle.execute_update(RolloutWorkflow.pause, ANA)
+    stage.silent = False
+
+    await stage.soaking_at(10)
+    assert (await handle.query(RolloutWorkflow.describe)).phase is Phase.PAUSED
+    await handle.execute_update(RolloutWorkflow.abort, ANA)
+    await handle.result()
+
+
 async def test_promoting_in_full_skips_the_rest_but_not_the_settling(stage):
     stage.analysis.shown = lambda order: Seen()
     handle = await stage.start(plan(canary_spec(10, 50)))
