@@ -15,19 +15,23 @@ _BODY = """{{
 _STEPS = """
   project {project}, model {model}: {versions}
 
-  a canary holds until requests come by; in another terminal
+  A canary holds until requests come by; in another terminal:
     make traffic
 
-  start a canary of {candidate} (it prints the rollout's id)
-    ROLLOUT=$(curl -s {api}/traffic_configs/{config_id}/rollouts \\
-      -H 'Project-ID: {project}' -H 'Content-Type: application/json' -d '{body}' \\
+  Start a canary of {candidate}; this prints the rollout's id:
+    ROLLOUT=$(curl -s -H 'Project-ID: {project}' \\
+      -H 'Content-Type: application/json' \\
+      {api}/traffic_configs/{config_id}/rollouts \\
+      -d '{body}' \\
       | sed -E 's/^\\{{"id":"([^"]+)".*/\\1/'); echo "$ROLLOUT"
 
-  follow it live
-    curl -N '{api}/rollouts/'$ROLLOUT'/events?follow=true' -H 'Project-ID: {project}'
+  Follow it live:
+    curl -N -H 'Project-ID: {project}' \\
+      "{api}/rollouts/$ROLLOUT/events?follow=true"
 
-  promote it at once, or put `abort` in place of `promote` to roll it back
-    curl -X POST {api}/rollouts/$ROLLOUT/promote -H 'Project-ID: {project}'
+  Promote it at once, or roll it back with `abort` in place of `promote`:
+    curl -X POST -H 'Project-ID: {project}' \\
+      "{api}/rollouts/$ROLLOUT/promote"
 """
 
 

@@ -110,7 +110,7 @@ def broken_expectations(ended: Ended, account: Account, *, least: int) -> list[s
         broken.append(f"{trial.version} had to be {trial.ending.words}, but is {said}")
     elif trial.gate is not None and trial.gate not in ended.failed_gates:
         gates = ", ".join(ended.failed_gates) or "none"
-        broken.append(f"the gate {trial.gate} had to fail {trial.version}; failed: {gates}")
+        broken.append(f"the {trial.gate} gate had to fail {trial.version}; failed: {gates}")
     total = sum(tally.served for tally in after.values())
     if total < least:
         broken.append(f"only {total} answers came after the end; {least} are needed to judge by")

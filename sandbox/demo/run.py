@@ -21,7 +21,7 @@ from sandbox.layout import PORT_SETTINGS, Layout
 from sandbox.load import Load, Timeline
 from sandbox.parts import PARTS
 from sandbox.ports import free_ports
-from sandbox.record import Say, claim
+from sandbox.record import AlreadyRunning, Say, claim
 from sandbox.seed import MODEL, Seeded, SeedFailed, seed
 from sandbox.supervisor import Supervisor
 
@@ -45,6 +45,9 @@ async def main(layout: Layout) -> int:
         return await stoppable(
             lambda hurry: _play(own, stage, hurry), say=stage.say, stopped=_INTERRUPTED
         )
+    except AlreadyRunning as error:
+        stage.say(f"a demo runs already (pid {error.pid})")
+        return 1
     except (CallFailed, SeedFailed, PartDied) as error:
         stage.say(f"the demo cannot go on: {error}")
         return 1

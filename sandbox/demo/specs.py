@@ -66,8 +66,7 @@ class Trial:
 
     def body(self, version_id: str) -> dict[str, Any]:
         """The body of the call that starts it."""
-        named = {"target_version_id": version_id, "candidate_name": self.version}
-        return {**CANARY, **named, "reason": f"the demo: {self.promise}"}
+        return {**CANARY, "target_version_id": version_id, "reason": self.promise}
 
 
 TRIALS = (

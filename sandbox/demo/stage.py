@@ -7,7 +7,7 @@ panel would show becomes a line.
 import sys
 import textwrap
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TextIO
@@ -54,13 +54,16 @@ class _Steady(Console):
 
 
 class Stage:
-    def __init__(self, file: TextIO = sys.stdout) -> None:
+    def __init__(
+        self, file: TextIO = sys.stdout, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._console = _Steady(file=file, highlight=False)
         # A file is as wide as a page, whatever the terminal that started us.
         width = self._console.width if self._console.is_terminal else _WIDEST
         self._console.width = min(width, _WIDEST)
         self._live: Live | None = None
-        self._quiet_since = time.monotonic()
+        self._clock = clock
+        self._quiet_since = clock()
 
     def say(self, sentence: str) -> None:
         """A sentence as it is, such as those of the supervisor."""
@@ -70,12 +73,12 @@ class Stage:
         self._print(Text(f"\n{text}", style="bold"))
         for sentence in below:
             self._print(Text(f"  {sentence}"))
-        self._quiet_since = time.monotonic()
+        self._quiet_since = self._clock()
 
     def lines(self, lines: Sequence[Line]) -> None:
         for line in lines:
             self._print(_paragraph(line, self._console.width))
-            self._quiet_since = time.monotonic()
+            self._quiet_since = self._clock()
 
     def show(self, table: RenderableType) -> None:
         self._print(Text())
@@ -84,7 +87,7 @@ class Stage:
     @contextmanager
     def panel(self) -> Iterator[None]:
         """For the length of the block, glances are shown below the lines."""
-        if not self._console.is_terminal:
+        if not self._console.is_terminal or self._console.is_dumb_terminal:
             yield
             return
         with Live(console=self._console, auto_refresh=False, transient=True) as live:
@@ -99,7 +102,7 @@ class Stage:
         if self._live is not None:
             with suppress(OSError):
                 self._live.update(_panel(scene, glance), refresh=True)
-        elif time.monotonic() - self._quiet_since >= _PLAIN_EVERY_SECONDS:
+        elif self._clock() - self._quiet_since >= _PLAIN_EVERY_SECONDS:
             text = f"{_observed(scene, glance)}; {_so_far(scene, glance)}"
             self.lines([Line(seconds=glance.seconds, label="clients", text=text, tone=Tone.FAINT)])
 
@@ -168,10 +171,8 @@ def _observed(scene: Scene, glance: Glance) -> str:
 
 def _so_far(scene: Scene, glance: Glance) -> str:
     tally = glance.so_far
-    return (
-        f"{scene.candidate} has answered {tally.served:,}, "
-        f"of which {tally.failed:,} failed and {tally.slow:,} were slow"
-    )
+    counts = f"{tally.served:,} ({tally.failed:,} failed, {tally.slow:,} slow)"
+    return f"answers of {scene.candidate} so far: {counts}"
 
 
 def _shares(scene: Scene, glance: Glance) -> tuple[int, int, int]:

@@ -108,7 +108,7 @@ class Scene:
 
     def _told(self, event: Event) -> Iterator[_Told]:
         match event.kind:
-            case "requested" | "started" | "decided":
+            case "requested" | "started" | "decided" | "completed":
                 return  # the steps and verdicts around them say the same
             case "step_started":
                 yield self._step_started(event)
@@ -155,5 +155,5 @@ class Scene:
     def _rollback_started(self, event: Event) -> _Told:
         self.is_rolling_back = True
         failed = self.failed_gates
-        why = f"the gate {failed[0]} failed" if failed else event.message
+        why = f"the {failed[0]} gate failed" if failed else event.message
         return "roll back", f"all traffic back to {self.stable}: {why}", Tone.BAD

@@ -64,9 +64,10 @@ def conclusion(results: Sequence[Result], load: Load) -> str:
     if broken:
         return "\n".join(["", "Not as it must be:", *(f"  {sentence}" for sentence in broken)])
     failed = sum(result.account.own_failures for result in results)
+    sent = len(load.timeline)
     sentences = [
-        f"All {len(results)} ended as they must, as the answers to {len(load.timeline):,} requests show.",
-        f"{failed:,} of them failed, each one by the bad version itself and none by a rollout.",
+        f"All {len(results)} ended as they must: the answers to {sent:,} requests show it.",
+        f"{failed:,} of these failed, each one by the bad version itself and none by a rollout.",
     ]
     if load.skipped:
         sentences.append(f"{load.skipped:,} more were not sent: this machine was too busy.")
