@@ -63,9 +63,12 @@ class Acts:
         self.weight = candidate
         return await self.settle(candidate, previous)
 
-    async def settle(self, candidate: int, previous: int) -> Acted:
-        deadline = self._plan.policies.settle_deadline
-        return await self._settle(self._plan.slots_at(candidate), candidate, previous, deadline)
+    async def settle(
+        self, candidate: int, previous: int, patience: timedelta = timedelta(0)
+    ) -> Acted:
+        """See the traffic obey, within the policy's deadline or `patience`, whichever is longer."""
+        within = max(self._plan.policies.settle_deadline, patience)
+        return await self._settle(self._plan.slots_at(candidate), candidate, previous, within)
 
     async def go_home(self, say: Callable[[str], None]) -> int:
         """All traffic to stable, at once and for ever tried again; the share that it leaves."""

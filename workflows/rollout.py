@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Coroutine
-from datetime import timedelta
 from typing import Any, assert_never
 
 from temporalio import workflow
@@ -22,7 +21,7 @@ from workflows.homecoming import Homecoming
 from workflows.messages import Mode, RolloutInput, RolloutResult
 from workflows.standing import Standing
 from workflows.timeouts import look, report_after
-from workflows.waiting import first, unbroken
+from workflows.waiting import unbroken
 
 
 @workflow.defn(name="RolloutWorkflow")
@@ -43,26 +42,28 @@ class RolloutWorkflow(Commands):
     @workflow.run
     async def run(self, order: RolloutInput) -> RolloutResult:
         """Walk the plan to its end; traffic is at stable, or at the promoted candidate, then."""
-        keeping = asyncio.create_task(self._chronicle.keep())
+        tasks = [asyncio.create_task(self._chronicle.keep())]
         try:
             if order.mode is Mode.RECOVER:
                 recovery = self._homecoming.recover(order.reason, promoted=order.promoted)
                 await unbroken(recovery)
             else:
+                tasks.append(asyncio.create_task(self._standing.keep_time()))
                 await self._walk()
         except (asyncio.CancelledError, Exception) as error:
             # Not BaseException: a collected coroutine's GeneratorExit must issue no command.
             await unbroken(self._homecoming.end_badly(error))
-            await unbroken(self._close(keeping))
+            await unbroken(self._close(tasks))
             if is_cancelled_exception(error):
                 raise
         else:
-            await unbroken(self._close(keeping))
+            await unbroken(self._close(tasks))
         return RolloutResult(phase=self._standing.phase, reason=self._standing.reason)
 
-    async def _close(self, keeping: "asyncio.Task[None]") -> None:
+    async def _close(self, tasks: "list[asyncio.Task[None]]") -> None:
         await self._chronicle.flush()
-        keeping.cancel()
+        for task in tasks:
+            task.cancel()
         await workflow.wait_condition(workflow.all_handlers_finished)
 
     async def _walk(self) -> None:
@@ -111,7 +112,7 @@ class RolloutWorkflow(Commands):
             match decision:
                 case Hold():
                     standing.waiting(decision.reason)
-                    await self._hold(decision)
+                    await self._hold()
                 case Pause():
                     standing.pause(decision.cause, decision.reason)
                 case _:
@@ -135,16 +136,17 @@ class RolloutWorkflow(Commands):
                 assert_never(step)
         return Acted(state=ActState.DONE, at=workflow.now())
 
-    async def _hold(self, hold: Hold) -> None:
+    async def _hold(self) -> None:
         match self._standing.now_at:
-            case Soak(at_most=soak):
-                await self._watch(soak)
+            case Soak():
+                await self._watch()
             case SetWeights(candidate=weight) if self._standing.acted.state is not ActState.DONE:
-                acted = await self._unless_stopped(self._acts.settle(weight, weight))
+                patience = report_after(self._standing.age_of_step)
+                acted = await self._unless_stopped(self._acts.settle(weight, weight, patience))
                 if acted:
                     self._standing.acted = self._standing.settled(acted, weight)
             case _:
-                await self._wait_for_news(hold.until - workflow.now())
+                await self._wait_for_news()
 
     async def _put_back(self) -> None:
         """Write our weights again after somebody else changed them and a person said resume."""
@@ -157,20 +159,20 @@ class RolloutWorkflow(Commands):
         if acted:
             standing.acted, standing.seen = standing.settled(acted, weight), Seen()
 
-    async def _watch(self, soak: timedelta) -> None:
+    async def _watch(self) -> None:
         """Let a watcher look until it has something to say, or somebody here has."""
         standing, news = self._standing, self._standing.news
         order = WatchOrder(
             rollout_id=self._order.rollout_id,
             plan=self._plan,
             progress=standing.progress(),
-            report_at=workflow.now() + report_after(soak),
+            report_at=workflow.now() + report_after(standing.age_of_step),
         )
         watching = workflow.start_activity_method(
             AnalysisActivities.watch, order, summary=f"watch step {standing.step + 1}", **look()
         )
         try:
-            await first(lambda: watching.done() or standing.news != news, standing.time_left)
+            await workflow.wait_condition(lambda: watching.done() or standing.news != news)
         except asyncio.CancelledError:
             watching.cancel()
             raise
@@ -179,9 +181,9 @@ class RolloutWorkflow(Commands):
         else:
             watching.cancel()
 
-    async def _wait_for_news(self, timeout: timedelta) -> None:
+    async def _wait_for_news(self) -> None:
         standing, news = self._standing, self._standing.news
-        await first(lambda: standing.news != news, timeout)
+        await workflow.wait_condition(lambda: standing.news != news)
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, Acted]) -> Acted | None:
         """Do the work unless something comes that must not wait for it; then give it up."""
@@ -189,7 +191,7 @@ class RolloutWorkflow(Commands):
         before_promotion = standing.may_turn_back
         try:
             if before_promotion:
-                await first(lambda: task.done() or standing.is_urgent, standing.time_left)
+                await workflow.wait_condition(lambda: task.done() or standing.is_urgent)
             if task.done() or not before_promotion:
                 return await task
         except asyncio.CancelledError:

@@ -24,6 +24,7 @@ class Standing:
         self.phase, self.reason = Phase.PROGRESSING, order.reason
         self.started_at = workflow.now()
         self.step = 0
+        self.step_since = workflow.now()
         self.weight = 0
         self.acted = Acted(state=ActState.DONE, at=workflow.now())
         self.seen = Seen()
@@ -44,14 +45,24 @@ class Standing:
         return self.phase in {Phase.PROGRESSING, Phase.PAUSED}
 
     @property
-    def time_left(self) -> timedelta:
-        return self.started_at + self.plan.policies.deadline - workflow.now()
+    def is_late(self) -> bool:
+        return workflow.now() >= self.started_at + self.plan.policies.deadline
+
+    async def keep_time(self) -> None:
+        """Wake every wait at the deadline; one timer for the whole walk, run as a task."""
+        await workflow.sleep(self.plan.policies.deadline)
+        self.news += 1
+
+    @property
+    def age_of_step(self) -> timedelta:
+        return workflow.now() - self.step_since
 
     @property
     def is_urgent(self) -> bool:
-        """An abort always; a promotion once the candidate is up and only a settle is in its way."""
-        settling = isinstance(self.now_at, SetWeights)
-        return self.abort is not None or (self.promote is not None and settling)
+        """An abort and the deadline always; a promotion where only a settle is in its way."""
+        if self.promote is not None and isinstance(self.now_at, SetWeights):
+            return True
+        return self.abort is not None or self.is_late
 
     def progress(self) -> Progress:
         return Progress(
@@ -133,7 +144,7 @@ class Standing:
             self.paused = None
             self.enter(Phase.PROGRESSING, EventKind.RESUMED, reason)
         self.promote = None
-        self.step = step
+        self.step, self.step_since = step, workflow.now()
 
     def enter(self, phase: Phase, kind: EventKind, message: str, **changes: Any) -> None:
         """Change the phase, for all to see."""

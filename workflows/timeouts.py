@@ -72,11 +72,11 @@ RECORD = Options(
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )
 
-# How often a watcher reports though nothing happened: often in a short soak, hourly in a long one,
-# so that a week stays far below Temporal's limit of history events.
-REPORTS_PER_SOAK = 50
+# How often a look reports though nothing happened: often at first, ever more rarely the longer it
+# has lasted, so that a week stays far below Temporal's limit of history events.
 REPORT_AT_MOST_EVERY = timedelta(seconds=15)
-REPORT_AT_LEAST_EVERY = timedelta(hours=1)
+REPORT_AT_LEAST_EVERY = timedelta(hours=2)
+REPORT_PER_AGE = 10
 
 # How long an abort waits for the traffic to be home before it answers that it is on its way.
 ABORT_ANSWERS_WITHIN = timedelta(seconds=8)
@@ -88,6 +88,6 @@ INSIST_AGAIN_AFTER = timedelta(seconds=2)
 ROLLBACK_SETTLES_WITHIN = timedelta(minutes=2)
 
 
-def report_after(soak: timedelta) -> timedelta:
-    """How long a watcher of a soak of this length may stay silent."""
-    return max(REPORT_AT_MOST_EVERY, min(soak / REPORTS_PER_SOAK, REPORT_AT_LEAST_EVERY))
+def report_after(age: timedelta) -> timedelta:
+    """How long a look that has lasted for `age` may stay silent."""
+    return max(REPORT_AT_MOST_EVERY, min(age / REPORT_PER_AGE, REPORT_AT_LEAST_EVERY))

@@ -1,4 +1,4 @@
-"""How often a watcher reports: often in a short soak, hourly in a long one."""
+"""How often a look reports: often at first, ever more rarely the longer it lasts."""
 
 from datetime import timedelta
 
@@ -6,14 +6,26 @@ import pytest
 
 from workflows.timeouts import report_after
 
+# Activity scheduled, started, completed; workflow task scheduled, started, completed.
+EVENTS_PER_REPORT = 6
+
 
 @pytest.mark.parametrize(
-    ("soak", "expected"),
+    ("age", "expected"),
     [
-        (timedelta(seconds=30), timedelta(seconds=15)),
-        (timedelta(hours=1), timedelta(seconds=72)),
-        (timedelta(days=7), timedelta(hours=1)),
+        (timedelta(seconds=0), timedelta(seconds=15)),
+        (timedelta(minutes=10), timedelta(minutes=1)),
+        (timedelta(days=7), timedelta(hours=2)),
     ],
 )
-def test_reports_are_spaced_by_the_length_of_the_soak(soak, expected):
-    assert report_after(soak) == expected
+def test_a_look_reports_ever_more_rarely(age, expected):
+    assert report_after(age) == expected
+
+
+def test_a_week_of_reports_stays_below_two_thousand_events():
+    age, reports = timedelta(0), 0
+    while age < timedelta(days=7):
+        age += report_after(age)
+        reports += 1
+
+    assert reports * EVENTS_PER_REPORT < 1_200
