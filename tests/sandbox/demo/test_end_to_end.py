@@ -41,14 +41,17 @@ async def test_ctrl_c_ends_the_demo_in_order(home):
     assert left_over(home) == []
 
 
-async def test_a_part_that_dies_ends_the_demo_with_its_name(home):
+async def test_a_part_that_dies_for_good_ends_the_demo_with_its_name(home):
     async with demo(home) as process:
         await line_with(process, "step 1 of 8")
-        noted = json.loads((home / "demo" / "up.json").read_text())["processes"]
-        os.kill(noted["postgres"]["pid"], signal.SIGKILL)
+        for count in range(1, 4):
+            kill_envoy(home)
+            await line_with(process, f"restarting envoy ({count} of 3)")
+            await until_noted(home)
+        kill_envoy(home)
         rest = (await process.stdout.read()).decode()
         assert await process.wait() == 1
-    assert "the demo cannot go on: postgres died" in rest
+    assert "the demo cannot go on: envoy died more than 3 times in 60 s" in rest
     assert "Traceback" not in rest
     assert left_over(home) == []
 
@@ -85,6 +88,19 @@ async def line_with(process, text):
     async with asyncio.timeout(READY_SECONDS):
         while text.encode() not in (line := await process.stdout.readline()):
             assert line, "the demo ended early"
+
+
+def kill_envoy(home):
+    os.kill(noted_envoy(home), signal.SIGKILL)
+
+
+async def until_noted(home):
+    while not psutil.pid_exists(noted_envoy(home)):  # noqa: ASYNC110 - the file sends no word
+        await asyncio.sleep(0.01)
+
+
+def noted_envoy(home):
+    return json.loads((home / "demo" / "up.json").read_text())["processes"]["envoy"]["pid"]
 
 
 def left_over(home):
