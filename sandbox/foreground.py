@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from sandbox.cluster import cluster
-from sandbox.greeting import addresses, first_steps
+from sandbox.greeting import addresses, first_steps, variables
 from sandbox.interrupts import stoppable
 from sandbox.layout import Layout
 from sandbox.parts import PARTS
@@ -53,6 +53,8 @@ async def _filled(layout: Layout) -> str:
     A cluster that cannot be seeded stays up: its owner has changed it, or wants to see why.
     """
     try:
-        return first_steps(layout, await seed(layout))
+        seeded = await seed(layout)
+        layout.first_steps_file.write_text(variables(layout, seeded))
+        return first_steps(layout, seeded)
     except SeedFailed as error:
         return f"\n  {error}\n"

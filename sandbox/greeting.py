@@ -1,5 +1,6 @@
 """What a person is told once the sandbox is up: where things are, and what to try first."""
 
+import shlex
 from collections.abc import Collection
 
 from sandbox.caller import PREFIX, PROJECT_ID
@@ -33,6 +34,20 @@ _STEPS = """
     curl -X POST -H 'Project-ID: {project}' \\
       "{api}/rollouts/$ROLLOUT/promote"
 """
+
+
+def variables(layout: Layout, seeded: Seeded) -> str:
+    """The same ids for a shell to source, so that the README's calls can be pasted as they are."""
+    named = {
+        "API": layout.api_url + PREFIX,
+        "PROJECT": f"Project-ID: {PROJECT_ID}",
+        "CONFIG": seeded.config_id,
+        **{
+            name.upper().replace("-", "_"): version_id
+            for name, version_id in seeded.versions.items()
+        },
+    }
+    return "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in named.items())
 
 
 def addresses(layout: Layout, parts: Collection[str]) -> str:

@@ -128,6 +128,11 @@ class Layout:
         return self.home / "model-servers"
 
     @property
+    def first_steps_file(self) -> Path:
+        """Shell variables with the seeded ids; the README's first calls use them."""
+        return self.home / "first-steps.sh"
+
+    @property
     def migrations_dir(self) -> Path:
         return PROJECT / "migrations"
 
