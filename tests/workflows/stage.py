@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Self
+from typing import Any, Self
 from uuid import UUID, uuid4
 
 from temporalio import activity
@@ -125,7 +125,7 @@ class Stage:
         self.traffic = PromptedTraffic(self.router, self.runtime, lambda order: self.settles(order))  # noqa: PLW0108 - replaced later
         self.live: list[Rollout] = []
         self._stack = AsyncExitStack()
-        self.handle: WorkflowHandle | None = None
+        self.handle: Any = None
 
     async def __aenter__(self) -> Self:
         await self._start_workers()
@@ -143,7 +143,7 @@ class Stage:
             *methods(GuardActivities(self, TemporalRuns(self.client), shift=SHIFT, every=ROUND)),
         ]  # fmt: skip
         both = [Heartbeats(), DomainFailures()]
-        common = {"interceptors": both, "max_heartbeat_throttle_interval": SOON}
+        common: dict[str, Any] = {"interceptors": both, "max_heartbeat_throttle_interval": SOON}
         await self._stack.enter_async_context(
             Worker(
                 self.client, task_queue=self.queue, workflows=WORKFLOWS, activities=acts,
@@ -156,7 +156,7 @@ class Stage:
 
     async def start(
         self, plan: Plan, *, mode: Mode = Mode.WALK, promoted: bool = False
-    ) -> WorkflowHandle:
+    ) -> WorkflowHandle[Any, Any]:
         """Start with stable deployed, connected and carrying all traffic."""
         stable = plan.stable.workload
         if mode is Mode.WALK:
@@ -215,7 +215,7 @@ class Stage:
         await replayer.replay_workflow(history)
 
 
-def methods(owner: object) -> list[Callable]:
+def methods(owner: object) -> list[Callable[..., Any]]:
     """The activities among an object's methods."""
     found = (getattr(owner, name) for name in dir(owner) if not name.startswith("_"))
     return [method for method in found if hasattr(method, "__temporal_activity_definition")]
