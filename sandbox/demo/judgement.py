@@ -120,9 +120,9 @@ def broken_expectations(ended: Ended, account: Account, *, least: int) -> list[s
         others = ", ".join(f"{count} from {name}" for name, count in sorted(wrong.items()))
         broken.append(f"all {total} answers after the end had to come from {right}; {others}")
     if account.other_failures:
-        broken.append(
-            f"{account.other_failures} requests failed that {trial.version} itself did not fail"
-        )
+        fault = "itself did not fail" if _may_fail(trial) else "has no fault to explain"
+        count = account.other_failures
+        broken.append(f"failed requests that {trial.version} {fault}: {count}, must be 0")
     return broken
 
 

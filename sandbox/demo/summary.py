@@ -31,6 +31,8 @@ def table(results: Sequence[Result]) -> Table:
         made.add_column(heading, justify="right", vertical="bottom")
     for result in results:
         made.add_row(*_cells(result))
+    made.caption = "bad for: from the candidate's first bad answer to its last answer of any kind"
+    made.caption_justify = "left"
     return made
 
 

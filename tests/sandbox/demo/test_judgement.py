@@ -109,12 +109,31 @@ def test_each_broken_expectation_is_a_sentence_with_its_numbers(
     assert broken(trial, phase, gates, after) == [sentence]
 
 
-def test_one_failure_that_is_not_the_bad_versions_own_is_one_too_many():
+@pytest.mark.parametrize(
+    ("trial", "phase", "gates", "server", "sentence"),
+    [
+        (
+            FAILING,
+            "rolled_back",
+            ("errors",),
+            "chat-v1",
+            "failed requests that v3-errors itself did not fail: 1, must be 0",
+        ),
+        (
+            HEALTHY,
+            "promoted",
+            (),
+            "chat-v2",
+            "failed requests that v2 has no fault to explain: 1, must be 0",
+        ),
+    ],
+)
+def test_one_failure_that_is_not_the_bad_versions_own_is_one_too_many(
+    trial, phase, gates, server, sentence
+):
     sums = Account(candidate=Tally(), own_failures=30, other_failures=1, bad_for=None)
 
-    assert broken(FAILING, "rolled_back", ("errors",), {"chat-v1": 900}, sums) == [
-        "1 requests failed that v3-errors itself did not fail"
-    ]
+    assert broken(trial, phase, gates, {server: 900}, sums) == [sentence]
 
 
 def test_no_answers_at_all_are_no_proof():
