@@ -12,7 +12,6 @@ from typing import Any, Self
 from uuid import UUID, uuid4
 
 from temporalio import activity
-from temporalio.client import WorkflowHandle
 from temporalio.worker import Replayer, Worker
 
 from activities.analysis import WatchOrder
@@ -25,8 +24,10 @@ from activities.workload import WorkloadActivities
 from adapters.temporal.runs import TemporalRuns
 from bootstrap.sandboxing import workflow_runner
 from domain.decision import Acted, ActState, Hold, Seen, decide
+from domain.evidence.counters import Reading
 from domain.plan import Plan
 from domain.rollout import Command, Entry, EventKind, Rollout
+from domain.story import weight_of
 from domain.traffic import Ownership
 from domain.verdicts import Status
 from tests.fakes.counters import ScriptedCounters
@@ -80,7 +81,9 @@ class PromptedTraffic(TrafficActivities):
     """Real writes; whether the traffic obeys is what the test says, by weight."""
 
     def __init__(self, router, runtime, settles: Callable[[SettleOrder], Acted | None]) -> None:
-        super().__init__(router, runtime, ScriptedCounters(lambda n: None))
+        super().__init__(
+            router, runtime, ScriptedCounters(lambda n: Reading(candidate=(), stable=()))
+        )
         self._settles = settles
         self.settle_orders: list[SettleOrder] = []
 
@@ -154,9 +157,7 @@ class Stage:
             Worker(self.client, task_queue=watchers_of(self.queue), activities=acts, **common)
         )
 
-    async def start(
-        self, plan: Plan, *, mode: Mode = Mode.WALK, promoted: bool = False
-    ) -> WorkflowHandle[Any, Any]:
+    async def start(self, plan: Plan, *, mode: Mode = Mode.WALK, promoted: bool = False) -> Any:
         """Start with stable deployed, connected and carrying all traffic."""
         stable = plan.stable.workload
         if mode is Mode.WALK:
@@ -192,18 +193,21 @@ class Stage:
         raise AssertionError(f"waited in vain for {what or happened}; told: {self.journal.kinds}")
 
     async def soaking_at(self, weight: int) -> None:
-        await self.until(
-            lambda: (
-                self.analysis.watching is not None
-                and self.plan.steps[self.analysis.watching.progress.step].weight == weight
-            ),
-            f"a soak at {weight} %",
-        )
+        def soaks() -> bool:
+            watching = self.analysis.watching
+            return (
+                watching is not None
+                and weight_of(watching.plan.steps[watching.progress.step]) == weight
+            )
+
+        await self.until(soaks, f"a soak at {weight} %")
 
     @property
     def weights(self) -> list[tuple[int, ...]]:
         """The weights of every write, by slot, after stable was published."""
-        return [tuple(slot.weight for slot in write.slots) for write in self.router.writes[1:]]
+        return [
+            tuple(slot.weight for slot in write.slots or ()) for write in self.router.writes[1:]
+        ]
 
     async def replays(self) -> None:
         """Whatever happened, the history that it left must replay."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
-from temporalio.exceptions import CancelledError
+from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.service import RPCError
 
 from domain.decision import ActState, Seen
@@ -220,6 +220,7 @@ async def test_commands_after_the_end_of_the_way_forward_are_refused(stage, name
     with pytest.raises(WorkflowUpdateFailedError) as refused:
         await handle.execute_update(name, ANA, result_type=Reply)
 
+    assert isinstance(refused.value.cause, ApplicationError)
     assert refused.value.cause.type == "Conflict"
     assert "promoted already" in str(refused.value.cause)
     await handle.result()
