@@ -20,7 +20,7 @@ from workflows.commands import Commands
 from workflows.homecoming import Homecoming
 from workflows.messages import Mode, RolloutInput, RolloutResult
 from workflows.standing import Standing
-from workflows.timeouts import look, report_after
+from workflows.timeouts import look
 from workflows.waiting import unbroken
 
 
@@ -141,7 +141,7 @@ class RolloutWorkflow(Commands):
             case Soak():
                 await self._watch()
             case SetWeights(candidate=weight) if self._standing.acted.state is not ActState.DONE:
-                patience = report_after(self._standing.age_of_step)
+                patience = self._standing.report_after
                 acted = await self._unless_stopped(self._acts.settle(weight, weight, patience))
                 if acted:
                     self._standing.acted = self._standing.settled(acted, weight)
@@ -166,7 +166,7 @@ class RolloutWorkflow(Commands):
             rollout_id=self._order.rollout_id,
             plan=self._plan,
             progress=standing.progress(),
-            report_at=workflow.now() + report_after(standing.age_of_step),
+            report_at=workflow.now() + standing.report_after,
         )
         watching = workflow.start_activity_method(
             AnalysisActivities.watch, order, summary=f"watch step {standing.step + 1}", **look()

@@ -13,6 +13,7 @@ from domain.traffic import FULL
 from workflows.chronicle import Chronicle
 from workflows.messages import RolloutInput, RolloutView
 from workflows.search import PHASE, WEIGHT
+from workflows.timeouts import report_after
 
 
 class Standing:
@@ -54,8 +55,10 @@ class Standing:
         self.news += 1
 
     @property
-    def age_of_step(self) -> timedelta:
-        return workflow.now() - self.step_since
+    def report_after(self) -> timedelta:
+        """How long a look that begins now may stay silent."""
+        now = workflow.now()
+        return report_after(now - self.step_since, now - self.started_at)
 
     @property
     def is_urgent(self) -> bool:

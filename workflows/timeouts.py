@@ -72,11 +72,12 @@ RECORD = Options(
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )
 
-# How often a look reports though nothing happened: often at first, ever more rarely the longer it
-# has lasted, so that a week stays far below Temporal's limit of history events.
+# How often a look reports though nothing happened: once soon after a step has begun, then ever more
+# rarely the older the rollout, so that a week of any number of steps stays far below Temporal's
+# limit of history events.
 REPORT_AT_MOST_EVERY = timedelta(seconds=15)
 REPORT_AT_LEAST_EVERY = timedelta(hours=2)
-REPORT_PER_AGE = 10
+REPORTS_PER_AGE = 20
 
 # How long an abort waits for the traffic to be home before it answers that it is on its way.
 ABORT_ANSWERS_WITHIN = timedelta(seconds=8)
@@ -88,6 +89,8 @@ INSIST_AGAIN_AFTER = timedelta(seconds=2)
 ROLLBACK_SETTLES_WITHIN = timedelta(minutes=2)
 
 
-def report_after(age: timedelta) -> timedelta:
-    """How long a look that has lasted for `age` may stay silent."""
-    return max(REPORT_AT_MOST_EVERY, min(age / REPORT_PER_AGE, REPORT_AT_LEAST_EVERY))
+def report_after(age_of_step: timedelta, age: timedelta) -> timedelta:
+    """How long a look may stay silent in a step of this age, in a rollout of this age."""
+    if age_of_step < REPORT_AT_MOST_EVERY:
+        return REPORT_AT_MOST_EVERY
+    return max(REPORT_AT_MOST_EVERY, min(age / REPORTS_PER_AGE, REPORT_AT_LEAST_EVERY))
