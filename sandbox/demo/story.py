@@ -144,13 +144,16 @@ class Scene:
 
     def _verdict(self, event: Event) -> Iterator[_Told]:
         verdict = event.data["verdict"]
-        gate = verdict["gate"]
-        view = self.gates[gate] = GateView(status=verdict["status"], reason=verdict["reason"])
-        if view.status == "fail":
+        gate, status = verdict["gate"], verdict["status"]
+        # Verdicts are told when they change. What the first one says, that nothing was counted
+        # yet, is no longer true a second later.
+        is_first = status == "undecided" and verdict["samples"] is None
+        reason = "gathering evidence" if is_first else verdict["reason"]
+        view = self.gates[gate] = GateView(status=status, reason=reason)
+        if status == "fail":
             self.failed_gates.append(gate)
-        # Before anything was counted there is nothing to tell.
-        if verdict["samples"] is not None or view.status == "unavailable":
-            yield f"gate {gate}", f"{view.status.upper()}  {view.reason}", view.tone
+        if not is_first:
+            yield f"gate {gate}", f"{status.upper()}  {reason}", view.tone
 
     def _rollback_started(self, event: Event) -> _Told:
         self.is_rolling_back = True

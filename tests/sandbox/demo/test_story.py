@@ -60,6 +60,16 @@ def test_a_verdict_does_not_outlive_its_weight():
     assert statuses == [{"errors": "undecided", "latency": "undecided"}] * 2
 
 
+def test_a_gate_that_is_undecided_does_not_repeat_how_little_it_knew_at_first():
+    scene, events = recorded("promotion")
+    reasons = set()
+    for event in events:
+        scene.hear(event)
+        reasons |= {gate.reason for gate in scene.gates.values() if gate.status == "undecided"}
+
+    assert reasons == {"no verdict yet", "gathering evidence"}
+
+
 def test_an_event_of_an_unknown_kind_is_told_as_it_is():
     scene, events = recorded("rollback")
     event = Event(
