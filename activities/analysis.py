@@ -18,7 +18,7 @@ from domain.plan import Plan, Soak
 from domain.ports import CounterSource, EvidenceStore, Journal, TrafficRouter, WorkloadRuntime
 from domain.rollout import Entry, EventKind
 from domain.verdicts import Status, Verdict
-from domain.workloads import WorkloadPhase
+from domain.workloads import Workload, WorkloadPhase
 
 # Looks at the cluster are cheaper than drift is harmful: at least this often, whatever the probes.
 CLUSTER_LOOK = timedelta(seconds=2)
@@ -174,26 +174,34 @@ class Watcher:
         return replace(self._seen, verdicts=verdicts, unavailable_since=since)
 
     async def _look_at_cluster(self) -> Seen:
-        """A cluster that does not answer changes nothing that was seen."""
-        workload = self._plan.candidate.workload
-        soak = self._plan.steps[self._step]
+        """See both workloads and the route. A cluster that does not answer changes nothing."""
+        plan, router = self._plan, self._ports.router
+        soak = plan.steps[self._step]
         try:
-            status = await self._ports.runtime.status(workload)
+            candidate = await self._unfit(plan.candidate.workload)
+            stable = await self._unfit(plan.stable.workload, bring_up=True)
             drift = (
-                await self._ports.router.drift(self._plan.route, self._plan.slots_at(soak.weight))
+                await router.drift(plan.route, plan.slots_at(soak.weight))
                 if isinstance(soak, Soak)
                 else None
             )
         except TransientError:
             return self._seen
-        unfit = status.phase is not WorkloadPhase.READY
         return replace(
             self._seen,
-            candidate_not_ready=f"{workload.name} is {status.phase}: {status.reason}"
-            if unfit
-            else "",
+            candidate_not_ready=candidate,
+            stable_not_ready=stable,
             drift=str(drift) if drift else "",
         )
+
+    async def _unfit(self, workload: Workload, *, bring_up: bool = False) -> str:
+        """Say why a workload cannot serve; nothing where it can."""
+        status = await self._ports.runtime.status(workload)
+        if status.phase is WorkloadPhase.MISSING and bring_up:
+            await self._ports.runtime.deploy(workload)
+        if status.phase is WorkloadPhase.READY:
+            return ""
+        return f"{workload.name} is {status.phase}: {status.reason}"
 
     async def _tell(self, now: datetime) -> None:
         """Record what is new. A registry that is away hears it later: watching goes on."""
@@ -224,9 +232,12 @@ def _news(before: Seen, after: Seen, step: int, sequence: int, now: datetime) ->
             entries.append(
                 replace(_entry(name, EventKind.VERDICT, text, now), data={"verdict": verdict})
             )
-    if after.drift and after.drift != before.drift:
-        name = f"drift/{key}/{now.timestamp()}"
-        entries.append(_entry(name, EventKind.DRIFTED, after.drift, now))
+    for kind, was, found in (
+        ("drift", before.drift, after.drift),
+        ("stable", before.stable_not_ready, after.stable_not_ready),
+    ):
+        if found and found != was:
+            entries.append(_entry(f"{kind}/{key}/{now.timestamp()}", EventKind.DRIFTED, found, now))
     return [replace(entry, step=step) for entry in entries]
 
 

@@ -102,6 +102,7 @@ class Seen:
     verdicts: tuple[Verdict, ...] = ()
     unavailable_since: datetime | None = None
     candidate_not_ready: str = ""
+    stable_not_ready: str = ""
     drift: str = ""
 
 
@@ -201,6 +202,9 @@ def _while_paused(plan: Plan, progress: Progress, paused: Paused) -> Decision:
 
 def _way_on(plan: Plan, progress: Progress, now: datetime) -> Decision:
     step = plan.steps[progress.step]
+    if progress.seen.stable_not_ready:  # no way back there now, and nothing to compare with
+        reason = f"stable is being brought up again: {progress.seen.stable_not_ready}"
+        return Hold(reason=reason, until=_deadline(plan, progress))
     if isinstance(step, Soak):
         return _soaked(plan, step, progress, now)
     if progress.acted.state is ActState.DONE:

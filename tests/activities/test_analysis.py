@@ -197,6 +197,17 @@ async def test_a_candidate_that_is_gone_is_noticed_without_any_request(scene):
     assert watched.plan.candidate.workload.name in seen.candidate_not_ready
 
 
+async def test_a_stable_that_is_gone_is_told_and_brought_up_again(scene):
+    watched = await scene(silent)
+    watched.runtime.lose(watched.plan.stable.workload)
+
+    await watched.watch(within=timedelta(milliseconds=100))
+
+    stable = watched.plan.stable.workload
+    assert (stable.namespace, stable.name) in watched.runtime.deployed
+    assert any(stable.name in entry.message for entry in watched.journal.entries)
+
+
 async def test_weights_that_somebody_else_changed_are_noticed_and_told(scene):
     watched = await scene(silent)
     watched.router.tamper(watched.plan.route, watched.plan.slots_at(60), "kubectl-edit")

@@ -226,6 +226,13 @@ def test_a_candidate_that_died_rolls_back():
     assert decide(PLAN, at(SOAK_10, seen=seen), NOON).cause is Cause.NOT_READY
 
 
+def test_nothing_advances_while_stable_is_being_brought_up_again():
+    seen = replace(PASSED, stable_not_ready="chat-v1 is missing")
+
+    assert isinstance(decide(PLAN, at(SOAK_10, seen=seen), NOON), Hold)
+    assert isinstance(decide(PLAN, at(SOAK_10, seen=seen, abort=ANA), NOON), RollBack)
+
+
 def test_drift_pauses_unless_the_policy_says_to_roll_back():
     seen = replace(PASSED, drift="backendRefs[1] is 60 %")
 
