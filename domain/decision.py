@@ -69,7 +69,15 @@ class Finish:
     kind: Literal["finish"] = "finish"
 
 
-Decision = Hold | Advance | Pause | RollBack | Finish
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutBack:
+    """Write the weights of this step again: they are those of another step of ours."""
+
+    reason: str
+    kind: Literal["put_back"] = "put_back"
+
+
+Decision = Hold | Advance | Pause | RollBack | PutBack | Finish
 
 
 class ActState(StrEnum):
@@ -97,18 +105,26 @@ class Paused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What a watcher sees during a soak. Texts are empty where all is well."""
+    """What a watcher sees during a soak. Texts are empty where all is well.
+
+    `drift` is somebody else's change, `displaced` one of our own: a run that was reset to an
+    earlier step finds the weights of the step that it was in before.
+    """
 
     verdicts: tuple[Verdict, ...] = ()
     unavailable_since: datetime | None = None
     candidate_not_ready: str = ""
     stable_not_ready: str = ""
     drift: str = ""
+    displaced: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """Where a walk is, and all that bears on what comes next."""
+    """Where a walk is, and all that bears on what comes next.
+
+    `was_put_back`: the weights of this step were written again already.
+    """
 
     step: int
     started_at: datetime
@@ -117,6 +133,7 @@ class Progress:
     paused: Paused | None = None
     abort: Command | None = None
     promote: Command | None = None
+    was_put_back: bool = False
 
 
 def decide(plan: Plan, progress: Progress, now: datetime) -> Decision:
@@ -128,11 +145,11 @@ def decide(plan: Plan, progress: Progress, now: datetime) -> Decision:
         return way_back
     if progress.promote is not None and not _is_promoting(plan, progress):
         return _promotion(plan, progress.step, progress.promote)
+    if progress.seen.displaced and not progress.was_put_back:
+        return PutBack(reason=progress.seen.displaced)
     if progress.paused is not None:
         return _while_paused(plan, progress, progress.paused)
-    if way_back is not None:
-        return way_back
-    return _way_on(plan, progress, now)
+    return way_back or _way_on(plan, progress, now)
 
 
 def _is_past_promotion(plan: Plan, step: int) -> bool:
@@ -173,8 +190,9 @@ def _troubles(
         yield Cause.NOT_READY, policies.on_not_ready, seen.candidate_not_ready
     if acted.state is ActState.DISOBEYED:
         yield Cause.NOT_SETTLED, policies.on_not_settled, acted.detail
-    if seen.drift:
-        yield Cause.DRIFT, policies.on_drift, seen.drift
+    # Put back once, the weights were displaced again: whoever does it is no earlier run.
+    if drift := seen.drift or (seen.displaced if progress.was_put_back else ""):
+        yield Cause.DRIFT, policies.on_drift, drift
     if now >= _deadline(plan, progress):
         reason = f"the rollout did not end within {spoken(policies.deadline)}"
         yield Cause.DEADLINE, Reaction.ROLL_BACK, reason

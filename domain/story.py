@@ -1,9 +1,13 @@
 """A rollout told for people: the lines and the table that the Temporal UI shows."""
 
+from collections.abc import Iterable, Iterator
+
 from domain.plan import Plan, SetWeights, Soak, Step
 from domain.rollout import Phase
+from domain.traffic import FULL
 from domain.verdicts import Verdict
 
+PAD = "\N{NO-BREAK SPACE}\N{NO-BREAK SPACE}"
 LONGEST_LINE_BYTES = 390  # Temporal takes 400 for a summary, and refuses the rest of the command
 
 
@@ -32,19 +36,38 @@ def details(
 ) -> str:
     """The present state as Markdown: phase, the steps with a mark, the verdicts with reasons."""
     lines = [
-        f"**{phase}** at step {step + 1} of {len(plan.steps)}: {reason}",
+        f"**{phase.replace('_', ' ')}** at step {step + 1} of {len(plan.steps)}: {reason}",
         "",
-        f"{plan.stable.name} {100 - weight} % · {plan.candidate.name} {weight} %",
+        f"{plan.stable.name} {FULL - weight} % · {plan.candidate.name} {weight} %",
         "",
-        "| | step | |",
-        "|---|---|---|",
+        *_table(
+            ("", "step", "candidate", ""),
+            (
+                (str(i + 1), str(one), _percent(one), _mark(i, step, phase))
+                for i, one in enumerate(plan.steps)
+            ),
+        ),
     ]
-    for i, one in enumerate(plan.steps):
-        lines.append(f"| {i + 1} | {one} | {_mark(i, step, phase)} |")
     if verdicts:
-        lines += ["", "| gate | verdict | why |", "|---|---|---|"]
-        lines += [f"| {v.gate} | {v.status} | {v.reason.replace('|', '/')} |" for v in verdicts]
+        rows = ((v.gate, str(v.status), v.reason) for v in verdicts)
+        lines += ["", *_table(("gate", "verdict", "why"), rows)]
     return "\n".join(lines)
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    """A Markdown table. The Temporal UI sets cells without padding, hence the hard spaces."""
+    yield _row(head)
+    yield "|" + "---|" * len(head)
+    yield from map(_row, rows)
+
+
+def _row(cells: tuple[str, ...]) -> str:
+    return "|" + "|".join(f"{PAD}{cell.replace('|', '/')}{PAD}" for cell in cells) + "|"
+
+
+def _percent(step: Step) -> str:
+    weight = weight_of(step)
+    return "" if weight is None else f"{weight} %"
 
 
 def _mark(i: int, step: int, phase: Phase) -> str:

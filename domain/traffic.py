@@ -78,15 +78,19 @@ class RouteState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
-    """A difference between what was written and what is there, and who made it."""
+    """A difference between what was written and what is there, and who made it.
+
+    `is_ours`: nobody else has touched it, so that it is what an earlier run of our own wrote.
+    """
 
     field: str
     expected: str
     found: str
     manager: str = ""
+    is_ours: bool = False
 
     def __str__(self) -> str:
-        by = f" by {self.manager}" if self.manager else ""
+        by = " by an earlier run" if self.is_ours else f" by {self.manager}" if self.manager else ""
         return f"{self.field} is {self.found}, was written as {self.expected}; changed{by}"
 
 
@@ -119,13 +123,17 @@ def require_whole(weights: Iterable[int]) -> None:
 
 
 def drift_between(expected: Slots, found: Slots, manager: str = "") -> Drift | None:
-    """Name the first difference between the slots that were written and those that are there."""
+    """Name the first difference between the slots that were written and those that are there.
+
+    `manager` is whoever else has touched them.
+    """
     if len(expected) != len(found):
         return Drift(
             field="backendRefs",
             expected=_listed(expected),
             found=_listed(found),
             manager=manager,
+            is_ours=not manager,
         )
     for position, (want, have) in enumerate(zip(expected, found, strict=True)):
         if want != have:
@@ -134,6 +142,7 @@ def drift_between(expected: Slots, found: Slots, manager: str = "") -> Drift | N
                 expected=_listed((want,)),
                 found=_listed((have,)),
                 manager=manager,
+                is_ours=not manager,
             )
     return None
 
