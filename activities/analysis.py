@@ -191,7 +191,8 @@ class Watcher:
             self._seen,
             candidate_not_ready=candidate,
             stable_not_ready=stable,
-            drift=str(drift) if drift else "",
+            drift=str(drift) if drift and not drift.is_ours else "",
+            displaced=str(drift) if drift and drift.is_ours else "",
         )
 
     async def _unfit(self, workload: Workload, *, bring_up: bool = False) -> str:

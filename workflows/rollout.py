@@ -8,7 +8,18 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
 
 from activities.analysis import AnalysisActivities, WatchOrder
-from domain.decision import Acted, ActState, Advance, Decision, Finish, Hold, Pause, RollBack, Seen
+from domain.decision import (
+    Acted,
+    ActState,
+    Advance,
+    Decision,
+    Finish,
+    Hold,
+    Pause,
+    PutBack,
+    RollBack,
+    Seen,
+)
 from domain.decision import decide as decide_next
 from domain.errors import WorkloadFailed
 from domain.plan import Deploy, Promote, Retire, SetWeights, Soak, Step
@@ -81,7 +92,7 @@ class RolloutWorkflow(Commands):
                     return await unbroken(self._homecoming.roll_back(decision))
                 case Finish(reason=reason):
                     return self._homecoming.finish(reason)
-                case Hold() | Pause():
+                case Hold() | Pause() | PutBack():
                     raise AssertionError("a step ends by advancing, finishing or rolling back")
                 case _:
                     assert_never(decision)
@@ -115,6 +126,8 @@ class RolloutWorkflow(Commands):
                     await self._hold()
                 case Pause():
                     standing.pause(decision.cause, decision.reason)
+                case PutBack():
+                    standing.displaced(decision.reason)
                 case _:
                     return decision
 
@@ -149,7 +162,7 @@ class RolloutWorkflow(Commands):
                 await self._wait_for_news()
 
     async def _put_back(self) -> None:
-        """Write our weights again after somebody else changed them and a person said resume."""
+        """Write our weights again after they were changed, and see the traffic obey."""
         standing = self._standing
         standing.must_put_back = False
         weight = weight_of(standing.now_at)

@@ -32,7 +32,7 @@ class Standing:
         self.paused: Paused | None = None
         self.abort: Command | None = None
         self.promote: Command | None = None
-        self.must_put_back = False
+        self.must_put_back = self.was_put_back = False
         self.is_home = False
         self.going_home_since: datetime | None = None
         self.news = 0
@@ -76,6 +76,7 @@ class Standing:
             paused=self.paused,
             abort=self.abort,
             promote=self.promote,
+            was_put_back=self.was_put_back,
         )
 
     def view(self) -> RolloutView:
@@ -117,9 +118,14 @@ class Standing:
 
     def _resume(self, said: str) -> None:
         if self.paused is not None:
-            self.must_put_back = bool(self.seen.drift)
+            self.must_put_back = bool(self.seen.drift or self.seen.displaced)
             self.paused = None
             self.enter(Phase.PROGRESSING, EventKind.RESUMED, said)
+
+    def displaced(self, reason: str) -> None:
+        """Take down that the weights of another step of ours are in force, to be put back."""
+        self.must_put_back = self.was_put_back = True
+        self.tell(EventKind.DRIFTED, f"{reason}; to be put back")
 
     def pause(self, cause: Cause, reason: str) -> None:
         self.paused = Paused(cause=cause, reason=reason, since=workflow.now())
@@ -148,6 +154,7 @@ class Standing:
             self.enter(Phase.PROGRESSING, EventKind.RESUMED, reason)
         self.promote = None
         self.step, self.step_since = step, workflow.now()
+        self.was_put_back = False
 
     def enter(self, phase: Phase, kind: EventKind, message: str, **changes: Any) -> None:
         """Change the phase, for all to see."""

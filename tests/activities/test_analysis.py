@@ -218,6 +218,16 @@ async def test_weights_that_somebody_else_changed_are_noticed_and_told(scene):
     assert watched.journal.kinds[-1] is EventKind.DRIFTED
 
 
+async def test_weights_that_an_earlier_run_wrote_are_no_drift_of_somebody_else(scene):
+    watched = await scene(silent)
+    watched.router.tamper(watched.plan.route, watched.plan.slots_at(60), "")
+
+    seen = await watched.watch()
+
+    assert "by an earlier run" in seen.displaced
+    assert seen.drift == ""
+
+
 async def test_a_cluster_that_does_not_answer_changes_nothing_that_is_seen(scene):
     watched = await scene(silent)
     watched.runtime.outage("status", Unreachable("500"))

@@ -191,6 +191,15 @@ async def test_drift_names_the_first_difference_and_who_made_it(joined):
     assert str(drift) == (
         "backendRefs[0] is chat-v1 90 %, was written as chat-v1 100 %; changed by kubectl-edit"
     )
+    assert not drift.is_ours
+
+
+async def test_what_an_earlier_run_of_ours_wrote_is_drift_of_our_own(joined):
+    await joined.router.write(joined.route, SPLIT, owner(1))
+    drift = await joined.router.drift(joined.route, STABLE)
+    assert drift.is_ours
+    await joined.router.write(joined.route, STABLE, owner(2, run="run-2"))
+    assert await joined.router.drift(joined.route, STABLE) is None
 
 
 async def test_a_lost_route_is_drift_and_can_be_written_again(joined):

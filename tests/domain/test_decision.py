@@ -16,6 +16,7 @@ from domain.decision import (
     Pause,
     Paused,
     Progress,
+    PutBack,
     RollBack,
     Seen,
 )
@@ -231,6 +232,28 @@ def test_nothing_advances_while_stable_is_being_brought_up_again():
 
     assert isinstance(decide(PLAN, at(SOAK_10, seen=seen), NOON), Hold)
     assert isinstance(decide(PLAN, at(SOAK_10, seen=seen, abort=ANA), NOON), RollBack)
+
+
+@pytest.mark.parametrize("paused", [None, Paused(cause=Cause.COMMAND, reason="lunch", since=NOON)])
+def test_weights_that_an_earlier_run_of_ours_wrote_are_put_back_without_asking(paused):
+    seen = replace(PASSED, displaced="backendRefs[0] is 50 %")
+
+    assert decide(PLAN, at(SOAK_10, seen=seen, paused=paused), NOON) == PutBack(
+        reason="backendRefs[0] is 50 %"
+    )
+
+
+def test_weights_that_are_displaced_again_are_somebody_elses_doing():
+    seen = replace(PASSED, displaced="backendRefs[0] is 50 %")
+    progress = at(SOAK_10, seen=seen, was_put_back=True)
+
+    assert decide(PLAN, progress, NOON).cause is Cause.DRIFT
+
+
+def test_nothing_is_put_back_that_goes_home():
+    seen = replace(FAILED, displaced="backendRefs[0] is 50 %")
+
+    assert isinstance(decide(PLAN, at(SOAK_10, seen=seen), NOON), RollBack)
 
 
 def test_drift_pauses_unless_the_policy_says_to_roll_back():

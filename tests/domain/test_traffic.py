@@ -56,6 +56,7 @@ def test_drift_names_the_field_both_values_and_who_did_it():
         "backendRefs[0] is w0 40 %, was written as w0 90 %; changed by kubectl-edit"
     )
     assert drift_between(written, written) is None
+    assert "changed by an earlier run" in str(drift_between(written, found))
     shorter = drift_between(written, written[:1])
     assert shorter is not None
     assert shorter.field == "backendRefs"

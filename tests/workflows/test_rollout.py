@@ -378,6 +378,24 @@ async def test_drift_pauses_and_a_resume_puts_the_weights_back(stage):
     assert stage.weights[writes] == (90, 10)
 
 
+async def test_the_weights_of_an_earlier_run_are_put_back_without_a_person(stage):
+    displaced = Seen(displaced="backendRefs[0] is 50 %, was written as 90 %; by an earlier run")
+
+    def shown(order):
+        if stage.analysis.watches > 1:
+            return PASSED
+        stage.router.tamper(order.plan.route, order.plan.slots_at(50), "")
+        return displaced
+
+    stage.analysis.shown = shown
+    handle = await stage.start(plan(canary_spec(10)))
+
+    assert (await handle.result()).phase is Phase.PROMOTED
+    assert stage.weights[:4] == [(100, 0), (90, 10), (90, 10), (0, 100)]
+    assert EventKind.DRIFTED in stage.journal.kinds
+    assert "paused" not in stage.journal.phases
+
+
 async def test_a_newer_owner_of_the_route_is_left_alone(stage):
     stage.analysis.shown = lambda order: stage.usurp(order) or Seen()
 
