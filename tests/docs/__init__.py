@@ -1,0 +1,1 @@
+"""The documentation is true: specs compile, calls exist, tables name what the code has."""

@@ -1,0 +1,142 @@
+"""docs/gates.md: the numbers are those that the judge gives."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from math import comb
+
+import pytest
+
+from domain.evidence.intervals import Counts, Interval
+from domain.evidence.judge import judge
+from domain.gates import AgainstStable, Gate, Metric
+from domain.verdicts import Status
+from tests.docs.pages import page, search, section, tables
+
+TEXT = page("gates")
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+ROUNDED = 0.1
+
+
+def gate(name="errors", **rules):
+    return Gate(name=name, metric=Metric.ERROR_RATE, **rules)
+
+
+def verdict(gates, requests, *, candidate=0.0, stable=0.0, weight=10):
+    """The first gate's verdict when this many requests came as often, and failed, as expected."""
+    beside = round(requests * (100 - weight) / weight)
+    interval = Interval(
+        sequence=0,
+        step=2,
+        weight=weight,
+        opened_at=NOON,
+        closed_at=NOON + timedelta(seconds=100),
+        candidate=Counts(requests=requests, errors=int(requests * candidate + 0.5)),
+        stable=Counts(requests=beside, errors=int(beside * stable + 0.5)),
+    )
+    return judge(gates, (interval,), step=2)[0]
+
+
+def fewest(status, gates, **rates):
+    """The fewest requests of the candidate with this verdict, to 2 %."""
+    requests = 1
+    while verdict(gates, requests, **rates).status is not status:
+        requests = int(requests * 1.02) + 1
+    return requests
+
+
+def number(text):
+    return float(text.replace(",", ""))
+
+
+def fraction(text):
+    return 0.0 if text == "never" else float(text.split(" ")[0]) / 100
+
+
+@pytest.mark.parametrize("row", tables(section(TEXT, "How many requests a PASS takes"))[0])
+def test_requests_for_a_pass_without_errors(row):
+    floor = fraction(row[0])
+    for told, gates in (
+        (number(row[1]), (gate(against_stable=AgainstStable(floor=floor)),)),
+        (number(row[2]), (gate(limit=floor),)),
+    ):
+        assert verdict(gates, int(told)).status is Status.PASS
+        assert verdict(gates, int(told) - 1).status is Status.UNDECIDED
+
+
+def test_the_rule_of_thumb_is_that_table():
+    by_floor, by_limit = map(float, search(r"\*\*([\d.]+) / floor\*\*.*?([\d.]+) / limit", TEXT))
+    for row in tables(section(TEXT, "How many requests a PASS takes"))[0]:
+        assert number(row[1]) == pytest.approx(by_floor / fraction(row[0]), rel=0.03)
+        assert number(row[2]) == pytest.approx(by_limit / fraction(row[0]), rel=0.03)
+
+
+@pytest.mark.parametrize("row", tables(section(TEXT, "How many requests a PASS takes"))[1])
+def test_requests_for_a_pass_with_as_many_errors_as_stable(row):
+    rate = fraction(row[0])
+    columns = [(1.5, 10), (1.5, 50), (2.0, 10), (2.0, 50)]
+    for told, (ratio, weight) in zip(row[1:], columns, strict=True):
+        gates = (gate(against_stable=AgainstStable(pass_ratio=ratio)),)
+        needed = fewest(Status.PASS, gates, candidate=rate, stable=rate, weight=weight)
+        assert number(told) == pytest.approx(needed, rel=ROUNDED)
+
+
+@pytest.mark.parametrize("row", tables(section(TEXT, "How many requests a FAIL takes"))[0])
+def test_requests_for_a_fail(row):
+    gates = (gate(against_stable=AgainstStable()),)
+    needed = fewest(Status.FAIL, gates, stable=fraction(row[0]), candidate=fraction(row[1]))
+    assert number(row[2]) == pytest.approx(needed, rel=ROUNDED)
+
+
+def test_four_rules_ask_for_as_much_more_as_told():
+    (told,) = search(r"with four rules a FAIL takes about (\d+) % more", TEXT)
+    one, four = (
+        fewest(
+            Status.FAIL,
+            tuple(gate(f"gate-{i}", against_stable=AgainstStable()) for i in range(rules)),
+            candidate=0.02,
+            stable=0.01,
+        )
+        for rules in (1, 4)
+    )
+    assert four / one == pytest.approx(1 + int(told) / 100, rel=ROUNDED)
+
+
+def test_five_failures_are_proof_and_good_ones_before_do_not_hide_ten():
+    gates = (gate(against_stable=AgainstStable()),)
+    assert verdict(gates, 5, candidate=1.0).status is Status.FAIL
+    past = [_interval(i, bad=0) for i in range(1000)]
+    assert judge(gates, past, step=2)[0].status is not Status.FAIL
+    assert judge(gates, [*past, _interval(1000, bad=10)], step=2)[0].status is Status.FAIL
+
+
+def _interval(sequence, *, bad):
+    opened = NOON + timedelta(seconds=sequence)
+    return Interval(
+        sequence=sequence,
+        step=2,
+        weight=10,
+        opened_at=opened,
+        closed_at=opened + timedelta(seconds=1),
+        candidate=Counts(requests=10, errors=bad),
+        stable=Counts(requests=90, errors=0),
+    )
+
+
+def test_the_sentence_of_the_example_is_the_judge_s():
+    quoted = " ".join(re.findall(r"^> (.+)$", TEXT, re.MULTILINE))
+    gates = (gate(against_stable=AgainstStable()),)
+    assert verdict(gates, 10_000, candidate=7 / 10_000, stable=40 / 90_000).reason.startswith(
+        quoted
+    )
+
+
+def test_a_fixed_threshold_is_as_bad_as_told():
+    breaks = 1 - 0.995**60
+    rolled_back = 1 - sum(comb(30, k) * breaks**k * (1 - breaks) ** (30 - k) for k in range(5))
+    told = search(r"breaks the rule in (\d+) %.*?in (\d+) % of all cases", TEXT)
+    assert (f"{100 * breaks:.0f}", f"{100 * rolled_back:.0f}") == told
+
+
+def test_every_verdict_is_told():
+    told = [row[0].lower() for row in tables(section(TEXT, "The four verdicts"))[0]]
+    assert told == [str(status) for status in Status]

@@ -1,0 +1,102 @@
+"""docs/rollouts.md: every spec compiles, every table is the one of the code."""
+
+import json
+import re
+
+import pytest
+from pydantic_core import PydanticUndefined
+
+from api.schemas.plans import AgainstStableBody, CanaryStepIn, GateBody, PoliciesBody
+from api.schemas.rollouts import RolloutIn
+from domain.decision import Cause
+from domain.errors import InvalidSpec
+from domain.gates import ENVOY_BOUNDS_MS
+from domain.plan import Reaction
+from domain.rollout import Action, EventKind, Phase
+from domain.strategies.canary import MOST_GATES, MOST_STEPS, compile_canary
+from tests.docs.pages import OPERATORS, blocks, page, search, section, tables
+from tests.plans import route, variant
+
+TEXT = page("rollouts")
+SPECS = [block for path in OPERATORS for block in blocks(path.read_text(), "json")]
+SHORTEST = {
+    "target_version_id": "00000000-0000-4000-8000-000000000002",
+    "steps": [{"weight": 10, "soak_seconds": 60}],
+}
+
+
+def compiled(body):
+    spec = RolloutIn.model_validate(body).to_domain()
+    stable, candidate = variant("stable", 0, "v1"), variant("candidate", 1, "v2")
+    return compile_canary(spec, route=route(), stable=stable, candidate=candidate)
+
+
+@pytest.mark.parametrize("block", SPECS)
+def test_every_spec_compiles(block):
+    assert compiled(json.loads(block)).steps
+
+
+def test_there_are_specs_to_compile():
+    assert len(SPECS) >= 2
+
+
+def test_the_plan_is_as_told():
+    kinds = [step.kind for step in compiled(json.loads(SPECS[0])).steps]
+    told = [row[0].replace(" ", "_") for row in tables(section(TEXT, "What becomes of it"))[0]]
+    assert [kind for kind in told if kind != "..."] == list(dict.fromkeys(kinds[:3])) + kinds[-3:]
+
+
+def fields_of(model):
+    """Name to default, as JSON; "required" where there is none."""
+    made = {}
+    for name, info in model.model_fields.items():
+        default = info.get_default(call_default_factory=True)
+        if hasattr(default, "model_dump"):
+            default = {}
+        made[name] = "required" if default is PydanticUndefined else json.dumps(default)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("heading", "model"),
+    [
+        ("The spec, field by field", RolloutIn),
+        ("Steps", CanaryStepIn),
+        ("Gates", GateBody),
+        ("Against stable", AgainstStableBody),
+        ("Policies", PoliciesBody),
+    ],
+)
+def test_every_field_is_told_with_its_default(heading, model):
+    told = {row[0]: row[1] for table in tables(section(TEXT, heading)) for row in table}
+    assert told == fields_of(model)
+
+
+def test_reactions_that_a_policy_may_have_are_those_that_compile():
+    for name, _, may_be, _ in tables(section(TEXT, "Policies"))[0]:
+        allowed = {one for one in Reaction if _compiles({**SHORTEST, "policies": {name: one}})}
+        assert set(re.findall(r"\w+", may_be)) == allowed, name
+
+
+def _compiles(body):
+    try:
+        compiled(body)
+    except InvalidSpec:
+        return False
+    return True
+
+
+def test_numbers_in_the_text_are_the_limits():
+    assert f"1 to {MOST_STEPS} steps" in TEXT
+    assert f"up to {MOST_GATES}, below" in TEXT
+    (counted,) = search(r"Envoy counts answers at ([^m]*) ms", TEXT)
+    assert [float(one) for one in re.findall(r"[\d.]+", counted)] == list(ENVOY_BOUNDS_MS)
+
+
+@pytest.mark.parametrize(
+    ("heading", "kinds"),
+    [("Phases", Phase), ("Events", EventKind), ("Causes", Cause), ("Commands", Action)],
+)
+def test_every_name_is_told(heading, kinds):
+    (table,) = tables(section(TEXT, heading))
+    assert [row[0] for row in table] == [str(kind) for kind in kinds]
