@@ -6,11 +6,18 @@ import pytest
 
 from activities.record import RecordActivities, RecordOrder
 from domain.errors import Conflict, TransientError
+from domain.ports import Journal
 
 
-class RefusingJournal:
+class RefusingJournal(Journal):
     async def record(self, rollout_id, entries):
         raise Conflict("the weights sum to 80")
+
+    async def service_state(self, service_id, state, reason):
+        raise NotImplementedError
+
+    async def config_status(self, config_id, status, reason):
+        raise NotImplementedError
 
 
 async def test_a_refused_history_may_be_told_again():

@@ -1,5 +1,7 @@
 """What the Temporal UI shows of a rollout."""
 
+from typing import Any
+
 from domain.rollout import Phase
 from domain.story import LONGEST_LINE_BYTES, details, headline, line, overview
 from domain.verdicts import Status
@@ -9,7 +11,7 @@ PLAN = plan(canary_spec(10, 50))
 
 
 def shown(**changes) -> str:
-    given = {
+    given: dict[str, Any] = {
         "phase": Phase.PROGRESSING,
         "reason": "soaking",
         "step": 2,
