@@ -13,10 +13,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from temporalio.client import Client
 
 from sandbox.kube.server import serving
 from sandbox.ports import free_ports
 from tests.deploy.files import ROOT, copied
+from workflows.messages import GUARDIAN_ID
 
 PATIENCE_SECONDS = 30
 
@@ -138,6 +140,9 @@ async def production(installation, database_url, temporal_server, tmp_path):
         await answers(f"{running.worker_url}/metrics")
         await answers(f"{running.api_url}/readyz")
         yield running
+        # The server is shared, and other tests serve the same queue.
+        temporal = await Client.connect(temporal_server.address)
+        await temporal.get_workflow_handle(GUARDIAN_ID).terminate()
 
 
 async def answers(url):
