@@ -1,0 +1,46 @@
+"""One whole cluster for all end-to-end tests; each test brings a model of its own."""
+
+import asyncio
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from sandbox.cluster import cluster
+from sandbox.layout import Layout
+from sandbox.seed import seed
+from tests.e2e.scene import Scene
+
+
+@pytest.fixture(scope="session")
+def home():
+    """Not pytest's own temporary folder: PostgreSQL, run as `nobody`, could not enter that."""
+    directory = Path(tempfile.mkdtemp(prefix="tidegate-e2e-"))
+    directory.chmod(0o755)
+    yield directory
+    shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="session")
+async def scene(home):
+    layout = Layout.for_tests(home)
+    async with cluster(layout) as running:
+        await seed(layout)
+        async with Scene(layout, running) as whole:
+            yield whole
+            await _abandoned(whole.begun.values())
+
+
+@pytest.fixture(scope="module")
+async def alone(scene):
+    """The scene, once all stories that run together have ended: what follows would disturb them."""
+    await asyncio.gather(*scene.begun.values(), return_exceptions=True)
+    return scene
+
+
+async def _abandoned(stories):
+    """After an interruption some stories may still be told."""
+    for story in stories:
+        story.cancel()
+    await asyncio.gather(*stories, return_exceptions=True)

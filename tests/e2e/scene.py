@@ -1,0 +1,108 @@
+"""The whole cluster as a test sees it: through the API, the cluster and the Temporal CLI."""
+
+import asyncio
+import json
+
+import httpx
+
+from sandbox.caller import PREFIX, PROJECT_ID
+from sandbox.seed import ENVIRONMENT
+from sandbox.servers.binaries import script
+from tests.cluster.hands import Hands
+from tests.e2e.served import Served
+from tests.e2e.waiting import until
+
+HEALTHY = "latency_ms=20&jitter_ms=5"
+
+
+class Scene:
+    """`running` is the supervisor of the parts; `begun` belongs to `together`."""
+
+    def __init__(self, layout, running):
+        self.layout = layout
+        self.running = running
+        self.begun = {}
+        self._http = httpx.AsyncClient(
+            base_url=layout.api_url + PREFIX,
+            headers={"Project-ID": PROJECT_ID},
+            timeout=30,
+            trust_env=False,
+        )
+        self.hands = Hands(layout.kubernetes_url)
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *_):
+        await self.hands.__aexit__()
+        await self._http.aclose()
+
+    async def call(self, method, path, body=None, **options):
+        """The answer of Tidegate's API, whatever its status."""
+        return await self._http.request(method, path, json=body, **options)
+
+    async def get(self, path, **query):
+        answer = await self.call("GET", path, params=query)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def post(self, path, **body):
+        answer = await self.call("POST", path, body)
+        assert answer.status_code < 300, answer.text
+        return answer.json()
+
+    async def temporal(self, *words):
+        """What `temporal workflow …` says, from a terminal beside the cluster."""
+        process = await asyncio.create_subprocess_exec(
+            *(str(script("temporal")), "workflow", *words),
+            *("--address", self.layout.temporal_address, "--output", "json"),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        said, complaint = await process.communicate()
+        assert process.returncode == 0, complaint.decode()
+        return said.decode()
+
+    async def history(self, workflow_id):
+        """The events of the workflow's present run."""
+        return json.loads(await self.temporal("show", "--workflow-id", workflow_id))["events"]
+
+    async def serve(self, name, *, stable=HEALTHY, candidate=HEALTHY, **more):
+        """A model of this name whose version v1 is served; v2 behaves as `candidate` says."""
+        model = await self.post("/registered_models", name=name)
+        behaviours = {"v1": stable, "v2": candidate, **more}
+        uris = {
+            version: said if "://" in said else f"sim://{name}?{said}"
+            for version, said in behaviours.items()
+        }
+        versions = {
+            version: (
+                await self.post(
+                    f"/registered_models/{model['id']}/versions",
+                    name=version,
+                    uri=uri,
+                    model_format="vLLM",
+                )
+            )["id"]
+            for version, uri in uris.items()
+        }
+        service = await self.post(
+            "/inference_services",
+            name=name,
+            serving_environment_id=await self._environment(),
+            registered_model_id=model["id"],
+            model_version_id=versions["v1"],
+        )
+
+        async def deployed():
+            found = await self.get(f"/inference_services/{service['id']}")
+            assert found["current_state"] != "failed", found["state_reason"]
+            return found["current_state"] == "deployed"
+
+        await until(deployed, f"{name} deployed")
+        config = await self.post("/traffic_configs", inference_service_id=service["id"])
+        return Served(self, config, versions)
+
+    async def _environment(self):
+        listed = await self.get("/serving_environments")
+        return next(one["id"] for one in listed["items"] if one["name"] == ENVIRONMENT)

@@ -1,0 +1,114 @@
+"""One model that is served: its traffic config, its objects on the cluster, its callers."""
+
+from adapters.kubernetes.resources import (
+    AI_GATEWAY_ROUTE,
+    AI_SERVICE_BACKEND,
+    BACKEND,
+    HTTP_ROUTE,
+    INFERENCE_SERVICE,
+    SERVICE,
+)
+from sandbox.load import Load
+from sandbox.seed import ENVIRONMENT as NAMESPACE
+from tests.e2e.followed import Followed
+from tests.e2e.waiting import until
+
+# The floor is high so that a few dozen requests are evidence enough for a PASS.
+ERRORS = {"name": "errors", "metric": "error_rate", "against_stable": {"floor": 0.05}}
+LATENCY = {
+    "name": "latency",
+    "metric": "latency",
+    "slow_over_ms": 100,
+    "against_stable": {"floor": 0.05},
+}
+FAST = {"probe_interval_seconds": 1, "scale_down_delay_seconds": 1, "drain_seconds": 1}
+STEPS = ({"weight": 20, "soak_seconds": 60}, {"weight": 50, "soak_seconds": 60})
+# A soak that no evidence ends: it is there to be interrupted.
+LONG = ({"weight": 20, "soak_seconds": 600, "pace": "time"},)
+
+
+class Served:
+    def __init__(self, scene, config, versions):
+        self.scene = scene
+        self.versions = versions
+        self.config_id = config["id"]
+        self.model = config["inference_service_name"]
+        self.route = config["ai_gateway_route_name"]
+        self.stable = config["variants"][0]["kserve_isvc_name"]
+
+    def load(self, rps=40, **options):
+        return Load(self.scene.layout.gateway_url, self.model, rps, **options)
+
+    async def ask(self, version="v2", *, headers=None, policies=None, **wish):
+        """The API's answer to a wish for a rollout."""
+        body = {
+            "target_version_id": self.versions.get(version, version),
+            "steps": STEPS,
+            "gates": [ERRORS],
+            "policies": {**FAST, **(policies or {})},
+            "actor": "tests",
+            **wish,
+        }
+        path = f"/traffic_configs/{self.config_id}/rollouts"
+        return await self.scene.call("POST", path, body, headers=headers)
+
+    async def start(self, version="v2", **wish):
+        answer = await self.ask(version, **wish)
+        assert answer.status_code == 201, answer.text
+        return Followed(self.scene, answer.json())
+
+    async def follow(self, rollout_id):
+        return Followed(self.scene, await self.scene.get(f"/rollouts/{rollout_id}"))
+
+    async def config(self):
+        return await self.scene.get(f"/traffic_configs/{self.config_id}")
+
+    async def weights(self):
+        """The weights as the cluster holds them, by workload."""
+        found = await self.scene.hands.get(AI_GATEWAY_ROUTE, NAMESPACE, self.route)
+        return _weights(found)
+
+    async def set_weights(self, manager, **weights):
+        """Change the weights behind the engine's back, as this field manager; by version."""
+        found = await self.scene.hands.get(AI_GATEWAY_ROUTE, NAMESPACE, self.route)
+        rules = found["spec"]["rules"]
+        for ref in rules[0]["backendRefs"]:
+            ref["weight"] = next(w for v, w in weights.items() if f"-{v}-" in ref["name"])
+        change = {"spec": {"rules": rules}}
+        await self.scene.hands.patch(
+            AI_GATEWAY_ROUTE, NAMESPACE, self.route, change, manager=manager
+        )
+
+    async def at_rest(self, workload, version):
+        """One variant carries everything, in the registry and on the cluster; nothing else is left."""
+        config = await self.config()
+        assert [
+            (one["role"], one["model_version_name"], one["weight"], one["kserve_isvc_name"])
+            for one in config["variants"]
+        ] == [("stable", version, 100, workload)]
+        assert set((await self.weights()).items()) <= {(workload, 100), (workload, 0)}
+        for resource in (INFERENCE_SERVICE, BACKEND, AI_SERVICE_BACKEND):
+            assert await self._names(resource) == [workload], resource.kind
+        made = await self.scene.hands.get(HTTP_ROUTE, NAMESPACE, self.route)
+        assert set(_weights(made)) == {workload}
+
+        # What belongs to an InferenceService is collected a moment after it, as in any cluster.
+        async def collected():
+            return await self._names(SERVICE) == [f"{workload}-predictor"]
+
+        await until(collected, f"only the Service of {workload} is left", within=10)
+
+    async def _names(self, resource):
+        listed = await self.scene.hands.call("GET", resource.path(NAMESPACE))
+        named = (one["metadata"]["name"] for one in listed["items"])
+        return sorted(name for name in named if name.startswith(f"{self.model}-v"))
+
+
+def _weights(route):
+    """Weights by workload, summed: they must make 100."""
+    weights: dict[str, int] = {}
+    for rule in route["spec"]["rules"]:
+        for ref in rule.get("backendRefs", []):
+            weights[ref["name"]] = weights.get(ref["name"], 0) + ref["weight"]
+    assert sum(weights.values()) == 100, weights
+    return weights
