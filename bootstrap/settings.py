@@ -65,8 +65,6 @@ class Settings(BaseSettings):
     """The Gateway object that routes attach to."""
     gateway_namespace: Label = "tidegate"
     """The namespace of that Gateway."""
-    gateway_url: HttpUrl = AnyUrl("http://127.0.0.1:1975")
-    """The gateway as clients of the models reach it."""
 
     api_host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     """The address that the API listens on; loopback unless told otherwise."""

@@ -53,7 +53,6 @@ class Command:
 
 
 class EventKind(StrEnum):
-    REQUESTED = "requested"
     STARTED = "started"
     STEP_STARTED = "step_started"
     DEPLOYED = "deployed"
@@ -134,6 +133,9 @@ class Rollout:
     ended_at: datetime | None
 
 
+WORKFLOW_ID_PREFIX = "traffic-"
+
+
 def workflow_id(config_id: UUID) -> str:
     """The one workflow ID under which the live traffic of a config may be changed."""
-    return f"traffic-{config_id}"
+    return f"{WORKFLOW_ID_PREFIX}{config_id}"

@@ -181,7 +181,6 @@ class Layout:
             "TIDEGATE_TEMPORAL_UI_URL": self.temporal_ui_url,
             "TIDEGATE_PROMETHEUS_URL": self.prometheus_url,
             "TIDEGATE_KUBECONFIG": str(self.kubeconfig),
-            "TIDEGATE_GATEWAY_URL": self.gateway_url,
             "TIDEGATE_API_HOST": HOST,
             "TIDEGATE_API_PORT": str(self.api_port),
             "TIDEGATE_WORKER_METRICS_PORT": str(self.worker_metrics_port),

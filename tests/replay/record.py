@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from temporalio.client import WorkflowHistory
@@ -34,8 +35,16 @@ PATHS = (
 
 def keep(history: WorkflowHistory, name: str) -> None:
     """Write a history down, without the spaces that make it twice as large."""
-    compact = json.dumps(json.loads(history.to_json()), separators=(",", ":"))
+    bare = _without_traces(json.loads(history.to_json()))
+    compact = json.dumps(bare, separators=(",", ":"))
     Path(os.environ[KEEP], f"{name}.json").write_text(compact)
+
+
+def _without_traces(node: Any) -> Any:
+    """Stack traces are no part of a replay, and name the paths of a machine."""
+    if isinstance(node, dict):
+        return {key: _without_traces(value) for key, value in node.items() if key != "stackTrace"}
+    return [_without_traces(value) for value in node] if isinstance(node, list) else node
 
 
 def main() -> int:

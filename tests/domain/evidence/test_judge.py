@@ -325,7 +325,7 @@ def test_so_many_requests_without_an_error_pass(floor, requests):
 
 @pytest.mark.parametrize(("requests_per_second", "seconds"), [(10, 6068), (100, 605), (1000, 70)])
 def test_the_forecast_agrees_with_the_simulated_time_to_pass(requests_per_second, seconds):
-    # statistics.md 3c, margin 1.5, 5 % weight, 1 % errors; here the floor takes its half on top.
+    # docs/statistics.md 3c, margin 1.5, 5 % weight, 1 % errors; here the floor takes its half on top.
     n = 60 * requests_per_second
     seen = interval(0, (n // 20, n // 2000), (n - n // 20, (n - n // 20) // 100), seconds=60)
     gate = error_gate(against_stable=AgainstStable(floor=1e-6))
