@@ -9,11 +9,9 @@ from uuid import UUID
 from temporalio import activity
 
 from activities.heartbeats import say
+from activities.ledger import Ledger
 from domain.decision import Hold, Progress, Seen, decide
-from domain.errors import Contended, Refused, TransientError
-from domain.evidence.counters import Cursor, advance
-from domain.evidence.intervals import Interval
-from domain.evidence.judge import Judge
+from domain.errors import Refused, TransientError
 from domain.plan import Plan, Soak
 from domain.ports import CounterSource, EvidenceStore, Journal, TrafficRouter, WorkloadRuntime
 from domain.rollout import Entry, EventKind
@@ -26,8 +24,6 @@ CLUSTER_LOOK = timedelta(seconds=2)
 STALE_PROBES = 3
 STALE_AT_LEAST = timedelta(seconds=10)
 MIN_NAP = 0.05
-# A week of intervals takes seconds to fold: heartbeats must get through meanwhile.
-YIELD_EVERY = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +58,6 @@ class AnalysisActivities:
         May be cut off and started again anywhere: its state is the stored intervals.
         """
         watcher = Watcher(order, self._ports)
-        await watcher.open()
         probe = order.plan.policies.probe_interval.total_seconds()
         while True:
             seen = await watcher.look()
@@ -81,25 +76,10 @@ class Watcher:
     def __init__(self, order: WatchOrder, ports: WatchPorts) -> None:
         self._order, self._plan, self._ports = order, order.plan, ports
         self._step = order.progress.step
-        self._judge = Judge(self._plan.gates)
-        self._cursor: Cursor | None = None
-        self._sequence = 0
+        self._ledger = Ledger(order.plan, ports.counters, ports.evidence)
         self._fresh_at = datetime.now(UTC)
         self._seen = self._told = order.progress.seen
         self._cluster_look_at = datetime.min.replace(tzinfo=UTC)
-
-    async def open(self) -> None:
-        """Take up where the stored intervals end."""
-        if not self._plan.gates:
-            return
-        log = await self._ports.evidence.load(self._order.rollout_id)
-        self._judge = Judge(self._plan.gates)
-        for interval in log.intervals:
-            self._judge.add(interval)
-            if interval.sequence % YIELD_EVERY == 0:
-                await asyncio.sleep(0)
-        self._sequence = len(log.intervals)
-        self._cursor = log.cursor  # of an earlier step: it opens anew, and knows every series
 
     async def look(self) -> Seen:
         """Probe once: the counters, and the cluster if its turn has come."""
@@ -114,54 +94,23 @@ class Watcher:
 
     async def _look_at_metrics(self) -> Seen:
         try:
-            interval = await self._read()
-        except Contended:  # another watcher of this rollout stored first: take up behind it
-            await self.open()
-            return self._seen
+            is_fresh = await self._ledger.read(self._order.rollout_id, self._order.progress)
         except (TransientError, Refused) as error:
             return self._without_metrics(str(error))
         now = datetime.now(UTC)
-        if interval is not None:
+        if is_fresh:
             self._fresh_at = now
-            self._judge.add(interval)
         stale = max(self._plan.policies.probe_interval * STALE_PROBES, STALE_AT_LEAST)
         if now - self._fresh_at > stale:
             return self._without_metrics(
                 f"no fresh sample of both variants since {self._fresh_at:%H:%M:%S} UTC"
             )
-        verdicts = self._judge.verdicts(self._step)
+        verdicts = self._ledger.verdicts(self._step)
         return replace(self._seen, verdicts=verdicts, unavailable_since=None)
-
-    async def _read(self) -> Interval | None:
-        """Read the counters, store what they add, and hand it over once it is stored."""
-        reading = await self._ports.counters.read(
-            self._plan.route,
-            self._plan.gates[0].source,
-            candidate=self._plan.candidate.slot,
-            stable=self._plan.stable.slot,
-            window=self._window(),
-        )
-        soak = self._plan.steps[self._step]
-        weight = soak.weight if isinstance(soak, Soak) else 0
-        interval, cursor = advance(
-            self._cursor, reading, sequence=self._sequence, step=self._step, weight=weight
-        )
-        if cursor != self._cursor:
-            await self._ports.evidence.append(
-                self._order.rollout_id, interval=interval, cursor=cursor
-            )
-        self._cursor = cursor
-        self._sequence += interval is not None
-        return interval
-
-    def _window(self) -> timedelta:
-        """Far enough back to meet the cursor: only the newest sample matters beyond it."""
-        return max(self._plan.policies.probe_interval * 4, timedelta(seconds=10))
 
     def _without_metrics(self, reason: str) -> Seen:
         since = self._seen.unavailable_since or datetime.now(UTC)
-        known = self._judge.verdicts(self._step)
-        failed = {v.gate: v for v in known if v.status is Status.FAIL}
+        failed = self._ledger.failures(self._step)
         verdicts = tuple(
             failed.get(gate.name)
             or Verdict(
@@ -206,7 +155,7 @@ class Watcher:
 
     async def _tell(self, now: datetime) -> None:
         """Record what is new. A registry that is away hears it later: watching goes on."""
-        entries = tuple(_news(self._told, self._seen, self._step, self._sequence, now))
+        entries = tuple(_news(self._told, self._seen, self._step, self._ledger.sequence, now))
         if not entries:
             return
         with suppress(TransientError):

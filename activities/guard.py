@@ -14,6 +14,9 @@ from domain.rollout import Phase, Rollout
 ROUND = timedelta(seconds=2)
 # A row is written a moment before its run starts.
 START_GRACE = timedelta(seconds=15)
+# So many rollouts are asked about one by one, which is exact. Of more, only those that the server's
+# list, which lags, does not name.
+ASKED_SINGLY = 10
 
 
 class GuardActivities:
@@ -35,7 +38,7 @@ class GuardActivities:
         while datetime.now(UTC) < ends:
             alone: list[Rollout] = []
             try:
-                alone = [r for r in await self._patrol.unfinished() if await self._alone(r)]
+                alone = await self._alone()
             except TransientError as error:
                 say(str(error))
             abandoned = tuple(r for r in alone if r.id in suspects)
@@ -45,8 +48,15 @@ class GuardActivities:
             await asyncio.sleep(self._every.total_seconds())
         return ()
 
-    async def _alone(self, rollout: Rollout) -> bool:
-        fresh = datetime.now(UTC) - rollout.created_at < START_GRACE
-        if rollout.phase is Phase.PENDING and fresh:
-            return False
-        return not await self._runs.is_running(rollout.workflow_id)
+    async def _alone(self) -> list[Rollout]:
+        """The unfinished rollouts that no run walks at this moment."""
+        unfinished = await self._patrol.unfinished()
+        many = len(unfinished) > ASKED_SINGLY
+        listed: frozenset[str] = await self._runs.listed() if many else frozenset()
+        asked = (r for r in unfinished if r.workflow_id not in listed and not _is_fresh(r))
+        return [r for r in asked if not await self._runs.is_running(r.workflow_id)]
+
+
+def _is_fresh(rollout: Rollout) -> bool:
+    age = datetime.now(UTC) - rollout.created_at
+    return rollout.phase is Phase.PENDING and age < START_GRACE

@@ -179,13 +179,58 @@ async def test_a_failure_found_before_the_store_went_away_still_stands(scene):
     assert seen.verdicts[0].status is Status.FAIL
 
 
-async def test_a_registry_that_is_away_hears_the_news_later_and_watching_goes_on(scene):
+class AbsentEvidence(MemoryEvidence):
+    """A store that answers only while `is_away` is false."""
+
+    is_away = True
+
+    async def load(self, rollout_id):
+        self._require()
+        return await super().load(rollout_id)
+
+    async def append(self, rollout_id, *, interval, cursor):
+        self._require()
+        await super().append(rollout_id, interval=interval, cursor=cursor)
+
+    def _require(self):
+        if self.is_away:
+            raise Unreachable("no database")
+
+
+async def test_a_failure_counts_though_the_registry_is_away(scene):
     watched = await scene(failing)
     watched.journal.trouble = Unreachable("no database")
+    watched.evidence = AbsentEvidence()
 
     seen = await watched.watch()
 
     assert seen.verdicts[0].status is Status.FAIL
+
+
+async def test_a_pass_does_not_count_while_the_registry_is_away(scene):
+    watched = await scene()
+    watched.evidence = AbsentEvidence()
+
+    seen = await watched.watch(within=timedelta(milliseconds=200))
+
+    assert seen.verdicts[0].status is Status.UNAVAILABLE
+    assert "the registry that keeps the evidence is away" in seen.verdicts[0].reason
+
+
+async def test_what_went_by_while_the_registry_was_away_joins_the_evidence(scene):
+    watched = await scene(lambda store: (store.candidate.serve(2), store.stable.serve(18)))
+    watched.evidence = AbsentEvidence()
+    watched.evidence.is_away = False
+    watching = asyncio.ensure_future(watched.watch(within=timedelta(milliseconds=600)))
+    for is_away in (True, False):
+        await asyncio.sleep(0.15)
+        watched.evidence.is_away = is_away
+    seen = await watching
+    log = await watched.evidence.load(watched.rollout_id)
+
+    kept = sum(interval.candidate.requests for interval in log.intervals)
+    assert kept == watched.counters.candidate.requests - 2, "all but the reading that opened"
+    assert seen.verdicts[0].samples.candidate_requests == kept
 
 
 async def test_a_candidate_that_is_gone_is_noticed_without_any_request(scene):
