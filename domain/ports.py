@@ -115,7 +115,11 @@ class Patrol(Protocol):
 class RunDirectory(Protocol):
     """Which workflow runs are alive: Temporal."""
 
-    async def is_running(self, workflow_id: str) -> bool: ...
+    async def is_running(self, workflow_id: str) -> bool:
+        """Whether it has a run that has not closed, as of now."""
+
+    async def listed(self) -> frozenset[str]:
+        """The IDs under which traffic is being changed, seconds out of date but cheap."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,17 +1,27 @@
 """Which workflow runs are alive, by asking the server: its lists lag, its descriptions do not."""
 
 import asyncio
+from collections.abc import Awaitable
 from datetime import timedelta
+from typing import TypeVar
 
 from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
+from temporalio.api.workflowservice.v1 import (
+    DescribeWorkflowExecutionRequest,
+    ListWorkflowExecutionsRequest,
+)
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain.errors import Forbidden, Refused, TidegateError, Unreachable
 from domain.ports import RunDirectory
+from domain.rollout import WORKFLOW_ID_PREFIX
+
+T = TypeVar("T")
 
 CALL_TIMEOUT = timedelta(seconds=10)
+_PAGE = 1000
+_RUNNING = f"ExecutionStatus = 'Running' AND WorkflowId STARTS_WITH '{WORKFLOW_ID_PREFIX}'"
 _REFUSED = frozenset({RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.UNIMPLEMENTED})
 _NO_ACCESS = frozenset({RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED})
 
@@ -33,16 +43,40 @@ class TemporalRuns(RunDirectory):
             namespace=self._client.namespace, execution=WorkflowExecution(workflow_id=workflow_id)
         )
         try:
-            async with asyncio.timeout(self._timeout.total_seconds()):
-                answer = await self._client.workflow_service.describe_workflow_execution(request)
-        except (RuntimeError, TimeoutError) as error:
-            # A lazy client connects only now, and says so when it cannot, in this way.
-            raise Unreachable(f"Temporal cannot be reached: {error!r}") from error
+            answer = await self._call(
+                self._client.workflow_service.describe_workflow_execution(request)
+            )
         except RPCError as error:
             if _is_unknown(error):
                 return False
-            raise _translated(error, workflow_id) from error
+            raise _translated(error, f"describe workflow {workflow_id}") from error
         return not answer.workflow_execution_info.HasField("close_time")
+
+    async def listed(self) -> frozenset[str]:
+        """What the server's index holds. Raises Unreachable when nobody can tell."""
+        found: set[str] = set()
+        request = ListWorkflowExecutionsRequest(
+            namespace=self._client.namespace, page_size=_PAGE, query=_RUNNING
+        )
+        while True:
+            try:
+                answer = await self._call(
+                    self._client.workflow_service.list_workflow_executions(request)
+                )
+            except RPCError as error:
+                raise _translated(error, "list workflows") from error
+            found.update(each.execution.workflow_id for each in answer.executions)
+            if not answer.next_page_token:
+                return frozenset(found)
+            request.next_page_token = answer.next_page_token
+
+    async def _call(self, call: Awaitable[T]) -> T:
+        try:
+            async with asyncio.timeout(self._timeout.total_seconds()):
+                return await call
+        except (RuntimeError, TimeoutError) as error:
+            # A lazy client connects only now, and says so when it cannot, in this way.
+            raise Unreachable(f"Temporal cannot be reached: {error!r}") from error
 
 
 def _is_unknown(error: RPCError) -> bool:
@@ -50,8 +84,8 @@ def _is_unknown(error: RPCError) -> bool:
     return error.status is RPCStatusCode.NOT_FOUND and "namespace" not in error.message.lower()
 
 
-def _translated(error: RPCError, workflow_id: str) -> TidegateError:
-    said = f"describe workflow {workflow_id}: {error.message}"
+def _translated(error: RPCError, call: str) -> TidegateError:
+    said = f"{call}: {error.message}"
     if error.status in _REFUSED:
         return Refused(said)
     if error.status in _NO_ACCESS:

@@ -1,5 +1,6 @@
 """Which runs are alive, as a real server says."""
 
+import asyncio
 import uuid
 from datetime import timedelta
 
@@ -10,6 +11,7 @@ from temporalio.worker import Worker
 
 from adapters.temporal.runs import TemporalRuns
 from domain.errors import Unreachable
+from domain.rollout import workflow_id
 from sandbox.ports import free_port
 
 
@@ -65,6 +67,28 @@ async def test_a_run_that_continues_as_new_lives_on(client, started):
     await client.get_workflow_handle(started.id).terminate()
 
 
+async def test_the_list_names_what_changes_traffic_while_it_runs(client):
+    runs, queue = TemporalRuns(client), f"waiting-{uuid.uuid4()}"
+    names = [workflow_id(uuid.uuid4()) for _ in range(3)]
+    handles = [
+        await client.start_workflow(Waiting.run, 0, id=name, task_queue=queue)
+        for name in (*names, queue)
+    ]
+    await listing(runs, lambda listed: set(names) <= listed)
+    assert queue not in await runs.listed()
+    await handles[0].terminate()
+    await listing(runs, lambda listed: names[0] not in listed and names[1] in listed)
+    for handle in handles[1:]:
+        await handle.terminate()
+
+
+async def listing(runs, is_so):
+    """Wait until the list, which lags, says so."""
+    async with asyncio.timeout(20):
+        while not is_so(await runs.listed()):  # noqa: ASYNC110 - the server tells nobody
+            await asyncio.sleep(0.05)
+
+
 async def test_what_was_never_started_is_not_running(client):
     assert not await TemporalRuns(client).is_running("no-such-workflow")
 
@@ -80,3 +104,5 @@ async def test_a_server_that_is_not_there_is_unreachable():
     runs = TemporalRuns(nowhere, timeout=timedelta(milliseconds=200))
     with pytest.raises(Unreachable):
         await runs.is_running("anything")
+    with pytest.raises(Unreachable):
+        await runs.listed()
