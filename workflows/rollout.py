@@ -182,7 +182,10 @@ class RolloutWorkflow(Commands):
             report_at=workflow.now() + standing.report_after,
         )
         watching = workflow.start_activity_method(
-            AnalysisActivities.watch, order, summary=f"watch step {standing.step + 1}", **look()
+            AnalysisActivities.watch,
+            order,
+            summary=f"watch step {standing.step + 1}",
+            **look(self._plan.policies.probe_interval),
         )
         try:
             await workflow.wait_condition(lambda: watching.done() or standing.news != news)
