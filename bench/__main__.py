@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 
-from bench import abort, history, lossless, reaction, reads
+from bench import abort, history, idle, lossless, reaction, reads, up
 from bench.report import Result, Section, as_text, write
 from bench.run import Run, load_average
 
@@ -27,11 +27,13 @@ Measure = Callable[[Run], Awaitable[Result]]
 
 # What needs a quiet machine, or none of the shared cluster, comes first.
 MEASURES: Mapping[str, tuple[str, Measure]] = {
+    "up": (up.TITLE, up.measure),
     "history": (history.TITLE, history.measure),
     "reads": (reads.TITLE, reads.measure),
     "reaction": (reaction.TITLE, reaction.measure),
     "abort": (abort.TITLE, abort.measure),
     "lossless": (lossless.TITLE, lossless.measure),
+    "idle": (idle.TITLE, idle.measure),
 }
 
 

@@ -8,34 +8,25 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import partial
-from uuid import UUID, uuid5
+from datetime import timedelta
+from uuid import uuid5
 
-from adapters.aigateway.manifests import Gateway
-from adapters.aigateway.router import AIGatewayRouter
-from adapters.kserve.runtime import KServeRuntime
-from adapters.kubernetes.client import connect as connect_kubernetes
 from adapters.kubernetes.resources import AI_GATEWAY_ROUTE
-from adapters.prometheus.counters import connect as connect_prometheus
+from adapters.prometheus.counters import connect
 from adapters.prometheus.envoy import cluster_name
-from bench.world import HEALTHY, World
-from bootstrap.settings import Settings
-from domain.errors import NotYet
+from bench.pairs import PROJECT, pair
+from bench.world import World
 from domain.evidence.counters import Cursor, advance
 from domain.evidence.judge import Judge
 from domain.gates import AgainstStable, Gate, Metric, Source
-from domain.ports import CounterSource, WorkloadRuntime
-from domain.traffic import Ownership, Route, Slot
+from domain.ports import CounterSource
+from domain.traffic import Route
 from domain.verdicts import Status
-from domain.workloads import Workload, WorkloadPhase
 
 MODEL = "bare"
 POLL_SECONDS = 1.0
 LIMIT = 0.05
 _WINDOW = timedelta(seconds=10)
-_RETRY_SECONDS = 0.05
-_IDS = UUID("4f3c1f0e-3a52-4f70-9f60-3c8f3b1a7d10")
 GATE = Gate(name="errors", metric=Metric.ERROR_RATE, against_stable=AgainstStable(floor=0.01))
 """The gate of the canaries that it is compared with."""
 
@@ -48,7 +39,6 @@ class Twin:
 
     world: World
     route: Route
-    stable: str
     candidate: str
 
     async def set_weight(self, candidate: int) -> None:
@@ -100,61 +90,18 @@ async def loop(see: See) -> None:
 
 @asynccontextmanager
 async def twin(world: World) -> AsyncIterator[tuple[Twin, CounterSource]]:
-    """Bring the twin up through the adapters, with all traffic at its stable."""
-    defaults = Settings.model_fields
-    gateway = Gateway(
-        name=defaults["gateway_name"].default, namespace=defaults["gateway_namespace"].default
-    )
-    async with (
-        connect_kubernetes(world.layout.kubeconfig) as cluster,
-        connect_prometheus(world.layout.prometheus_url) as counters,
-    ):
-        runtime, router = KServeRuntime(cluster), AIGatewayRouter(cluster, gateway)
-        route = _route(world)
-        stable, candidate = (_workload(world, role) for role in ("stable", "candidate"))
-        for workload in (stable, candidate):
-            await runtime.deploy(workload)
-        for workload in (stable, candidate):
-            await _insist(partial(_require_ready, runtime, workload))
-            await _insist(partial(router.connect, route, workload))
-        slots = (Slot(workload=stable.name, weight=100), Slot(workload=candidate.name, weight=0))
-        owner = Ownership(holder="bench", ordered_at=datetime.now(UTC), run_id="bench", sequence=1)
-        await _insist(partial(router.write, route, slots, owner))
-        made = Twin(world=world, route=route, stable=stable.name, candidate=candidate.name)
-        yield made, counters
-
-
-def _route(world: World) -> Route:
-    config_id = uuid5(_IDS, "config")
-    return Route(
-        project_id=_IDS,
-        config_id=config_id,
+    """The twin, with all traffic at its stable, and a reader of its counters."""
+    route = Route(
+        project_id=PROJECT,
+        config_id=uuid5(PROJECT, MODEL),
         namespace=world.namespace,
-        name="bare",
+        name=MODEL,
         model=MODEL,
     )
-
-
-def _workload(world: World, role: str) -> Workload:
-    return Workload(
-        name=f"{MODEL}-{role}",
-        namespace=world.namespace,
-        project_id=_IDS,
-        service_id=uuid5(_IDS, "service"),
-        version_id=uuid5(_IDS, role),
-        uri=HEALTHY,
-        model_format="vLLM",
-    )
-
-
-async def _require_ready(runtime: WorkloadRuntime, workload: Workload) -> None:
-    if (await runtime.status(workload)).phase is not WorkloadPhase.READY:
-        raise NotYet
-
-
-async def _insist(act: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        try:
-            return await act()
-        except NotYet:
-            await asyncio.sleep(_RETRY_SECONDS)
+    async with (
+        pair(world, MODEL) as both,
+        connect(world.layout.prometheus_url) as counters,
+    ):
+        await both.publish(route, candidate=0)
+        candidate = both.candidate.name
+        yield Twin(world=world, route=route, candidate=candidate), counters
