@@ -5,7 +5,7 @@ from datetime import timedelta
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
-from domain.decision import Cause, RollBack
+from domain.decision import ActState, Cause, RollBack
 from domain.plan import Variant
 from domain.rollout import EventKind, Phase
 from domain.traffic import FULL
@@ -97,10 +97,13 @@ class Homecoming:
     async def _see_home(self, left: int) -> None:
         try:
             acted = await self._acts.see_home(left)
+            seen, detail = acted.state is ActState.DONE, acted.detail
         except ActivityError as error:
-            self._standing.tell(EventKind.FAILED, f"the way back was not seen: {root(error)}")
+            seen, detail = False, root(error)
+        if seen:
+            self._standing.tell(EventKind.SETTLED, detail)
         else:
-            self._standing.tell(EventKind.SETTLED, acted.detail)
+            self._standing.tell(EventKind.FAILED, f"the way back was not seen: {detail}")
 
     async def _clean_up(self, leaving: Variant, staying: Variant) -> None:
         """Remove what carries no traffic. What cannot be removed is named, and holds up nothing."""

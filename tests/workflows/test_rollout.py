@@ -361,6 +361,20 @@ async def test_what_cannot_be_removed_is_named_and_holds_up_nothing(stage):
     assert any("somebody else's object" in entry.message for entry in stage.journal.entries)
 
 
+async def test_a_way_back_that_was_not_seen_is_not_told_as_settled(stage):
+    stage.analysis.shown = lambda order: FAILED
+    stage.settles = lambda order: (
+        acted(ActState.DISOBEYED, "7 % observed")
+        if (order.weight, order.previous) == (0, 10)
+        else done()
+    )
+    handle = await stage.start(plan(canary_spec(10)))
+
+    assert (await handle.result()).phase is Phase.ROLLED_BACK
+    told = stage.journal.entries[[e.kind for e in stage.journal.entries].index(EventKind.FAILED)]
+    assert told.message == "the way back was not seen: 7 % observed"
+
+
 async def test_drift_pauses_and_a_resume_puts_the_weights_back(stage):
     drifted = Seen(drift="backendRefs[1] is 60 %, was written as 10 %; changed by kubectl-edit")
     stage.analysis.shown = lambda order: drifted if stage.drifting else PASSED
