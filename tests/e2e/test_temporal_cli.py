@@ -24,6 +24,37 @@ async def test_a_terminated_rollout_is_brought_home_by_the_guardian(scene):
 
 
 @together
+async def test_a_rollout_terminated_after_its_promotion_goes_onward(scene):
+    served = await scene.serve("terminated-late")
+    async with served.load() as load:
+        rollout = await served.start(steps=LONG, policies={"scale_down_delay_seconds": 60})
+        await rollout.soaking()
+        await rollout.command("promote", actor="ana")
+        await rollout.told("promoted")
+        await scene.temporal("terminate", "--workflow-id", rollout.workflow_id)
+        await rollout.ended("promoted")
+        assert await served_from_now_on(load) == {rollout.candidate}
+
+    assert failed(load) == set()
+    await served.at_rest(rollout.candidate, "v2")
+    assert "recovered" in await rollout.kinds()
+
+
+@together
+async def test_a_rollout_terminated_while_deploying_leaves_nothing_behind(scene):
+    served = await scene.serve("terminated-early", candidate="load_seconds=60")
+    async with served.load() as load:
+        rollout = await served.start()
+        await rollout.told("step_started", "deploy")
+        await scene.temporal("terminate", "--workflow-id", rollout.workflow_id)
+        await rollout.ended("rolled_back")
+
+    assert {one.variant for one in load.timeline.outcomes()} == {rollout.stable}
+    assert failed(load) == set()
+    await served.at_rest(rollout.stable, "v1")
+
+
+@together
 async def test_a_rollout_that_the_guardian_walks_still_tells_its_state(scene):
     served = await scene.serve("recovering")
     async with served.load():

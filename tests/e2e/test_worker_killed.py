@@ -50,12 +50,13 @@ class Cast:
         return rollout
 
     async def deploying(self):
-        rollout = await self.begin("deploying", candidate="latency_ms=20&load_seconds=15")
+        candidate = "latency_ms=20&load_seconds=15"
+        rollout = await self.begin("deploying", candidate=candidate, steps=ONE_SECOND, gates=[])
         await rollout.told("step_started", "deploy")
 
     async def before_shifting(self):
-        steps = [*LONG, {"weight": 50, "soak_seconds": 60}]
-        await (await self.begin("shifting", steps=steps)).soaking()
+        steps = [*LONG, {"weight": 50, "soak_seconds": 1, "pace": "time"}]
+        await (await self.begin("shifting", steps=steps, gates=[])).soaking()
 
     async def settling(self):
         # So few requests take some time to show that they obey.
