@@ -51,8 +51,14 @@ app = FastAPI(lifespan=_lifespan)
 async def rollout(request: Request, project: Project, rollout_id: UUID) -> dict[str, Any]:
     row = await request.app.state.pool.fetchrow(_ROLLOUTS["rollout"], project, rollout_id)
     plan = json.loads(row["plan"])
-    more = {"plan": plan, "workflow_id": row["workflow_id"], "run_id": row["run_id"]}
-    return {**_summary(row, plan), **more}
+    return {
+        **_summary(row, plan),
+        "plan": plan,
+        "workflow_id": row["workflow_id"],
+        "run_id": row["run_id"],
+        "live": None,
+        "live_unavailable": None,
+    }
 
 
 @app.get("/rollouts")
@@ -63,7 +69,14 @@ async def rollouts(
         _ROLLOUTS["rollouts"], project, limit, offset, None, None
     )
     items = [_summary(row, json.loads(row["plan"])) for row in rows]
-    return {"items": items, "total": rows[0]["total"], "page_size": limit}
+    total = rows[0]["total"]
+    following = offset + len(items)
+    return {
+        "items": items,
+        "total": total,
+        "page_size": limit,
+        "next_offset": following if following < total else None,
+    }
 
 
 @app.get("/traffic_configs/{config_id}")

@@ -1,11 +1,13 @@
 """The API's reads beside a bare FastAPI + asyncpg handler that does the same query."""
 
+import json
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from adapters.postgres.pool import open_pool
 from adapters.postgres.registry import PostgresRegistry
@@ -65,7 +67,9 @@ async def measure(run: Run) -> Result:
     async with _served() as pairs:
         sizes = []
         for pair in pairs:
-            sizes.append(f"{pair.name} {await _size(pair.ours)} and {await _size(pair.bare)}")
+            ours, bare = await _answer(pair.ours), await _answer(pair.bare)
+            _require_same_fields(pair.name, ours, bare)
+            sizes.append(f"{pair.name} {len(ours)} and {len(bare)}")
             for connections in _CONCURRENCIES:
                 pair.found[connections] = await _compare(run, pair, connections)
             run.say(f"reads: {pair.name} done")
@@ -110,9 +114,22 @@ async def _compare(run: Run, pair: Pair, connections: int) -> Compared:
     return Compared(ours=ours, bare=bare, window=_ROUNDS * seconds)
 
 
-async def _size(ask: Ask) -> int:
+async def _answer(ask: Ask) -> bytes:
     async with Connection(ask) as connection:
-        return len(await connection.ask())
+        return await connection.ask()
+
+
+def _require_same_fields(name: str, ours: bytes, bare: bytes) -> None:
+    """A comparison with an answer that says less would flatter nobody but us."""
+    listed = [_fields(json.loads(body)) for body in (ours, bare)]
+    if listed[0] != listed[1]:
+        raise RuntimeError(f"{name}: not the same fields: {listed[0] ^ listed[1]}")
+
+
+def _fields(document: dict[str, Any]) -> set[str]:
+    """Of the answer and of the items that it lists."""
+    items = document.get("items") or [{}]
+    return {*document, *items[0]}
 
 
 def _table(pairs: list[Pair]) -> Table:
