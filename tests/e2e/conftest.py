@@ -12,6 +12,15 @@ from sandbox.layout import Layout
 from sandbox.seed import seed
 from tests.e2e.scene import Scene
 
+# The first of the stories that run together, or the first after them, waits for many.
+LONGEST_SECONDS = 300
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(LONGEST_SECONDS))
+
 
 @pytest.fixture(scope="session")
 def home():
