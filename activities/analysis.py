@@ -101,7 +101,10 @@ class Watcher:
         if is_fresh:
             self._fresh_at = now
         stale = max(self._plan.policies.probe_interval * STALE_PROBES, STALE_AT_LEAST)
-        if now - self._fresh_at > stale:
+        # Once away, the metrics are back with the first fresh sample: a store that has just come up
+        # answers for some seconds with what it knew before.
+        still_away = self._seen.unavailable_since is not None and not is_fresh
+        if still_away or now - self._fresh_at > stale:
             return self._without_metrics(
                 f"no fresh sample of both variants since {self._fresh_at:%H:%M:%S} UTC"
             )

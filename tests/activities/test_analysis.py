@@ -170,6 +170,20 @@ async def test_metrics_that_come_back_are_told_and_believed_again(scene):
     assert watched.journal.kinds[:2] == [EventKind.METRICS_LOST, EventKind.METRICS_BACK]
 
 
+async def test_a_store_that_answers_without_a_fresh_sample_is_not_back_yet(scene):
+    watched = await scene(silent)
+    watched.counters.trouble = Unreachable("connection refused")
+    watching = asyncio.ensure_future(watched.watch(within=timedelta(milliseconds=400)))
+    await asyncio.sleep(0.1)
+    watched.counters.trouble, watched.counters.frozen = None, True
+
+    seen = await watching
+
+    assert watched.counters.readings > 2
+    assert seen.verdicts[0].status is Status.UNAVAILABLE
+    assert watched.journal.kinds == [EventKind.METRICS_LOST]
+
+
 async def test_a_failure_found_before_the_store_went_away_still_stands(scene):
     watched = await scene(failing, on_failure=Reaction.HOLD)
     await watched.watch(within=timedelta(milliseconds=100))
