@@ -129,7 +129,10 @@ class Caller:
 @asynccontextmanager
 async def calling(layout: Layout) -> AsyncIterator[Caller]:
     """A caller of this sandbox's API, in the sandbox's project."""
+    # A kept connection may be closed by the server just as it is used again, and a POST is lost.
+    each_anew = httpx.Limits(max_keepalive_connections=0)
     async with httpx.AsyncClient(
+        limits=each_anew,
         base_url=layout.api_url,
         headers={"Project-ID": PROJECT_ID},
         timeout=_ANSWERS_WITHIN.total_seconds(),

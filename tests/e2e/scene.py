@@ -15,6 +15,10 @@ from tests.e2e.waiting import until
 HEALTHY = "latency_ms=20&jitter_ms=5"
 
 
+# A kept connection may be closed by the server just as it is used again, and a POST is lost.
+EACH_ANEW = httpx.Limits(max_keepalive_connections=0)
+
+
 class Scene:
     """`running` is the supervisor of the parts; `begun` belongs to `together`."""
 
@@ -23,6 +27,7 @@ class Scene:
         self.running = running
         self.begun = {}
         self._http = httpx.AsyncClient(
+            limits=EACH_ANEW,
             base_url=layout.api_url + PREFIX,
             headers={"Project-ID": PROJECT_ID},
             timeout=30,
