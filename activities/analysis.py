@@ -23,7 +23,7 @@ CLUSTER_LOOK = timedelta(seconds=2)
 # So many probes without a fresh sample make the metrics unavailable, not the candidate bad.
 STALE_PROBES = 3
 STALE_AT_LEAST = timedelta(seconds=10)
-MIN_NAP = 0.05
+MIN_NAP = timedelta(milliseconds=50)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,6 @@ class AnalysisActivities:
         May be cut off and started again anywhere: its state is the stored intervals.
         """
         watcher = Watcher(order, self._ports)
-        probe = order.plan.policies.probe_interval.total_seconds()
         while True:
             seen = await watcher.look()
             say(_headline(seen.verdicts))
@@ -66,8 +65,8 @@ class AnalysisActivities:
             decision = decide(order.plan, replace(order.progress, seen=seen), now)
             if not isinstance(decision, Hold) or now >= order.report_at:
                 return seen
-            nap = min(probe, (decision.until - now).total_seconds())
-            await asyncio.sleep(max(nap, MIN_NAP))
+            nap = min(watcher.nap(now), decision.until - now)
+            await asyncio.sleep(max(nap, MIN_NAP).total_seconds())
 
 
 class Watcher:
@@ -91,6 +90,10 @@ class Watcher:
             self._seen = await self._look_at_cluster()
         await self._tell(now)
         return self._seen
+
+    def nap(self, now: datetime) -> timedelta:
+        """How long until the next look."""
+        return self._ledger.nap(now)
 
     async def _look_at_metrics(self) -> Seen:
         try:

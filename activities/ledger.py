@@ -3,14 +3,15 @@
 import asyncio
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from domain.decision import Progress
 from domain.errors import TransientError
-from domain.evidence.counters import Cursor, advance
+from domain.evidence.counters import Cursor, Reading, advance
 from domain.evidence.intervals import Interval
 from domain.evidence.judge import Judge
+from domain.evidence.rhythm import seconds_to_news
 from domain.plan import Plan, Soak
 from domain.ports import CounterSource, EvidenceStore
 from domain.verdicts import Status, Verdict
@@ -32,6 +33,7 @@ class Ledger:
         self._judge = Judge(plan.gates)
         self._cursor: Cursor | None = None
         self._is_kept = False
+        self._times: tuple[float, ...] = ()
         self.sequence = 0
 
     async def open(self, rollout_id: UUID) -> None:
@@ -62,6 +64,7 @@ class Ledger:
             stable=self._plan.stable.slot,
             window=max(self._plan.policies.probe_interval * 4, timedelta(seconds=10)),
         )
+        self._times = _times(reading)
         interval, cursor = advance(
             self._cursor,
             reading,
@@ -86,6 +89,12 @@ class Ledger:
         except TransientError:  # away, or another watcher of this rollout was first
             self._is_kept = False
 
+    def nap(self, now: datetime) -> timedelta:
+        """How long until the next reading: a probe's interval at most, and behind a scrape."""
+        probe = self._plan.policies.probe_interval.total_seconds()
+        wait = seconds_to_news(self._times, now=now.timestamp(), probe=probe)
+        return timedelta(seconds=wait)
+
     def verdicts(self, step: int) -> tuple[Verdict, ...]:
         verdicts = self._judge.verdicts(step)
         return verdicts if self._is_kept else tuple(map(_unkept, verdicts))
@@ -93,6 +102,13 @@ class Ledger:
     def failures(self, step: int) -> dict[str, Verdict]:
         """The gates that have failed for good, by name."""
         return {v.gate: v for v in self._judge.verdicts(step) if v.status is Status.FAIL}
+
+
+def _times(reading: Reading) -> tuple[float, ...]:
+    """When the series that was scraped last was scraped."""
+    sampled = (each.samples for each in (*reading.candidate, *reading.stable) if each.samples)
+    newest = max(sampled, key=lambda samples: samples[-1][0], default=())
+    return tuple(at for at, _ in newest)
 
 
 def _unkept(verdict: Verdict) -> Verdict:
