@@ -38,7 +38,7 @@ _PROBE = timedelta(seconds=15)
 _SELDOM = timedelta(hours=1)
 _MANY, _FEW = 50, 10
 _WINDOW_SECONDS = 30.0
-_SETTLING_SECONDS = 5.0
+_SETTLING_SECONDS = 3.0
 _RATE_EACH = 2.0
 _WEIGHT = 10
 

@@ -32,7 +32,7 @@ from sandbox.servers.prometheus import find_binary
 TITLE = "`make up` to the first request served, and the memory of the sandbox"
 GOAL_SECONDS = 15.0
 GOAL_MB = 1024.0
-_TRIALS = 3
+_TRIALS = 2
 _RATE = 100
 _POLL_SECONDS = 0.05
 _PATIENCE_SECONDS = 60.0
