@@ -18,7 +18,7 @@ from domain.rollout import Entry, EventKind
 from domain.verdicts import Status, Verdict
 from domain.workloads import Workload, WorkloadPhase
 
-# Looks at the cluster are cheaper than drift is harmful: at least this often, whatever the probes.
+# With each probe, but no more often than this: a look at the cluster costs half as much as a probe.
 CLUSTER_LOOK = timedelta(seconds=2)
 # So many probes without a fresh sample make the metrics unavailable, not the candidate bad.
 STALE_PROBES = 3
