@@ -43,12 +43,18 @@ class Cast:
         self._scene, self._loads = scene, loads
         self.cases = {}
 
-    async def begin(self, moment, *, rps=40, candidate="latency_ms=20", **wish):
+    async def begin(self, moment, *, is_quiet=False, candidate="latency_ms=20", **wish):
+        """A rollout with calls, which are not made before `make_calls` where it `is_quiet`."""
         served = await self._scene.serve(moment.replace("_", "-"), candidate=candidate)
-        load = await self._loads.enter_async_context(served.load(rps))
+        load = served.load()
+        if not is_quiet:
+            await self._loads.enter_async_context(load)
         rollout = await served.start(**wish)
         self.cases[moment] = Case(served=served, rollout=rollout, load=load)
         return rollout
+
+    async def make_calls(self, moment):
+        await self._loads.enter_async_context(self.cases[moment].load)
 
     async def deploying(self):
         candidate = "latency_ms=20&load_seconds=20"
@@ -60,8 +66,8 @@ class Cast:
         await (await self.begin("shifting", steps=steps, gates=[])).soaking()
 
     async def settling(self):
-        # So few requests take some time to show that they obey.
-        rollout = await self.begin("settling", rps=2, steps=ONE_SECOND, gates=[])
+        # It cannot be seen to obey before somebody calls.
+        rollout = await self.begin("settling", is_quiet=True, steps=ONE_SECOND, gates=[])
         served = self.cases["settling"].served
 
         async def written():
@@ -112,6 +118,7 @@ async def cases(alone):
         await alone.running.kill_part("worker")
         await alone.hands.faults("none")
         await alone.running.start_part("worker")
+        await cast.make_calls("settling")
         assert [m for m, said in LAST.items() if not last[m].startswith(said)] == [], last
         ends = (case.rollout.ended(ENDS[moment]) for moment, case in cast.cases.items())
         await asyncio.gather(*ends, return_exceptions=True)
