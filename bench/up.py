@@ -9,9 +9,9 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from sandbox.caller import calling
 from sandbox.layout import PORT_SETTINGS, PROJECT, Layout
 from sandbox.load import Load
 from sandbox.ports import free_ports
+from sandbox.probe import answers
 from sandbox.seed import MODEL, seed
 from sandbox.servers.prometheus import find_binary
 
@@ -42,10 +43,11 @@ _MB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """Seconds from the first command to each milestone."""
+    """Seconds from the first command to each milestone; `ready` is when the API is, too."""
 
     fetched: float
     served: float
+    ready: float
 
 
 async def measure(run: Run) -> Result:
@@ -80,7 +82,9 @@ async def _up(environment: Mapping[str, str]) -> AsyncIterator[Started]:
     process = await _sandbox(layout, environment, "up")
     try:
         await _first_answer(layout, process)
-        yield Started(fetched=fetched, served=time.monotonic() - begin)
+        served = time.monotonic() - begin
+        await _until(answers(f"{layout.api_url}/readyz"))
+        yield Started(fetched=fetched, served=served, ready=time.monotonic() - begin)
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
@@ -115,6 +119,14 @@ async def _first_answer(layout: Layout, process: asyncio.subprocess.Process) -> 
                 pass  # nobody listens yet
             await asyncio.sleep(_POLL_SECONDS)
     raise RuntimeError(f"sandbox up ended with exit code {process.returncode}")
+
+
+async def _until(is_ready: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(_PATIENCE_SECONDS):
+        while True:
+            if await is_ready():
+                return
+            await asyncio.sleep(_POLL_SECONDS)
 
 
 def _environment(folder: Path) -> dict[str, str]:
@@ -191,8 +203,8 @@ def _result(
         ),
         tables=(_times(cold, warm), _parts(memory)),
         raw={
-            "cold": [(each.fetched, each.served) for each in cold],
-            "warm": [(each.fetched, each.served) for each in warm],
+            "cold": [asdict(each) for each in cold],
+            "warm": [asdict(each) for each in warm],
             "memory_mb": memory,
         },
     )
@@ -202,10 +214,12 @@ def _times(cold: list[Started], warm: list[Started]) -> Table:
     rows = []
     for name, trials in (("in an empty home", cold), ("in the home of an earlier one", warm)):
         served = [each.served for each in trials]
-        fetched = median([each.fetched for each in trials])
-        values = (fetched, min(served), median(served), max(served))
+        fetched, ready = (
+            median([getattr(each, name) for each in trials]) for name in ("fetched", "ready")
+        )
+        values = (fetched, min(served), median(served), max(served), ready)
         rows.append((name, *(f"{value:.1f}" for value in values)))
-    head = ("seconds", "of it fetch", "least", "median", "most")
+    head = ("seconds", "of it fetch", "least", "median", "most", "API ready")
     return Table(caption="from the command to the first answer", head=head, rows=tuple(rows))
 
 
