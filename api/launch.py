@@ -77,12 +77,23 @@ async def launch(
     if earlier is not None and earlier.phase is not Phase.PENDING:
         return earlier
     config = await registry.config(project_id, config_id)
+    await _require_idle(registry, config)
     plan = await compiled(registry, config, wish)
     if earlier is not None and earlier.plan != plan:
         await registry.discard_rollout(project_id, earlier.id)
         earlier = None
     pending = earlier or await _stored(parts, _pending(rollout_id, plan, wish), key, digest)
     return pending if pending.phase is not Phase.PENDING else await _started(parts, pending)
+
+
+async def _require_idle(registry: Registry, config: TrafficConfig) -> None:
+    """Raise RolloutRunning while a rollout walks: no plan can be made beside its candidate.
+
+    A pending one may have been left behind by a crash: whether it walks is asked when starting.
+    """
+    running = await registry.live_rollout(config.project_id, config.id)
+    if running is not None and running.phase is not Phase.PENDING:
+        raise RolloutRunning(running)
 
 
 def variant(

@@ -2,16 +2,17 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
 
 from api.errors import EngineUnreachable
 from domain.registry import ConfigStatus, TrafficConfig
-from domain.rollout import Phase, Rollout
+from domain.rollout import Entry, EventKind, Phase, Rollout
 from tests.api.caller import PREFIX, canary
 from tests.api.staging import change
+from tests.fakes.journal import MemoryJournal
 
 
 @pytest.fixture
@@ -129,6 +130,26 @@ async def test_a_second_rollout_is_refused_and_told_which_one_runs(api, ids):
         "href": f"{PREFIX}/rollouts/{first['id']}",
     }
     assert (await api.get("/rollouts")).json()["total"] == 1
+
+
+async def test_a_second_rollout_is_refused_for_the_first_though_its_candidate_has_the_name(
+    api, ids, registry
+):
+    first = await api.made(_rollouts(ids), canary(ids["v2"]))
+    candidate = registry.things[Rollout][UUID(first["id"])].plan.candidate
+    now = datetime.now(UTC)
+    joined = Entry(
+        key="1",
+        kind=EventKind.DEPLOYED,
+        message="",
+        at=now,
+        phase=Phase.PROGRESSING,
+        joined=candidate,
+    )
+    await MemoryJournal(registry).record(UUID(first["id"]), [joined])
+    answer = await api.post(_rollouts(ids), canary(ids["v3"]))
+    assert answer.status_code == 409
+    assert answer.json()["running"]["rollout_id"] == first["id"]
 
 
 async def test_the_next_one_waits_for_the_workflow_of_one_that_has_ended(
