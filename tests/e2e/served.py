@@ -1,5 +1,7 @@
 """One model that is served: its traffic config, its objects on the cluster, its callers."""
 
+from datetime import timedelta
+
 from adapters.kubernetes.resources import (
     AI_GATEWAY_ROUTE,
     AI_SERVICE_BACKEND,
@@ -23,6 +25,7 @@ LATENCY = {
 }
 FAST = {"probe_interval_seconds": 1, "scale_down_delay_seconds": 1, "drain_seconds": 1}
 STEPS = ({"weight": 20, "soak_seconds": 60}, {"weight": 50, "soak_seconds": 60})
+PATIENCE = timedelta(seconds=60)
 # A soak that no evidence ends: it is there to be interrupted.
 LONG = ({"weight": 20, "soak_seconds": 600, "pace": "time"},)
 
@@ -36,8 +39,9 @@ class Served:
         self.route = config["ai_gateway_route_name"]
         self.stable = config["variants"][0]["kserve_isvc_name"]
 
-    def load(self, rps=40, **options):
-        return Load(self.scene.layout.gateway_url, self.model, rps, **options)
+    def load(self, rps=25):
+        """Calls of this model; a slow machine is no reason to give one up."""
+        return Load(self.scene.layout.gateway_url, self.model, rps, timeout=PATIENCE)
 
     async def ask(self, version="v2", *, headers=None, policies=None, **wish):
         """The API's answer to a wish for a rollout."""

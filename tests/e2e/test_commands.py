@@ -46,7 +46,7 @@ async def test_a_person_promotes_in_full_out_of_the_first_soak(scene):
 @together
 async def test_a_paused_rollout_advances_no_further_until_it_is_resumed(scene):
     served = await scene.serve("paused")
-    async with served.load(60) as load:
+    async with served.load(50) as load:
         rollout = await served.start()
         await rollout.told("step_started", "send 20 %")
         answer = await rollout.command("pause", actor="ana", reason="lunch")
@@ -94,13 +94,16 @@ async def test_a_second_rollout_is_refused_by_the_name_of_the_first(scene):
         other = await served.ask("v3")
         assert other.status_code == 409
         assert rollout in other.text
+        followed = await served.follow(rollout)
+        await followed.told("deployed")
+        later = await served.ask("v3")
+        assert (later.status_code, later.json()["running"]["rollout_id"]) == (409, rollout)
+
+        await followed.command("abort")
+        await followed.ended("rolled_back")
         reused = await served.ask("v3", headers=key)
         assert reused.status_code == 422
         assert "Idempotency-Key" in reused.text
-
-        await scene.post(f"/rollouts/{rollout}/abort")
-        followed = await served.follow(rollout)
-        await followed.ended("rolled_back")
 
     assert failed(load) == set()
     await served.at_rest(followed.stable, "v1")

@@ -18,7 +18,7 @@ UNREACHABLE_SECONDS = 20
 async def test_without_prometheus_a_soak_holds_and_says_so_and_goes_on_afterwards(alone):
     served = await alone.serve("unmetered")
     soak = {"soak_seconds": 4, "pace": "time"}
-    async with served.load(60) as load:
+    async with served.load(50) as load:
         rollout = await served.start(steps=[{"weight": 20, **soak}, {"weight": 50, **soak}])
         await rollout.soaking(20)
         # It takes calls and never answers.

@@ -10,7 +10,7 @@ from tests.e2e.traffic import failed, served_from_now_on
 @together
 async def test_a_healthy_candidate_is_promoted_on_its_evidence(scene):
     served = await scene.serve("healthy")
-    async with served.load(60) as load:
+    async with served.load(50) as load:
         rollout = await served.start(gates=[ERRORS, LATENCY])
         ended = await rollout.ended("promoted")
         assert await served_from_now_on(load) == {rollout.candidate}
@@ -28,7 +28,7 @@ async def test_a_healthy_candidate_is_promoted_on_its_evidence(scene):
 @together
 async def test_a_candidate_that_returns_errors_is_rolled_back(scene):
     served = await scene.serve("erring", candidate="latency_ms=20&error_rate=0.5")
-    async with served.load(60) as load:
+    async with served.load(50) as load:
         rollout = await served.start()
         await rollout.ended("rolled_back")
         assert await served_from_now_on(load) == {rollout.stable}
@@ -43,7 +43,7 @@ async def test_a_candidate_that_returns_errors_is_rolled_back(scene):
 @together
 async def test_a_slow_candidate_is_rolled_back_by_its_latency_gate(scene):
     served = await scene.serve("slow", candidate="latency_ms=300")
-    async with served.load(60) as load:
+    async with served.load(50) as load:
         rollout = await served.start(gates=[ERRORS, LATENCY])
         await rollout.ended("rolled_back")
         assert await served_from_now_on(load) == {rollout.stable}

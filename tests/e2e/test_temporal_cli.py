@@ -74,7 +74,7 @@ async def test_a_rollout_that_the_guardian_walks_still_tells_its_state(scene):
 @together
 async def test_a_rollout_reset_to_its_beginning_walks_again_to_its_end(scene):
     served = await scene.serve("reset")
-    async with served.load(60) as load:
+    async with served.load(50) as load:
         rollout = await served.start(steps=[{"weight": 20, "soak_seconds": 8, "pace": "time"}])
         await rollout.soaking()
         before = await served.weights()
@@ -91,7 +91,7 @@ async def test_a_rollout_reset_to_its_beginning_walks_again_to_its_end(scene):
 @together
 async def test_a_rollout_reset_to_an_earlier_weight_puts_it_back_and_goes_on(scene):
     served = await scene.serve("reset-later")
-    async with served.load(60) as load:
+    async with served.load(50) as load:
         rollout = await served.start(
             steps=[
                 {"weight": 20, "soak_seconds": 60},

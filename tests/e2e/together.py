@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 # Each has two model servers and its own load; more at once than this starve on two cores.
-AT_ONCE = 10
+AT_ONCE = 6
 
 _stories: list[Any] = []
 _turns = asyncio.Semaphore(AT_ONCE)
