@@ -23,6 +23,7 @@ from domain.registry import (
     ServiceState,
     ServingEnvironment,
     TrafficConfig,
+    TrafficStrategy,
     TrafficVariant,
     VariantStatus,
 )
@@ -120,7 +121,7 @@ def _config(
     service: InferenceService,
     environment: ServingEnvironment,
     version: ModelVersion,
-    strategy: str,
+    strategy: TrafficStrategy,
 ) -> TrafficConfig:
     now, config_id = datetime.now(UTC), uuid4()
     stable = TrafficVariant(
@@ -134,6 +135,7 @@ def _config(
         slot=0,
         weight=100,
         status=VariantStatus.ACTIVE,
+        joined_at=now,
         created_at=now,
         updated_at=now,
     )

@@ -35,7 +35,7 @@ async def plans_of(pool):
     async with pool.acquire() as connection, connection.transaction():
         return {
             (subject, name): await plan_of(connection, query)
-            for subject in ("catalog", "traffic", "rollouts", "journal", "evidence")
+            for subject in ("catalog", "traffic", "operations", "rollouts", "journal", "evidence")
             for name, query in load(subject).items()
             if "FROM" in query and name != "ready"
         }
