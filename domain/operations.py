@@ -39,7 +39,8 @@ class TrafficChange:
 
     `workloads` holds one for each variant that has a slot before or after. With no variants after
     it, the route goes and the config with it. `serves` is the version that the inference service
-    serves from then on, where that changes.
+    serves from then on, where that changes. `stays` is the workload that stays on the cluster
+    though its variant leaves: the inference service's own.
     """
 
     kind: ChangeKind
@@ -48,6 +49,7 @@ class TrafficChange:
     after: Variants
     workloads: tuple[Workload, ...]
     serves: UUID | None = None
+    stays: str = ""
     subject: Literal["traffic_config"] = "traffic_config"
 
     def workload_of(self, variant: TrafficVariant) -> Workload:
@@ -70,11 +72,20 @@ Change = TrafficChange
 
 
 class OperationPhase(StrEnum):
-    """UNDONE: it could not be done, and what it had begun was taken back."""
+    """How far an operation is. The last two are final.
+
+    TIDYING: it is done, but for the removal of what left. UNDONE: it could not be done, and what it
+    had begun was taken back.
+    """
 
     RUNNING = "running"
+    TIDYING = "tidying"
     DONE = "done"
     UNDONE = "undone"
+
+    @property
+    def is_final(self) -> bool:
+        return self in {OperationPhase.DONE, OperationPhase.UNDONE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +114,7 @@ class Operation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """How an operation ended."""
+    """How an operation ended, or that it has come to its tidying."""
 
     phase: OperationPhase
     problem: str | None = None

@@ -107,7 +107,10 @@ class Journal(Protocol):
     async def config_status(self, config_id: UUID, status: ConfigStatus, reason: str) -> None: ...
 
     async def operation_ended(self, operation_id: UUID, ending: Ending) -> None:
-        """End the operation, once; what is done changes the registry in the same transaction."""
+        """Take down the phase that an operation has reached; the final ones stand for good.
+
+        What is done changes the registry in the same transaction, once.
+        """
 
 
 class Patrol(Protocol):

@@ -35,7 +35,7 @@ CREATE TABLE operations (
     subject_id uuid NOT NULL,
     summary text NOT NULL CHECK (summary <> ''),
     change jsonb NOT NULL CHECK (jsonb_typeof(change) = 'object'),
-    phase text NOT NULL CHECK (phase IN ('running', 'done', 'undone')),
+    phase text NOT NULL CHECK (phase IN ('running', 'tidying', 'done', 'undone')),
     problem text,
     detail text NOT NULL,
     actor text NOT NULL,
@@ -43,12 +43,13 @@ CREATE TABLE operations (
     created_at timestamptz NOT NULL,
     ended_at timestamptz,
     UNIQUE (project_id, id),
-    CONSTRAINT operations_ended_when_final CHECK ((ended_at IS NULL) = (phase = 'running'))
+    CONSTRAINT operations_ended_when_final CHECK ((ended_at IS NULL) = (phase IN ('running', 'tidying')))
 );
 CREATE INDEX operations_listed ON operations (project_id, created_at DESC, id);
 CREATE INDEX operations_of_subject ON operations (project_id, subject_id, created_at DESC, id);
 -- One at a time, of whatever project: a subject has one.
-CREATE UNIQUE INDEX operations_unfinished ON operations (subject_id) WHERE phase = 'running';
+CREATE UNIQUE INDEX operations_unfinished ON operations (subject_id)
+    WHERE phase IN ('running', 'tidying');
 
 -- migrate:down
 SET LOCAL lock_timeout = '4s';

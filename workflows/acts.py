@@ -189,9 +189,14 @@ def root(error: BaseException) -> str:
     return error.message if isinstance(error, FailureError) else str(error)
 
 
-def failure_type(error: ActivityError) -> str | None:
-    """The class name of the domain error that an activity ended with."""
-    return error.cause.type if isinstance(error.cause, ApplicationError) else None
+def failure_type(error: BaseException) -> str | None:
+    """The class name of the domain error that an activity, or the last of its tries, ended with."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ApplicationError):
+            return cause.type
+        cause = cause.__cause__
+    return None
 
 
 async def bring_up(workload: Workload, within: timedelta) -> None:

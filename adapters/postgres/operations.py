@@ -83,14 +83,16 @@ class OperationEndings:
         async with self._db.transaction(what) as connection:
             row = await connection.fetchrow(_SQL["lock_operation"], operation_id)
             operation = rows.to_operation(found(row, "operation", operation_id))
-            if operation.phase is not OperationPhase.RUNNING:
+            if operation.phase.is_final or operation.phase is ending.phase:
                 return
-            if ending.phase is OperationPhase.DONE:
+            done = ending.phase is not OperationPhase.UNDONE
+            if done and operation.phase is OperationPhase.RUNNING:
                 await traffic.apply(connection, operation)
             await connection.execute(
                 _SQL["end_operation"],
                 operation_id,
                 ending.phase,
+                ending.phase.is_final,
                 ending.problem,
                 rows.text(ending.detail),
             )

@@ -130,6 +130,25 @@ async def test_an_operation_ends_once(registry, journal, it):
         await journal.operation_ended(uuid4(), DONE)
 
 
+async def test_what_is_done_but_for_its_tidying_has_changed_the_variants(
+    registry, journal, chores, it
+):
+    operation = an_operation(it.config, with_canary(it))
+    await registry.begin(operation)
+    tidying = Ending(phase=OperationPhase.TIDYING)
+    for _ in range(2):
+        await journal.operation_ended(operation.id, tidying)
+    config = await registry.config(it.id, it.config.id)
+    assert len(config.variants) == 2
+    assert operation.id in {one.id for one in await chores.running()}
+    with pytest.raises(AlreadyRunning):
+        await registry.begin(an_operation(config, config.variants))
+    await registry.discard(operation)
+    await journal.operation_ended(operation.id, DONE)
+    assert (await registry.operation(it.id, operation.id)).phase is OperationPhase.DONE
+    assert await registry.config(it.id, it.config.id) == config
+
+
 async def test_names_may_change_hands(registry, journal, it):
     config = await done(registry, journal, an_operation(it.config, with_canary(it)))
     after = promoted(config.variants, "canary", now=NOW, window=timedelta(hours=1))

@@ -79,16 +79,17 @@ class MemoryJournal:
 
     async def operation_ended(self, operation_id: UUID, ending: Ending) -> None:
         operation = self._thing(Operation, operation_id)
-        if operation.phase is not OperationPhase.RUNNING:
+        if operation.phase.is_final or operation.phase is ending.phase:
             return
-        if ending.phase is OperationPhase.DONE:
+        done = ending.phase is not OperationPhase.UNDONE
+        if done and operation.phase is OperationPhase.RUNNING:
             self._apply_change(operation)
         self._registry.change(
             operation,
             phase=ending.phase,
             problem=ending.problem,
             detail=ending.detail,
-            ended_at=datetime.now(UTC),
+            ended_at=datetime.now(UTC) if ending.phase.is_final else None,
         )
 
     def _apply_change(self, operation: Operation) -> None:

@@ -144,7 +144,9 @@ class MemoryRegistry(Registry, Patrol, Chores):
 
     async def discard(self, operation: Operation) -> None:
         known = self.things[Operation].get(operation.id)
-        if known and known.project_id == operation.project_id and known.ended_at is None:
+        if known is not None and known.project_id != operation.project_id:
+            return
+        if known is not None and known.phase is OperationPhase.RUNNING:
             del self.things[Operation][operation.id]
 
     async def operation(self, project_id: UUID, operation_id: UUID) -> Operation:
@@ -166,7 +168,7 @@ class MemoryRegistry(Registry, Patrol, Chores):
         )
 
     async def running(self) -> Sequence[Operation]:
-        found = [o for o in self.things[Operation].values() if o.phase is OperationPhase.RUNNING]
+        found = [o for o in self.things[Operation].values() if not o.phase.is_final]
         return tuple(sorted(found, key=lambda o: (o.created_at, o.id)))
 
     async def due(self) -> Sequence[TrafficConfig]:

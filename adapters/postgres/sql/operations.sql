@@ -42,13 +42,13 @@ ORDER BY page.created_at DESC, page.id
 SELECT id, project_id, subject, subject_id, summary, change, phase, problem, detail, actor, reason,
     created_at, ended_at
 FROM operations
-WHERE project_id = $1 AND subject_id = $2 AND phase = 'running'
+WHERE project_id = $1 AND subject_id = $2 AND phase IN ('running', 'tidying')
 
 -- name: running
 SELECT id, project_id, subject, subject_id, summary, change, phase, problem, detail, actor, reason,
     created_at, ended_at
 FROM operations
-WHERE phase = 'running'
+WHERE phase IN ('running', 'tidying')
 ORDER BY created_at, id
 
 -- name: lock_operation
@@ -60,7 +60,7 @@ WHERE id = $1
 FOR UPDATE
 
 -- name: end_operation
--- $1 operation, $2 phase, $3 problem or null, $4 detail
+-- $1 operation, $2 phase, $3 is final, $4 problem or null, $5 detail
 UPDATE operations
-SET phase = $2, problem = $3, detail = $4, ended_at = now()
+SET phase = $2, problem = $4, detail = $5, ended_at = CASE WHEN $3 THEN now() END
 WHERE id = $1

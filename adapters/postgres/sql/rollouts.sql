@@ -6,7 +6,7 @@ SELECT id FROM traffic_configs WHERE project_id = $1 AND id = $2 FOR NO KEY UPDA
 
 -- name: running_operation
 -- $1 config
-SELECT id, summary FROM operations WHERE subject_id = $1 AND phase = 'running'
+SELECT id, summary FROM operations WHERE subject_id = $1 AND phase IN ('running', 'tidying')
 
 -- name: create_rollout
 -- $1 id, $2 project, $3 config, $4 plan, $5 phase, $6 its reason, $7 step, $8 candidate weight,

@@ -118,7 +118,10 @@ JOIN traffic_configs AS c ON c.id = v.traffic_config_id
 WHERE v.retire_at <= now()
     AND c.status = 'active'
     AND NOT c.paused
-    AND NOT EXISTS (SELECT FROM operations AS o WHERE o.subject_id = c.id AND o.phase = 'running')
+    AND NOT EXISTS (
+        SELECT FROM operations AS o
+        WHERE o.subject_id = c.id AND o.phase IN ('running', 'tidying')
+    )
     AND NOT EXISTS (
         SELECT FROM rollouts AS r
         WHERE r.traffic_config_id = c.id
