@@ -13,6 +13,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
 
 from activities.analysis import AnalysisActivities, WatchPorts
+from activities.care import CareActivities
 from activities.failures import DomainFailures
 from activities.guard import GuardActivities
 from activities.heartbeats import Heartbeats
@@ -23,12 +24,21 @@ from bootstrap.clients import WorkerClients, worker_clients
 from bootstrap.sandboxing import workflow_runner
 from bootstrap.settings import SettingsError, read_settings
 from bootstrap.telemetry import log_to_stderr, worker_runtime
+from workflows.caretaker import CaretakerWorkflow
 from workflows.guardian import GuardianWorkflow
-from workflows.messages import GUARDIAN_ID, TASK_QUEUE, watchers_of
+from workflows.messages import CARETAKER_ID, GUARDIAN_ID, TASK_QUEUE, watchers_of
+from workflows.operation import ChangeTrafficWorkflow
 from workflows.provisioning import DeployServiceWorkflow, PublishConfigWorkflow
 from workflows.rollout import RolloutWorkflow
 
-WORKFLOWS = [RolloutWorkflow, DeployServiceWorkflow, PublishConfigWorkflow, GuardianWorkflow]
+WORKFLOWS = [
+    RolloutWorkflow,
+    ChangeTrafficWorkflow,
+    DeployServiceWorkflow,
+    PublishConfigWorkflow,
+    GuardianWorkflow,
+    CaretakerWorkflow,
+]
 # Longer than the slowest write, shorter than a pod's usual grace period.
 SHUTDOWN = timedelta(seconds=15)
 # A look waits most of its time: memory limits how many there are, not the processor.
@@ -45,6 +55,7 @@ def activities(clients: WorkerClients) -> tuple[Activities, Activities]:
     traffic = TrafficActivities(clients.router, clients.workloads, clients.counters)
     record = RecordActivities(clients.journal)
     guard = GuardActivities(clients.patrol, clients.runs, shift=PATROL_SHIFT)
+    care = CareActivities(clients.chores, clients.registry, clients.runs, shift=PATROL_SHIFT)
     analysis = AnalysisActivities(
         WatchPorts(
             counters=clients.counters,
@@ -56,10 +67,14 @@ def activities(clients: WorkerClients) -> tuple[Activities, Activities]:
     )
     writes: Activities = [
         *(workload.deploy, workload.remove),
-        *(traffic.connect, traffic.disconnect, traffic.shift),
-        *(record.rollout, record.service_state, record.config_status),
+        *(traffic.connect, traffic.disconnect, traffic.shift, traffic.remove),
+        *(record.rollout, record.service_state, record.config_status, record.operation_ended),
     ]
-    return writes, [workload.await_ready, traffic.settle, analysis.watch, guard.patrol]
+    looks: Activities = [
+        *(workload.await_ready, traffic.settle, traffic.settle_shares),
+        *(analysis.watch, guard.patrol, care.look),
+    ]
+    return writes, looks
 
 
 def workers(clients: WorkerClients, queue: str = TASK_QUEUE) -> tuple[Worker, Worker]:
@@ -92,14 +107,21 @@ def workers(clients: WorkerClients, queue: str = TASK_QUEUE) -> tuple[Worker, Wo
     return writer, looker
 
 
-async def post_guardian(temporal: Client, queue: str = TASK_QUEUE) -> None:
-    """Have the guardian run; all workers may ask, there is one."""
+async def post_guards(temporal: Client, queue: str = TASK_QUEUE) -> None:
+    """Have the guardian and the caretaker run; all workers may ask, there is one of each."""
     await temporal.start_workflow(
         GuardianWorkflow.run,
         id=GUARDIAN_ID,
         task_queue=queue,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         static_summary="brings home traffic whose rollout was cut off",
+    )
+    await temporal.start_workflow(
+        CaretakerWorkflow.run,
+        id=CARETAKER_ID,
+        task_queue=queue,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        static_summary="takes over operations that were cut off, and retires former variants",
     )
 
 
@@ -112,7 +134,7 @@ async def main() -> None:
     async with worker_clients(settings, worker_runtime(settings)) as clients:
         writer, looker = workers(clients)
         async with writer, looker:
-            await post_guardian(clients.temporal)
+            await post_guards(clients.temporal)
             await stop.wait()
 
 

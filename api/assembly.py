@@ -12,12 +12,24 @@ from api import contract, problems
 from api.limits import Limited
 from api.meters import Metered, Meters
 from api.parts import Parts
-from api.routes import commands, events, health, models, rollouts, serving, traffic
+from api.routes import (
+    commands,
+    events,
+    health,
+    models,
+    operations,
+    rollouts,
+    serving,
+    traffic,
+    variants,
+)
 
 _ROUTERS = (
     models.router,
     serving.router,
     traffic.router,
+    variants.router,
+    operations.router,
     rollouts.router,
     commands.router,
     events.router,

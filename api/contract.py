@@ -17,14 +17,14 @@ _MEANINGS = {
     400: "A header or an id cannot be read, or the body is no JSON.",
     403: "The cluster's policy says no.",
     404: "There is no such thing in this project.",
-    409: "The present state does not allow this; where a rollout is running, `running` names it.",
+    409: "The present state does not allow this; `running` names the rollout or operation at work.",
     413: "The body is too large.",
     422: "Fields break rules; `errors` names each.",
     429: "The workflow engine is overloaded; try again after `Retry-After` seconds.",
     500: "A bug on our side.",
     502: "A system behind this refused.",
     503: "A system behind this does not answer; try again after `Retry-After` seconds.",
-    504: "No answer in time; repeating the call does no harm.",
+    504: "Not done in time: `running` names the operation that goes on, else it was taken back.",
 }
 READS = (400, 404, 422, 500, 503)
 WRITES = (400, 404, 409, 413, 422, 500, 503)

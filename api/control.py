@@ -33,6 +33,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from api.errors import Absent, EngineUnreachable, NoReply, Overloaded, broken
 from domain.errors import AlreadyRunning, Conflict, Forbidden, Refused, TidegateError
+from domain.operations import Ending, Operation, OperationPhase
 from domain.plan import Variant
 from domain.registry import InferenceService, TrafficConfig
 from domain.rollout import Action, Command, Phase, Rollout, workflow_id
@@ -41,15 +42,25 @@ from domain.workloads import Workload
 from workflows.messages import (
     TASK_QUEUE,
     DeployServiceInput,
+    OperationOrder,
+    OperationView,
     PublishConfigInput,
     Reply,
     RolloutInput,
     RolloutView,
     deployment_id,
 )
+from workflows.operation import ChangeTrafficWorkflow
 from workflows.provisioning import DeployServiceWorkflow, PublishConfigWorkflow
 from workflows.rollout import RolloutWorkflow
-from workflows.search import MODEL, PROJECT, ROLLOUT_MEMO, attributes_of
+from workflows.search import (
+    MODEL,
+    OPERATION_MEMO,
+    PROJECT,
+    ROLLOUT_MEMO,
+    attributes_of,
+    attributes_of_operation,
+)
 
 _SHORT = timedelta(seconds=5)
 _COMMAND = timedelta(seconds=10)
@@ -140,6 +151,49 @@ class Control:
             if run is None:
                 return None
             return await run.query(RolloutWorkflow.describe, rpc_timeout=_QUERY)
+
+    async def start_operation(self, operation: Operation) -> str:
+        try:
+            handle = await self._start(
+                ChangeTrafficWorkflow.run,
+                OperationOrder(operation=operation),
+                id=operation.workflow_id,
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                memo={OPERATION_MEMO: str(operation.id)},
+                static_summary=line(f"{operation.change.route.model}: {operation.summary}"),
+                search_attributes=attributes_of_operation(operation),
+            )
+        except WorkflowAlreadyStartedError as error:
+            with _translated():
+                found = await self._description(operation.workflow_id)
+                running = await found.memo_value(OPERATION_MEMO, None) if found else None
+            if found is None or running != str(operation.id):
+                raise AlreadyRunning("another change of the same thing is running") from error
+            return found.run_id
+        return handle.first_execution_run_id or ""
+
+    async def outcome(
+        self, operation: Operation, run_id: str, *, patience: timedelta
+    ) -> Ending | None:
+        handle: WorkflowHandle[Any, Ending] = self._client.get_workflow_handle(
+            operation.workflow_id, run_id=run_id, result_type=Ending
+        )
+        try:
+            async with asyncio.timeout(patience.total_seconds()):
+                with _translated():
+                    return await handle.result()
+        except (TimeoutError, NoReply):
+            return None
+        except WorkflowFailureError:
+            return Ending(phase=OperationPhase.UNDONE, problem="Cancelled", detail="cancelled")
+
+    async def operation_view(self, operation: Operation) -> OperationView | None:
+        handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(operation.workflow_id)
+        try:
+            with _translated():
+                return await handle.query(ChangeTrafficWorkflow.describe, rpc_timeout=_QUERY)
+        except TidegateError:
+            return None
 
     async def _start(self, workflow: Any, message: Any, **options: Any) -> WorkflowHandle[Any, Any]:
         """Start a workflow on the one task queue."""

@@ -1,6 +1,7 @@
 """Errors that only the front door knows. Their messages are written for the caller."""
 
 from domain.errors import AlreadyRunning, InvalidSpec, TransientError, Unreachable, Violation
+from domain.operations import Operation
 from domain.rollout import Rollout
 
 
@@ -18,6 +19,27 @@ class RolloutRunning(AlreadyRunning):
         )
         super().__init__(message, rollout_id=str(rollout.id))
         self.rollout = rollout
+
+
+class OperationRunning(AlreadyRunning):
+    """Another operation on the same thing is running; `operation` is the one."""
+
+    def __init__(self, operation: Operation) -> None:
+        message = f"the operation {operation.summary!r} is {operation.phase}; wait until it ends"
+        super().__init__(message, operation_id=str(operation.id))
+        self.operation = operation
+
+
+class ClusterUnreachable(Unreachable):
+    """The cluster does not answer, so that nothing could be changed."""
+
+
+class Unfinished(TransientError):
+    """It was not done in time and goes on; `operation` can be looked up."""
+
+    def __init__(self, operation: Operation, doing: str) -> None:
+        super().__init__(f"not done yet: {doing}; it goes on, follow the operation")
+        self.operation = operation
 
 
 class EngineUnreachable(Unreachable):

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID, uuid4, uuid5
 
+from api.busy import in_the_way
 from api.errors import KeyReused, RolloutRunning, broken
 from api.parts import Parts
 from api.schemas.rollouts import RolloutIn
@@ -41,22 +42,36 @@ async def compiled(registry: Registry, config: TrafficConfig, wish: RolloutIn) -
     project_id = config.project_id
     before = await registry.version(project_id, stable.model_version_id)
     target = await registry.version(project_id, wish.target_version_id)
+    known = next((v for v in config.variants if v.model_version_id == target.id), None)
     if target.registered_model_id != before.registered_model_id:
         raise broken("target_version_id", "must be a version of the model that stable serves")
     namesakes = [v for v in config.variants if v.name == wish.candidate_name and v is not stable]
     if any(v.model_version_id != target.id for v in namesakes):
         raise broken("candidate_name", f"{wish.candidate_name!r} names another variant already")
+    beside = [v for v in config.variants if v.holds_slot and v not in (stable, known)]
     return compile_canary(
-        wish.to_domain(),
+        wish.to_domain(config),
         route=config.route,
         stable=variant(config, stable.name, stable.slot, before, workload=stable.workload),
-        candidate=variant(
-            config,
-            wish.candidate_name,
-            free_slot(v.slot for v in config.variants if v.holds_slot),
-            target,
-        ),
+        candidate=variant(config, wish.candidate_name, _slot(config, known), target),
+        bystanders=[
+            variant(
+                config,
+                one.name,
+                one.slot,
+                await registry.version(project_id, one.model_version_id),
+                workload=one.workload,
+            )
+            for one in beside
+        ],
     )
+
+
+def _slot(config: TrafficConfig, known: TrafficVariant | None) -> int:
+    """The slot that the candidate's version holds already, else a free one."""
+    if known is not None and known.holds_slot:
+        return known.slot
+    return free_slot(v.slot for v in config.variants if v.holds_slot)
 
 
 async def launch(
@@ -114,8 +129,14 @@ def _splittable(config: TrafficConfig) -> TrafficVariant:
     if config.status is not ConfigStatus.ACTIVE:
         because = f": {config.status_reason}" if config.status_reason else ""
         raise Conflict(f"the traffic config is {config.status}, not active{because}")
+    if config.paused:
+        raise Conflict("the traffic config is paused; unpause it first")
     if config.stable is None:
         raise Conflict("the traffic config has no stable variant to start from")
+    others = [v for v in config.variants if v is not config.stable and v.weight]
+    if others:
+        sharing = ", ".join(f"{v.name!r} {v.weight} %" for v in others)
+        raise Conflict(f"stable shares its traffic with {sharing}; roll back or promote first")
     return config.stable
 
 
@@ -166,7 +187,7 @@ async def _stored(parts: Parts, rollout: Rollout, key: str | None, digest: str) 
         # Two calls with the same key at the same moment: the other one was first.
         return await parts.registry.rollout(rollout.project_id, rollout.id)
     except AlreadyRunning as error:
-        raise await _in_the_way(parts.registry, rollout, error) from error
+        raise await _named(parts.registry, rollout, error) from error
     except Outdated:
         raise
     except Conflict as error:
@@ -182,7 +203,7 @@ async def _started(parts: Parts, rollout: Rollout) -> Rollout:
             run_id = await parts.control.start_rollout(rollout)
             return replace(rollout, run_id=run_id)
         except AlreadyRunning as error:
-            running = await _in_the_way(parts.registry, rollout, error)
+            running = await _named(parts.registry, rollout, error)
             wait = next(waits, None) if _has_ended(running) else None
             if wait is None:
                 await parts.registry.discard_rollout(rollout.project_id, rollout.id)
@@ -194,15 +215,5 @@ def _has_ended(running: AlreadyRunning) -> bool:
     return isinstance(running, RolloutRunning) and running.rollout.phase.is_final
 
 
-async def _in_the_way(
-    registry: Registry, rollout: Rollout, error: AlreadyRunning
-) -> AlreadyRunning:
-    """The same error, naming the running rollout where the registry knows it."""
-    running = (
-        await _found(registry, rollout.project_id, UUID(error.rollout_id))
-        if error.rollout_id
-        else await registry.live_rollout(rollout.project_id, rollout.config_id)
-    )
-    if running is None or running.id == rollout.id:
-        return error
-    return RolloutRunning(running)
+async def _named(registry: Registry, rollout: Rollout, error: AlreadyRunning) -> AlreadyRunning:
+    return await in_the_way(registry, rollout.project_id, rollout.config_id, rollout.id, error)

@@ -7,12 +7,13 @@ from uuid import UUID
 
 from fastapi import Depends, Header, Path, Request
 
+from domain.operations import Ending, Operation
 from domain.plan import Variant
 from domain.ports import Registry
 from domain.registry import InferenceService, TrafficConfig
 from domain.rollout import Action, Command, Rollout
 from domain.workloads import Workload
-from workflows.messages import Reply, RolloutView
+from workflows.messages import OperationView, Reply, RolloutView
 
 
 class RolloutControl(Protocol):
@@ -38,6 +39,20 @@ class RolloutControl(Protocol):
 
     async def command(self, rollout: Rollout, action: Action, command: Command) -> Reply:
         """Ask a running rollout. Raises Conflict when it refuses, Absent when nothing runs."""
+
+    async def start_operation(self, operation: Operation) -> str:
+        """Start carrying the operation out and give the run's id; the same may be started twice.
+
+        Raises AlreadyRunning when another change of its subject runs.
+        """
+
+    async def outcome(
+        self, operation: Operation, run_id: str, *, patience: timedelta
+    ) -> Ending | None:
+        """How that run of the operation ended; None when it has not within `patience`."""
+
+    async def operation_view(self, operation: Operation) -> OperationView | None:
+        """What the operation is doing, None when no run of it is alive or answers."""
 
     async def describe(self, rollout: Rollout) -> RolloutView | None:
         """The live view of this very rollout, None when no run of it is alive."""

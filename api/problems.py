@@ -14,12 +14,15 @@ from starlette.exceptions import HTTPException
 
 from api.errors import (
     Absent,
+    ClusterUnreachable,
     EngineUnreachable,
     KeyReused,
     NoReply,
     NotReady,
+    OperationRunning,
     Overloaded,
     RolloutRunning,
+    Unfinished,
 )
 from api.rendering import PROBLEM_TYPE, as_json
 from domain.errors import (
@@ -31,13 +34,16 @@ from domain.errors import (
     Forbidden,
     InUse,
     InvalidSpec,
+    InvalidTraffic,
     NotFound,
+    NotSettled,
     NotYet,
     Refused,
     TidegateError,
     Unreachable,
     WorkloadFailed,
 )
+from domain.operations import Operation, OperationPhase
 from domain.rollout import Phase
 
 _log = logging.getLogger(__name__)
@@ -53,10 +59,11 @@ class BrokenRule(BaseModel):
 
 
 class Running(BaseModel):
-    """The rollout that stands in the way."""
+    """The rollout or operation that stands in the way, or that goes on after the answer."""
 
-    rollout_id: str
-    phase: Phase | None = None
+    rollout_id: str | None = None
+    operation_id: str | None = None
+    phase: Phase | OperationPhase | None = None
     href: str | None = None
 
 
@@ -69,7 +76,9 @@ class Problem(BaseModel):
     detail: str = Field(description="What went wrong this time.")
     instance: str = Field(description="The path of the call.")
     errors: list[BrokenRule] | None = Field(default=None, description="Every rule that is broken.")
-    running: Running | None = Field(default=None, description="What stands in the way of a 409.")
+    running: Running | None = Field(
+        default=None, description="What stands in the way of a 409, or goes on after a 504."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +94,9 @@ class Kind:
 
 TABLE: Mapping[type[TidegateError], Kind] = {
     InvalidSpec: Kind(status=422, slug="invalid", title="The request breaks a rule"),
+    InvalidTraffic: Kind(
+        status=400, slug="invalid-traffic", title="The traffic cannot be divided like this"
+    ),
     KeyReused: Kind(status=422, slug="key-reused", title="The Idempotency-Key is taken"),
     NotFound: Kind(status=404, slug="not-found", title="There is no such thing"),
     Conflict: Kind(status=409, slug="conflict", title="The present state does not allow this"),
@@ -101,6 +113,12 @@ TABLE: Mapping[type[TidegateError], Kind] = {
         title="A system behind this does not answer",
         detail="the registry's database does not answer; nothing was changed",
         retry_after_seconds=2,
+    ),
+    ClusterUnreachable: Kind(
+        status=503,
+        slug="cluster-unreachable",
+        title="The cluster does not answer",
+        retry_after_seconds=5,
     ),
     EngineUnreachable: Kind(
         status=503,
@@ -128,6 +146,10 @@ TABLE: Mapping[type[TidegateError], Kind] = {
         retry_after_seconds=1,
     ),
     NotYet: Kind(status=504, slug="not-yet", title="It did not come true in time"),
+    NotSettled: Kind(
+        status=504, slug="not-settled", title="The traffic did not obey in time and was taken back"
+    ),
+    Unfinished: Kind(status=504, slug="unfinished", title="It is not done yet and goes on"),
     NoReply: Kind(status=504, slug="no-reply", title="The rollout did not answer in time"),
     Overloaded: Kind(
         status=429, slug="overloaded", title="Too many requests", retry_after_seconds=1
@@ -204,9 +226,19 @@ def _running(error: TidegateError) -> Running | None:
         rollout = error.rollout
         href = f"/api/v1/model-registry/rollouts/{rollout.id}"
         return Running(rollout_id=str(rollout.id), phase=rollout.phase, href=href)
-    if isinstance(error, AlreadyRunning) and error.rollout_id:
-        return Running(rollout_id=error.rollout_id)
+    if isinstance(error, OperationRunning | Unfinished):
+        operation = error.operation
+        return Running(
+            operation_id=str(operation.id), phase=operation.phase, href=href_of(operation)
+        )
+    if isinstance(error, AlreadyRunning) and (error.rollout_id or error.operation_id):
+        return Running(rollout_id=error.rollout_id, operation_id=error.operation_id)
     return None
+
+
+def href_of(operation: Operation) -> str:
+    """Where an operation can be followed."""
+    return f"/api/v1/model-registry/operations/{operation.id}"
 
 
 async def _of_validation(request: Request, error: Exception) -> Response:

@@ -10,10 +10,13 @@ from uuid import UUID, uuid4
 from api.errors import broken
 from api.launch import variant
 from api.parts import Parts
+from api.schemas.plans import gates_of
 from api.schemas.registry import InferenceServiceIn
 from api.schemas.traffic import TrafficConfigIn
+from domain.division import require_name
 from domain.errors import AlreadyExists
 from domain.names import route_name, workload_name
+from domain.plan import Policies
 from domain.ports import Page, Registry
 from domain.registry import (
     ConfigStatus,
@@ -23,14 +26,13 @@ from domain.registry import (
     ServiceState,
     ServingEnvironment,
     TrafficConfig,
-    TrafficStrategy,
     TrafficVariant,
     VariantStatus,
 )
+from domain.strategies.canary import require_defaults
 from domain.workloads import Workload
 
 PUBLISH_PATIENCE = timedelta(seconds=10)
-STABLE = "stable"
 
 
 async def create_service(
@@ -60,11 +62,13 @@ async def create_config(parts: Parts, project_id: UUID, wish: TrafficConfigIn) -
     """Store the config and have its route published; come back with what became of it."""
     registry = parts.registry
     service = await registry.service(project_id, wish.inference_service_id)
+    require_name("stable_variant_name", wish.stable_variant_name)
     if wish.stable_version_id not in (None, service.model_version_id):
         raise broken("stable_version_id", "must be the version that the inference service runs")
     environment = await registry.environment(project_id, service.serving_environment_id)
     version = await registry.version(project_id, service.model_version_id)
-    config = _config(service, environment, version, wish.strategy)
+    config = _config(service, environment, version, wish)
+    require_defaults(config.default_gates or (), config.default_policies or Policies())
     await parts.control.ready()  # a config that nobody will publish is worth avoiding
     try:
         await registry.create_config(config)
@@ -73,7 +77,7 @@ async def create_config(parts: Parts, project_id: UUID, wish: TrafficConfigIn) -
         if existing is None:
             raise
         config = existing
-    stable = variant(config, STABLE, 0, version)
+    stable = variant(config, wish.stable_variant_name, 0, version)
     await parts.control.publish_config(config, stable, patience=PUBLISH_PATIENCE)
     return await registry.config(project_id, config.id)
 
@@ -121,13 +125,13 @@ def _config(
     service: InferenceService,
     environment: ServingEnvironment,
     version: ModelVersion,
-    strategy: TrafficStrategy,
+    wish: TrafficConfigIn,
 ) -> TrafficConfig:
     now, config_id = datetime.now(UTC), uuid4()
     stable = TrafficVariant(
         id=uuid4(),
         config_id=config_id,
-        name=STABLE,
+        name=wish.stable_variant_name,
         role=Role.STABLE,
         model_version_id=version.id,
         model_version_name=version.name,
@@ -139,13 +143,17 @@ def _config(
         created_at=now,
         updated_at=now,
     )
+    policies = wish.default_policies
     return TrafficConfig(
         id=config_id,
         project_id=service.project_id,
         inference_service_id=service.id,
         inference_service_name=service.name,
-        strategy=strategy,
+        strategy=wish.strategy,
         status=ConfigStatus.PUBLISHING,
+        default_gates=gates_of(wish.default_gates),
+        default_policies=None if policies is None else policies.to_domain(),
+        rollback_window=timedelta(seconds=wish.rollback_window_seconds),
         namespace=environment.namespace,
         route_name=route_name(config_id),
         variants=(stable,),

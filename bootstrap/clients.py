@@ -18,12 +18,13 @@ from adapters.kubernetes.client import connect as connect_kubernetes
 from adapters.postgres.evidence import PostgresEvidence
 from adapters.postgres.journal import PostgresJournal
 from adapters.postgres.pool import open_pool
-from adapters.postgres.registry import PostgresRegistry
+from adapters.postgres.registry import PostgresChores, PostgresRegistry
 from adapters.postgres.rollouts import PostgresPatrol
 from adapters.prometheus.counters import connect as connect_prometheus
 from adapters.temporal.runs import TemporalRuns
 from bootstrap.settings import Settings
 from domain.ports import (
+    Chores,
     CounterSource,
     EvidenceStore,
     Journal,
@@ -57,6 +58,8 @@ class WorkerClients:
     evidence: EvidenceStore
     journal: Journal
     patrol: Patrol
+    chores: Chores
+    registry: Registry
     runs: RunDirectory
 
 
@@ -92,6 +95,8 @@ async def worker_clients(
             evidence=PostgresEvidence(pool),
             journal=PostgresJournal(pool),
             patrol=PostgresPatrol(pool),
+            chores=PostgresChores(pool),
+            registry=PostgresRegistry(pool),
             runs=TemporalRuns(temporal),
         )
 

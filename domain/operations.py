@@ -4,13 +4,14 @@ An operation is stored before its workflow starts and pins what it changes from 
 of a subject has not ended, nothing else may change that subject.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 from uuid import UUID
 
-from domain.registry import Role, TrafficVariant, Variants
+from domain.registry import ModelVersion, Role, TrafficConfig, TrafficVariant, Variants
 from domain.rollout import workflow_id as traffic_workflow_id
 from domain.traffic import Bearer, Route, Slots, compose
 from domain.workloads import Workload
@@ -134,3 +135,38 @@ def slots_of(variants: Variants, beside: Variants = ()) -> Slots:
         if v.holds_slot
     }
     return compose(bearers.values(), stable.workload)
+
+
+def traffic_change(
+    kind: ChangeKind,
+    config: TrafficConfig,
+    after: Variants,
+    versions: Iterable[ModelVersion],
+    *,
+    stays: str = "",
+) -> TrafficChange:
+    """The change that brings a config's variants to `after`.
+
+    `versions` are those of every variant that holds a slot before or after.
+    """
+    by_id = {version.id: version for version in versions}
+    holders = {v.workload: v for v in (*config.variants, *after) if v.holds_slot}
+    return TrafficChange(
+        kind=kind,
+        route=config.route,
+        before=config.variants,
+        after=after,
+        workloads=tuple(
+            config.workload(by_id[holder.model_version_id], holder.workload)
+            for holder in holders.values()
+        ),
+        serves=_serves(config, after),
+        stays=stays,
+    )
+
+
+def _serves(config: TrafficConfig, after: Variants) -> UUID | None:
+    """The version that becomes stable, where another one does."""
+    before = config.stable.model_version_id if config.stable else None
+    stable = next((v.model_version_id for v in after if v.role is Role.STABLE), None)
+    return stable if stable != before else None

@@ -4,6 +4,7 @@ Steps are of few kinds and hold all they need, so that a plan can be shown befor
 replayed after a change of our code.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -124,7 +125,10 @@ class Policies:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a rollout will do, in full. Nothing outside it is needed to walk it."""
+    """What a rollout will do, in full. Nothing outside it is needed to walk it.
+
+    Bystanders are variants that stand by: they keep their slots, at weight 0, all the way.
+    """
 
     strategy: Strategy
     route: Route
@@ -133,11 +137,13 @@ class Plan:
     steps: tuple[Step, ...]
     gates: tuple[Gate, ...]
     policies: Policies = field(default_factory=Policies)
+    bystanders: tuple[Variant, ...] = ()
 
     def slots_at(self, candidate_weight: int) -> Slots:
         """The route's slots when the candidate has this weight and stable the rest."""
         return compose(
             (
+                *self._standing_by(),
                 Bearer(
                     slot=self.stable.slot,
                     workload=self.stable.workload.name,
@@ -155,7 +161,10 @@ class Plan:
     def slots_of(self, only: Variant) -> Slots:
         """The route's slots when one variant carries all traffic and the other has left."""
         bearer = Bearer(slot=only.slot, workload=only.workload.name, weight=100)
-        return compose((bearer,), only.workload.name)
+        return compose((*self._standing_by(), bearer), only.workload.name)
+
+    def _standing_by(self) -> Iterator[Bearer]:
+        return (Bearer(slot=v.slot, workload=v.workload.name, weight=0) for v in self.bystanders)
 
     @property
     def first_live_step(self) -> int:

@@ -2,10 +2,12 @@
 
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 
+from domain.operations import Operation
 from domain.plan import Plan
 from domain.rollout import Phase
 
 ROLLOUT_MEMO = "rollout_id"
+OPERATION_MEMO = "operation_id"
 PHASE = SearchAttributeKey.for_keyword("RolloutPhase")
 MODEL = SearchAttributeKey.for_keyword("RolloutModel")
 STRATEGY = SearchAttributeKey.for_keyword("RolloutStrategy")
@@ -22,5 +24,14 @@ def attributes_of(plan: Plan, phase: Phase) -> TypedSearchAttributes:
             SearchAttributePair(STRATEGY, plan.strategy.value),
             SearchAttributePair(PROJECT, str(plan.route.project_id)),
             SearchAttributePair(WEIGHT, 0),
+        ]
+    )
+
+
+def attributes_of_operation(operation: Operation) -> TypedSearchAttributes:
+    return TypedSearchAttributes(
+        [
+            SearchAttributePair(MODEL, operation.change.route.model),
+            SearchAttributePair(PROJECT, str(operation.project_id)),
         ]
     )

@@ -4,13 +4,16 @@ from uuid import UUID
 
 from fastapi import APIRouter, Response
 
+from api.changes import deleted_config
 from api.contract import ENGINE, READS, problems
 from api.parts import Id, ProjectId, WithParts
+from api.pausing import patched
 from api.provision import create_config
 from api.rendering import rendered
 from api.routes import PREFIX
 from api.schemas.paging import Listed, WithPage, next_offset
-from api.schemas.traffic import TrafficConfigIn, TrafficConfigOut
+from api.schemas.traffic import Asked, TrafficConfigIn, TrafficConfigOut, TrafficConfigPatch
+from domain.registry import ConfigStatus, TrafficStrategy
 
 router = APIRouter(prefix=f"{PREFIX}/traffic_configs", tags=["traffic"])
 
@@ -44,9 +47,14 @@ async def list_traffic_configs(
     parts: WithParts,
     project: ProjectId,
     page: WithPage,
+    *,
     inference_service_id: UUID | None = None,
+    strategy: TrafficStrategy | None = None,
+    status: ConfigStatus | None = None,
 ) -> Response:
-    found, total = await parts.registry.configs(project, page, service_id=inference_service_id)
+    found, total = await parts.registry.configs(
+        project, page, service_id=inference_service_id, strategy=strategy, status=status
+    )
     items = [TrafficConfigOut.from_domain(config) for config in found]
     return rendered(
         Listed[TrafficConfigOut](
@@ -66,3 +74,32 @@ async def list_traffic_configs(
 )
 async def get_traffic_config(parts: WithParts, project: ProjectId, config_id: Id) -> Response:
     return rendered(TrafficConfigOut.from_domain(await parts.registry.config(project, config_id)))
+
+
+@router.patch(
+    "/{config_id}",
+    response_model=TrafficConfigOut,
+    responses=problems(*ENGINE),
+    summary="Change what a config is meant for, its defaults, or pause it",
+    description=("Moves no traffic. Pausing pauses a rollout that runs, and unpausing resumes it."),
+)
+async def patch_traffic_config(
+    parts: WithParts, project: ProjectId, config_id: Id, body: TrafficConfigPatch
+) -> Response:
+    return rendered(TrafficConfigOut.from_domain(await patched(parts, project, config_id, body)))
+
+
+@router.delete(
+    "/{config_id}",
+    status_code=204,
+    response_class=Response,
+    responses=problems(*ENGINE),
+    summary="Take the model's route away, and every variant but the service's own",
+    description=(
+        "Clients that ask the gateway for the model get a 404 from then on. The history of its "
+        "rollouts goes with it; a rollout that has not ended is in the way."
+    ),
+)
+async def delete_traffic_config(parts: WithParts, project: ProjectId, config_id: Id) -> Response:
+    await deleted_config(parts, project, config_id, Asked())
+    return Response(status_code=204)

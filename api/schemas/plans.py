@@ -1,5 +1,6 @@
 """What a rollout is asked to do, and the plan that this compiles to, rendered for people."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated, Self
 from uuid import UUID
@@ -89,6 +90,11 @@ class GateBody(Incoming):
         )
 
 
+def gates_of(bodies: Sequence[GateBody] | None) -> tuple[Gate, ...] | None:
+    """The gates; None stays None, which is not the same as none at all."""
+    return None if bodies is None else tuple(body.to_domain() for body in bodies)
+
+
 class PoliciesBody(Incoming):
     """A reaction per cause, and how long each thing may take."""
 
@@ -122,6 +128,13 @@ class PoliciesBody(Incoming):
             drain=timedelta(seconds=self.drain_seconds),
             probe_interval=timedelta(seconds=self.probe_interval_seconds),
         )
+
+    def over(self, defaults: Policies | None) -> Policies:
+        """What was given, and the defaults for what was left out."""
+        if defaults is None:
+            return self.to_domain()
+        given = self.model_dump(include=self.model_fields_set)
+        return PoliciesBody(**{**dict(PoliciesBody.from_domain(defaults)), **given}).to_domain()
 
     @classmethod
     def from_domain(cls, policies: Policies) -> Self:

@@ -14,8 +14,10 @@ from api.schemas.plans import (
     GateBody,
     PlanOut,
     PoliciesBody,
+    gates_of,
 )
 from domain.plan import Strategy
+from domain.registry import TrafficConfig
 from domain.rollout import Command, Phase, Rollout, Scope
 from domain.strategies.canary import DEFAULT_GATES, CanarySpec
 
@@ -32,19 +34,24 @@ class RolloutIn(Incoming):
     gates: list[GateBody] | None = Field(
         default=None,
         max_length=MOST_LISTED,
-        description="Left out: the error rate against stable.",
+        description="Left out: the traffic config's, else the error rate against stable.",
     )
-    policies: PoliciesBody = Field(default_factory=PoliciesBody)
+    policies: PoliciesBody = Field(
+        default_factory=PoliciesBody,
+        description="What is left out: the traffic config's default, else ours.",
+    )
     dry_run: bool = Field(default=False, description="Answer with the plan and change nothing.")
     actor: Name = Field(default=ANYBODY, description="Who asks; kept in the history.")
     reason: Prose = Field(default="", description="Why; kept in the history.")
 
-    def to_domain(self) -> CanarySpec:
-        gates = self.gates
+    def to_domain(self, config: TrafficConfig) -> CanarySpec:
+        """The spec, with the config's defaults for what was left out."""
+        default = DEFAULT_GATES if config.default_gates is None else config.default_gates
+        gates = gates_of(self.gates)
         return CanarySpec(
             steps=tuple(step.to_domain() for step in self.steps),
-            gates=DEFAULT_GATES if gates is None else tuple(gate.to_domain() for gate in gates),
-            policies=self.policies.to_domain(),
+            gates=default if gates is None else gates,
+            policies=self.policies.over(config.default_policies),
         )
 
 

@@ -1,13 +1,18 @@
-"""Traffic configs and their variants."""
+"""Traffic configs and their variants, and what people ask of them."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Self
+from typing import Annotated, Self
 from uuid import UUID
 
 from pydantic import Field
 
-from api.schemas.fields import Incoming, Outgoing
+from api.schemas.fields import Incoming, Name, Outgoing, Prose, Seconds
+from api.schemas.operations import OperationOut
+from api.schemas.plans import MOST_LISTED, GateBody, PoliciesBody
+from domain.division import CANARY_WEIGHTS, STABLE
 from domain.registry import (
+    DEFAULT_ROLLBACK_WINDOW,
     ConfigStatus,
     Role,
     TrafficConfig,
@@ -16,6 +21,17 @@ from domain.registry import (
     VariantStatus,
 )
 
+ANYBODY = "api"
+# Its rules are the domain's, and their violation a 400.
+Whole = Annotated[int, Field(strict=True, ge=-(2**31), le=2**31 - 1)]
+
+
+class Asked(Incoming):
+    """Who asks for a change, and why. Both are kept with the operation."""
+
+    actor: Name = Field(default=ANYBODY, description="Who asks; kept with the operation.")
+    reason: Prose = Field(default="", description="Why; kept with the operation.")
+
 
 class TrafficConfigIn(Incoming):
     inference_service_id: UUID
@@ -23,6 +39,59 @@ class TrafficConfigIn(Incoming):
     stable_version_id: UUID | None = Field(
         default=None, description="The inference service's version, which is also the default."
     )
+    stable_variant_name: Name = Field(
+        default=STABLE, description="What the stable variant is called, such as `blue`."
+    )
+    default_gates: list[GateBody] | None = Field(default=None, max_length=MOST_LISTED)
+    default_policies: PoliciesBody | None = None
+    rollback_window_seconds: Seconds = DEFAULT_ROLLBACK_WINDOW.total_seconds()
+
+
+class TrafficConfigPatch(Incoming):
+    """What is left out stays; a null takes a default away."""
+
+    strategy: TrafficStrategy | None = None
+    paused: bool | None = Field(
+        default=None,
+        description="A paused config takes no change but a rollback; a rollout pauses with it.",
+    )
+    default_gates: list[GateBody] | None = Field(default=None, max_length=MOST_LISTED)
+    default_policies: PoliciesBody | None = None
+    rollback_window_seconds: Seconds | None = Field(
+        default=None, description="How long a variant that lost its traffic stays warm."
+    )
+
+
+class VariantIn(Asked):
+    variant_name: Name = Field(description="Such as `canary`, `variant_b` or `green`.")
+    model_version_id: UUID
+    weight: Whole = Field(default=0, description="Percent, 0 to 100, taken from stable.")
+
+
+class VariantPatch(Asked):
+    weight: Whole | None = Field(default=None, description="Percent, 0 to 100.")
+    variant_name: Name | None = Field(default=None, description="What to call it from now on.")
+
+
+class WeightsPatch(Asked):
+    weights: dict[Name, Whole] = Field(
+        max_length=MOST_LISTED,
+        description=(
+            "Percent by variant. Without stable it takes the rest; those not named keep theirs."
+        ),
+    )
+
+
+class CanaryIn(Asked):
+    model_version_id: UUID
+    initial_weight: Whole = Field(
+        default=10,
+        description=f"Percent, {CANARY_WEIGHTS[0]} to {CANARY_WEIGHTS[-1]}.",
+    )
+
+
+class CanaryWeightPatch(Asked):
+    weight: Whole = Field(description="Percent, 0 to 100.")
 
 
 class TrafficVariantOut(Outgoing):
@@ -35,6 +104,9 @@ class TrafficVariantOut(Outgoing):
     slot: int = Field(description="Its position in the gateway's route.")
     status: VariantStatus
     kserve_isvc_name: str
+    retire_at: datetime | None = Field(description="Until when it is kept for an instant way back.")
+    created_at: datetime
+    updated_at: datetime
 
     @classmethod
     def from_domain(cls, variant: TrafficVariant) -> Self:
@@ -48,24 +120,41 @@ class TrafficVariantOut(Outgoing):
             slot=variant.slot,
             status=variant.status,
             kserve_isvc_name=variant.workload,
+            retire_at=variant.retire_at,
+            created_at=variant.created_at,
+            updated_at=variant.updated_at,
         )
 
 
+class Variants(Outgoing):
+    config_id: UUID
+    variants: Sequence[TrafficVariantOut]
+    total: int
+
+
 class TrafficConfigOut(Outgoing):
+    """A traffic config. `operation` is what the call has done, null where it only looked."""
+
     id: UUID
     inference_service_id: UUID
     inference_service_name: str
-    strategy: str
+    strategy: TrafficStrategy
     status: ConfigStatus
     status_reason: str
+    paused: bool
+    default_gates: list[GateBody] | None
+    default_policies: PoliciesBody | None
+    rollback_window_seconds: float
     namespace: str
     ai_gateway_route_name: str
     variants: list[TrafficVariantOut]
+    operation: OperationOut | None
     created_at: datetime
     updated_at: datetime
 
     @classmethod
-    def from_domain(cls, config: TrafficConfig) -> Self:
+    def from_domain(cls, config: TrafficConfig, operation: OperationOut | None = None) -> Self:
+        gates, policies = config.default_gates, config.default_policies
         return cls(
             id=config.id,
             inference_service_id=config.inference_service_id,
@@ -73,9 +162,14 @@ class TrafficConfigOut(Outgoing):
             strategy=config.strategy,
             status=config.status,
             status_reason=config.status_reason,
+            paused=config.paused,
+            default_gates=None if gates is None else [GateBody.from_domain(g) for g in gates],
+            default_policies=None if policies is None else PoliciesBody.from_domain(policies),
+            rollback_window_seconds=config.rollback_window.total_seconds(),
             namespace=config.namespace,
             ai_gateway_route_name=config.route_name,
             variants=[TrafficVariantOut.from_domain(variant) for variant in config.variants],
+            operation=operation,
             created_at=config.created_at,
             updated_at=config.updated_at,
         )

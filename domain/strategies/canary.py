@@ -1,6 +1,6 @@
 """Canary: the candidate's share grows step by step, each step earned while the gates watch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -57,7 +57,14 @@ class CanarySpec:
     policies: Policies = field(default_factory=Policies)
 
 
-def compile_canary(spec: CanarySpec, *, route: Route, stable: Variant, candidate: Variant) -> Plan:
+def compile_canary(
+    spec: CanarySpec,
+    *,
+    route: Route,
+    stable: Variant,
+    candidate: Variant,
+    bystanders: Iterable[Variant] = (),
+) -> Plan:
     """Turn a spec into a plan. Raises InvalidSpec with every rule that the spec breaks."""
     violations = tuple(_violations(spec, stable, candidate))
     if violations:
@@ -82,7 +89,15 @@ def compile_canary(spec: CanarySpec, *, route: Route, stable: Variant, candidate
         steps=tuple(steps),
         gates=spec.gates,
         policies=spec.policies,
+        bystanders=tuple(bystanders),
     )
+
+
+def require_defaults(gates: Sequence[Gate], policies: Policies) -> None:
+    """Raise InvalidSpec with every rule that the defaults of a traffic config break."""
+    violations = (*_gate_violations(gates), *_policy_violations(policies))
+    if violations:
+        raise InvalidSpec(*(Violation(f"default_{v.field}", v.rule) for v in violations))
 
 
 def _violations(spec: CanarySpec, stable: Variant, candidate: Variant) -> Iterator[Violation]:

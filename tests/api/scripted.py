@@ -7,14 +7,16 @@ from uuid import UUID
 from api.errors import Absent
 from api.parts import RolloutControl
 from domain.errors import AlreadyRunning, TidegateError
+from domain.operations import Ending, Operation, OperationPhase
 from domain.plan import Variant
 from domain.registry import ConfigStatus, InferenceService, ServiceState, TrafficConfig
 from domain.rollout import Action, Command, Phase, Rollout
 from domain.workloads import Workload
 from tests.api.staging import change
 from tests.fakes.faults import Faults
+from tests.fakes.journal import MemoryJournal
 from tests.fakes.registry import MemoryRegistry
-from workflows.messages import Reply, RolloutView
+from workflows.messages import OperationView, Reply, RolloutView
 
 
 class ScriptedControl(RolloutControl):
@@ -29,6 +31,9 @@ class ScriptedControl(RolloutControl):
         self.deployed: list[Workload] = []
         self.published: list[tuple[UUID, Variant]] = []
         self.publish_as = ConfigStatus.ACTIVE
+        self.operations: list[Operation] = []
+        self.ending: Ending | None = Ending(phase=OperationPhase.DONE, detail="seen")
+        self.view: OperationView | None = None
         self.hangs = False
         self._registry = registry
         self._faults = Faults()
@@ -72,6 +77,23 @@ class ScriptedControl(RolloutControl):
             raise Absent
         self.commands.append((rollout.id, action, command))
         return Reply(phase=rollout.phase, message=f"{action} taken")
+
+    async def start_operation(self, operation: Operation) -> str:
+        await self._strike("start_operation")
+        self.operations.append(operation)
+        return f"run-of-{operation.id}"
+
+    async def outcome(
+        self, operation: Operation, run_id: str, *, patience: timedelta
+    ) -> Ending | None:
+        await self._strike("outcome")
+        if self.ending is not None:
+            await MemoryJournal(self._registry).operation_ended(operation.id, self.ending)
+        return self.ending
+
+    async def operation_view(self, operation: Operation) -> OperationView | None:
+        await self._strike("operation_view")
+        return self.view
 
     async def describe(self, rollout: Rollout) -> RolloutView | None:
         await self._strike("describe")

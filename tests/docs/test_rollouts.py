@@ -16,6 +16,7 @@ from domain.rollout import Action, EventKind, Phase
 from domain.strategies.canary import MOST_GATES, MOST_STEPS, compile_canary
 from tests.docs.pages import OPERATORS, blocks, page, search, section, tables
 from tests.plans import route, variant
+from tests.projects import a_project
 
 TEXT = page("rollouts")
 SPECS = [block for path in OPERATORS for block in blocks(path.read_text(), "json")]
@@ -26,7 +27,7 @@ SHORTEST = {
 
 
 def compiled(body):
-    spec = RolloutIn.model_validate(body).to_domain()
+    spec = RolloutIn.model_validate(body).to_domain(a_project().config)
     stable, candidate = variant("stable", 0, "v1"), variant("candidate", 1, "v2")
     return compile_canary(spec, route=route(), stable=stable, candidate=candidate)
 

@@ -15,10 +15,12 @@ from temporalio import activity
 from temporalio.worker import Replayer, Worker
 
 from activities.analysis import WatchOrder
+from activities.care import CareActivities
 from activities.failures import DomainFailures
 from activities.guard import GuardActivities
 from activities.heartbeats import Heartbeats, say
 from activities.record import RecordActivities
+from activities.shares import SharesOrder
 from activities.traffic import SettleOrder, TrafficActivities
 from activities.workload import WorkloadActivities
 from adapters.temporal.runs import TemporalRuns
@@ -32,15 +34,25 @@ from domain.story import weight_of
 from domain.traffic import Ownership
 from domain.verdicts import Status
 from tests.fakes.counters import ScriptedCounters
+from tests.fakes.registry import MemoryRegistry
 from tests.fakes.router import RecordingRouter
 from tests.fakes.runtime import ScriptedRuntime
 from tests.plans import verdict
+from workflows.caretaker import CaretakerWorkflow
 from workflows.guardian import GuardianWorkflow
 from workflows.messages import Mode, RolloutInput, watchers_of
+from workflows.operation import ChangeTrafficWorkflow
 from workflows.provisioning import DeployServiceWorkflow, PublishConfigWorkflow
 from workflows.rollout import RolloutWorkflow
 
-WORKFLOWS = [RolloutWorkflow, DeployServiceWorkflow, PublishConfigWorkflow, GuardianWorkflow]
+WORKFLOWS = [
+    RolloutWorkflow,
+    ChangeTrafficWorkflow,
+    DeployServiceWorkflow,
+    PublishConfigWorkflow,
+    GuardianWorkflow,
+    CaretakerWorkflow,
+]
 SOON = timedelta(seconds=1)
 SHIFT, ROUND = timedelta(seconds=30), timedelta(milliseconds=100)
 BEFORE = datetime(2020, 1, 1, tzinfo=UTC)
@@ -73,7 +85,7 @@ class Journal:
     async def operation_ended(self, operation_id, ending) -> None:
         if self.trouble:
             raise self.trouble
-        self.endings.setdefault(operation_id, ending)
+        self.endings[operation_id] = ending
 
     @property
     def kinds(self) -> list[EventKind]:
@@ -87,16 +99,24 @@ class Journal:
 class PromptedTraffic(TrafficActivities):
     """Real writes; whether the traffic obeys is what the test says, by weight."""
 
-    def __init__(self, router, runtime, settles: Callable[[SettleOrder], Acted | None]) -> None:
+    def __init__(self, router, runtime, settles: Callable[[Any], Acted | None]) -> None:
         super().__init__(
             router, runtime, ScriptedCounters(lambda n: Reading(candidate=(), stable=()))
         )
         self._settles = settles
         self.settle_orders: list[SettleOrder] = []
+        self.shares_orders: list[SharesOrder] = []
 
     @activity.defn(name="traffic.settle")
     async def settle(self, order: SettleOrder) -> Acted:
         self.settle_orders.append(order)
+        while (acted := self._settles(order)) is None:  # noqa: ASYNC110 - tests flip plain values
+            await asyncio.sleep(0.02)
+        return acted
+
+    @activity.defn(name="traffic.settle_shares")
+    async def settle_shares(self, order: SharesOrder) -> Acted:
+        self.shares_orders.append(order)
         while (acted := self._settles(order)) is None:  # noqa: ASYNC110 - tests flip plain values
             await asyncio.sleep(0.02)
         return acted
@@ -130,8 +150,9 @@ class Stage:
         self.client = client
         self.queue = f"test-{uuid4()}"
         self.router, self.runtime, self.journal = RecordingRouter(), ScriptedRuntime(), Journal()
+        self.registry = MemoryRegistry()
         self.analysis = PromptedAnalysis()
-        self.settles: Callable[[SettleOrder], Acted | None] = lambda order: done()
+        self.settles: Callable[[Any], Acted | None] = lambda order: done()
         self.traffic = PromptedTraffic(self.router, self.runtime, lambda order: self.settles(order))  # noqa: PLW0108 - replaced later
         self.live: list[Rollout] = []
         self._stack = AsyncExitStack()
@@ -151,6 +172,7 @@ class Stage:
             *methods(self.traffic), *methods(WorkloadActivities(self.runtime)),
             *methods(self.analysis), *methods(RecordActivities(self.journal)),
             *methods(GuardActivities(self, TemporalRuns(self.client), shift=SHIFT, every=ROUND)),
+            *methods(CareActivities(self.registry, self.registry, TemporalRuns(self.client), shift=SHIFT, every=ROUND)),
         ]  # fmt: skip
         both = [Heartbeats(), DomainFailures()]
         common: dict[str, Any] = {"interceptors": both, "max_heartbeat_throttle_interval": SOON}
