@@ -27,8 +27,12 @@ from workflows.guardian import GuardianWorkflow
 from workflows.messages import GUARDIAN_ID, TASK_QUEUE, watchers_of
 from workflows.provisioning import DeployServiceWorkflow, PublishConfigWorkflow
 from workflows.rollout import RolloutWorkflow
+from workflows.serving import ServeWorkflow
 
-WORKFLOWS = [RolloutWorkflow, DeployServiceWorkflow, PublishConfigWorkflow, GuardianWorkflow]
+WORKFLOWS = [
+    *(RolloutWorkflow, GuardianWorkflow),
+    *(ServeWorkflow, DeployServiceWorkflow, PublishConfigWorkflow),
+]
 # Longer than the slowest write, shorter than a pod's usual grace period.
 SHUTDOWN = timedelta(seconds=15)
 # A look waits most of its time: memory limits how many there are, not the processor.
@@ -57,7 +61,7 @@ def activities(clients: WorkerClients) -> tuple[Activities, Activities]:
     writes: Activities = [
         *(workload.deploy, workload.remove),
         *(traffic.connect, traffic.disconnect, traffic.shift),
-        *(record.rollout, record.service_state, record.config_status),
+        *(record.rollout, record.service_state, record.config_status, record.forget_service),
     ]
     return writes, [workload.await_ready, traffic.settle, analysis.watch, guard.patrol]
 

@@ -12,11 +12,21 @@ from api import contract, problems
 from api.limits import Limited
 from api.meters import Metered, Meters
 from api.parts import Parts
-from api.routes import commands, events, health, models, rollouts, serving, traffic
+from api.routes import (
+    commands,
+    environments,
+    events,
+    health,
+    models,
+    rollouts,
+    services,
+    traffic,
+)
 
 _ROUTERS = (
     models.router,
-    serving.router,
+    environments.router,
+    services.router,
     traffic.router,
     rollouts.router,
     commands.router,

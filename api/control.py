@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from temporalio.client import (
     Client,
@@ -38,23 +39,25 @@ from domain.registry import InferenceService, TrafficConfig
 from domain.rollout import Action, Command, Phase, Rollout, workflow_id
 from domain.story import headline, line, overview
 from domain.traffic import Route
-from domain.workloads import Workload
 from workflows.messages import (
     TASK_QUEUE,
-    DeployServiceInput,
     PublishConfigInput,
     Reply,
     RolloutInput,
     RolloutView,
+    ServeInput,
     deployment_id,
 )
-from workflows.provisioning import DeployServiceWorkflow, PublishConfigWorkflow
+from workflows.provisioning import PublishConfigWorkflow
 from workflows.rollout import RolloutWorkflow
-from workflows.search import MODEL, PROJECT, ROLLOUT_MEMO, attributes_of
+from workflows.search import GOAL_MEMO, MODEL, PROJECT, ROLLOUT_MEMO, attributes_of
+from workflows.serving import ServeWorkflow
 
 _SHORT = timedelta(seconds=5)
 _COMMAND = timedelta(seconds=10)
 _QUERY = timedelta(seconds=2)
+# The registry knows of an end a moment before its workflow closes and makes room.
+_WHILE_CLOSING_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8)
 # What a workflow raises to say that a command does not fit its present state.
 _CONFLICTS = frozenset({"Conflict", "AlreadyRunning", "AcceptedUpdateCompletedWorkflow"})
 
@@ -70,18 +73,17 @@ class Control:
             if not await self._client.service_client.check_health(timeout=_QUERY):
                 raise EngineUnreachable
 
-    async def deploy_service(self, service: InferenceService, workload: Workload) -> None:
-        await self._start(
-            DeployServiceWorkflow.run,
-            DeployServiceInput(service_id=service.id, workload=workload),
-            id=deployment_id(service.id),
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            static_summary=line(f"deploy {service.name} as {workload.name}"),
-            search_attributes=_attributes(
-                SearchAttributePair(PROJECT, str(service.project_id)),
-                SearchAttributePair(MODEL, service.name),
-            ),
-        )
+    async def serve(
+        self, service: InferenceService, order: ServeInput, *, patience: timedelta = timedelta(0)
+    ) -> None:
+        handle = await self._serving(service, order)
+        if patience:
+            await _ended(handle, patience)
+
+    async def is_serving(self, service_id: UUID) -> bool:
+        with _translated():
+            found = await self._description(deployment_id(service_id))
+        return found is not None and found.status is WorkflowExecutionStatus.RUNNING
 
     async def publish_config(
         self, config: TrafficConfig, stable: Variant, *, patience: timedelta
@@ -155,6 +157,42 @@ class Control:
             )
             return handle
 
+    async def _serving(
+        self, service: InferenceService, order: ServeInput
+    ) -> WorkflowHandle[Any, Any]:
+        """The run that carries the order out, behind one that has ended and is about to close."""
+        for wait in _WHILE_CLOSING_SECONDS:
+            handle = await self._begun_or_joined(service, order)
+            if handle is not None:
+                return handle
+            await asyncio.sleep(wait)
+        raise AlreadyRunning(f"another change of inference service {service.name!r} is running")
+
+    async def _begun_or_joined(
+        self, service: InferenceService, order: ServeInput
+    ) -> WorkflowHandle[Any, Any] | None:
+        goal, its_id = _goal(order), deployment_id(service.id)
+        try:
+            return await self._start(
+                ServeWorkflow.run,
+                order,
+                id=its_id,
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                memo={GOAL_MEMO: goal},
+                static_summary=line(f"{service.name}: {goal}"),
+                search_attributes=_attributes(
+                    SearchAttributePair(PROJECT, str(service.project_id)),
+                    SearchAttributePair(MODEL, service.name),
+                ),
+            )
+        except WorkflowAlreadyStartedError:
+            with _translated():
+                found = await self._description(its_id)
+                running = await found.memo_value(GOAL_MEMO, None) if found else None
+        if found is None or running != goal:
+            return None
+        return self._client.get_workflow_handle(its_id, run_id=found.run_id)
+
     async def _run_of(self, rollout: Rollout, error: WorkflowAlreadyStartedError) -> str:
         """The run that is in the way, if it walks this very rollout; else AlreadyRunning."""
         with _translated():
@@ -185,6 +223,13 @@ class Control:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return None
             raise
+
+
+def _goal(order: ServeInput) -> str:
+    """What an order comes to, in the words by which a second one like it is known."""
+    if order.wanted is not None:
+        return f"serve {order.wanted.name}"
+    return "undeploy and delete" if order.forget else "undeploy"
 
 
 def route_of(config: TrafficConfig) -> Route:

@@ -1,4 +1,4 @@
-"""What rollouts can be found by in Temporal: typed search attributes, and the id in the memo."""
+"""What runs can be found by in Temporal: typed search attributes, and what their memos hold."""
 
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 
@@ -6,6 +6,7 @@ from domain.plan import Plan
 from domain.rollout import Phase
 
 ROLLOUT_MEMO = "rollout_id"
+GOAL_MEMO = "goal"
 PHASE = SearchAttributeKey.for_keyword("RolloutPhase")
 MODEL = SearchAttributeKey.for_keyword("RolloutModel")
 STRATEGY = SearchAttributeKey.for_keyword("RolloutStrategy")

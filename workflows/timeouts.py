@@ -14,6 +14,7 @@ class Options(TypedDict, total=False):
     """The keyword arguments of an activity call."""
 
     task_queue: str
+    schedule_to_close_timeout: timedelta
     start_to_close_timeout: timedelta
     heartbeat_timeout: timedelta
     retry_policy: RetryPolicy
@@ -28,6 +29,18 @@ WRITE = Options(
     heartbeat_timeout=timedelta(seconds=5),
     retry_policy=RetryPolicy(
         initial_interval=timedelta(milliseconds=250), maximum_interval=timedelta(seconds=10)
+    ),
+    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+)
+
+# Taking a workload away where nobody waits behind it: a cluster that does not let go of it
+# (somebody's finalizer) is told as a failure in the end, and asked again when the call is repeated.
+REMOVAL = Options(
+    schedule_to_close_timeout=timedelta(minutes=30),
+    start_to_close_timeout=timedelta(seconds=15),
+    heartbeat_timeout=timedelta(seconds=5),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(milliseconds=250), maximum_interval=timedelta(seconds=5)
     ),
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )

@@ -4,10 +4,11 @@ import asyncpg
 
 from adapters.postgres.catalog import Catalog
 from adapters.postgres.rollouts import Rollouts
+from adapters.postgres.services import Services
 from adapters.postgres.traffic import Traffic
 
 
-class PostgresRegistry(Catalog, Traffic, Rollouts):
+class PostgresRegistry(Catalog, Services, Traffic, Rollouts):
     """Implements `domain.ports.Registry`."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:

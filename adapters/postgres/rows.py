@@ -16,17 +16,21 @@ from domain.registry import (
     InferenceService,
     ModelVersion,
     RegisteredModel,
+    ServedModel,
     ServiceState,
     ServingEnvironment,
     TrafficConfig,
     TrafficVariant,
 )
 from domain.rollout import Event, EventKind, Phase, Rollout
+from domain.workloads import Workload
 
 _PLAN = TypeAdapter(Plan)
 _CURSOR = TypeAdapter(Cursor)
 _COUNTS = TypeAdapter(Counts)
 _VARIANTS = TypeAdapter(tuple[TrafficVariant, ...])
+_SERVED = TypeAdapter(tuple[ServedModel, ...])
+_WORKLOADS = TypeAdapter(tuple[Workload, ...])
 _PLANS_KEPT = 512
 _NOT_OURS = frozenset({"total", "request_hash"})
 
@@ -51,6 +55,8 @@ def to_service(row: Row) -> InferenceService:
     columns = _columns(row)
     columns["desired_state"] = ServiceState(row["desired_state"])
     columns["current_state"] = ServiceState(row["current_state"])
+    columns["served_models"] = _SERVED.validate_json(row["served_models"] or "[]")
+    columns["leaving"] = _WORKLOADS.validate_json(row["leaving"])
     return InferenceService(**columns)
 
 
@@ -101,6 +107,10 @@ def plan_json(plan: Plan) -> str:
 def plan_of(document: str) -> Plan:
     """A plan is immutable and pinned, so the same document may give the same object."""
     return _PLAN.validate_json(document)
+
+
+def workloads_json(workloads: tuple[Workload, ...]) -> str:
+    return _WORKLOADS.dump_json(workloads).decode()
 
 
 def cursor_json(cursor: Cursor) -> str:

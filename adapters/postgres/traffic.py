@@ -8,6 +8,7 @@ import asyncpg
 from adapters.postgres import rows
 from adapters.postgres.database import Database, found
 from adapters.postgres.sql import load
+from domain.errors import Conflict, Outdated
 from domain.ports import Page
 from domain.registry import TrafficConfig, TrafficVariant
 
@@ -38,6 +39,7 @@ class Traffic:
             )
             for variant in config.variants:
                 await _create_variant(connection, config, variant)
+            await _require_served(connection, config)
 
     async def config(self, project_id: UUID, config_id: UUID) -> TrafficConfig:
         row = await self._db.row(_SQL["config"], project_id, config_id)
@@ -49,6 +51,19 @@ class Traffic:
         return await self._db.page(
             _SQL["configs"], project_id, page.limit, page.offset, service_id, to=rows.to_config
         )
+
+
+async def _require_served(connection: asyncpg.Connection, config: TrafficConfig) -> None:
+    """The service as it is once the config's row holds it: a change may have come in between."""
+    stable = config.stable
+    row = await connection.fetchrow(
+        _SQL["is_served"], config.inference_service_id, stable and stable.model_version_id
+    )
+    name = config.inference_service_name
+    if not row["deployed"]:
+        raise Conflict(f"the inference service {name!r} is undeployed; deploy it first")
+    if stable and not row["served"]:
+        raise Outdated(f"the inference service {name!r} serves other versions by now; ask again")
 
 
 async def _create_variant(

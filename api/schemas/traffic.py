@@ -15,7 +15,10 @@ class TrafficConfigIn(Incoming):
     inference_service_id: UUID
     strategy: Strategy = Strategy.CANARY
     stable_version_id: UUID | None = Field(
-        default=None, description="The inference service's version, which is also the default."
+        default=None,
+        description=(
+            "A version that the inference service serves; required where it serves several."
+        ),
     )
 
 

@@ -40,7 +40,7 @@ class Caller:
             "name": "chat",
             "serving_environment_id": ids["environment"],
             "registered_model_id": model,
-            "model_version_id": ids["v1"],
+            "model_version_ids": [ids["v1"]],
         }
         ids["service"] = (await self.made("/inference_services", service))["id"]
         config = {"inference_service_id": ids["service"]}

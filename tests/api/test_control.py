@@ -25,6 +25,7 @@ from workflows.messages import (
     Reply,
     RolloutInput,
     RolloutView,
+    ServeInput,
 )
 
 ADA = Command(actor="ada", reason="because")
@@ -193,9 +194,13 @@ async def test_publishing_is_waited_for_but_not_for_ever(temporal, control):
 async def test_a_deployment_is_joined_by_a_repeat(temporal, control):
     project = a_project()
     workload = project.plan.stable.workload
-    await asyncio.gather(*(control.deploy_service(project.service, workload) for _ in range(3)))
+    order = ServeInput(service_id=project.service.id, wanted=workload)
+    await asyncio.gather(*(control.serve(project.service, order) for _ in range(3)))
     handle = temporal.get_workflow_handle(f"inference-service-{project.service.id}")
-    assert (await handle.describe()).workflow_type == "DeployServiceWorkflow"
+    assert (await handle.describe()).workflow_type == "ServeWorkflow"
+    assert await control.is_serving(project.service.id)
+    with pytest.raises(AlreadyRunning, match="'chat'"):
+        await control.serve(project.service, replace(order, wanted=None, leaving=(workload,)))
     await handle.terminate()
 
 

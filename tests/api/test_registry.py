@@ -137,7 +137,7 @@ async def test_a_service_takes_a_version_of_its_own_model_only(api):
     body = _service(ids, name="mixed", registered_model_id=other)
     answer = await api.post("/inference_services", body)
     assert answer.status_code == 422
-    assert answer.json()["errors"][0]["field"] == "model_version_id"
+    assert answer.json()["errors"][0]["field"] == "model_version_ids"
 
 
 async def test_nothing_is_stored_when_nobody_could_deploy_it(api, control):
@@ -150,7 +150,7 @@ async def test_nothing_is_stored_when_nobody_could_deploy_it(api, control):
 
 async def test_a_repeat_deploys_what_was_stored_and_never_deployed(api, control, registry):
     ids = await api.served()
-    control.fail("deploy_service", EngineUnreachable())
+    control.fail("serve", EngineUnreachable())
     body = _service(ids, name="second")
     assert (await api.post("/inference_services", body)).status_code == 503
     again = await api.made("/inference_services", body)
@@ -164,6 +164,6 @@ def _service(ids, **changes):
         "name": "chat",
         "serving_environment_id": ids["environment"],
         "registered_model_id": ids["model"],
-        "model_version_id": ids["v1"],
+        "model_version_ids": [ids["v1"]],
         **changes,
     }

@@ -70,7 +70,7 @@ async def test_a_service_cannot_borrow_from_another_project(api, stranger, ids, 
         "name": "borrowed",
         "serving_environment_id": mixed["environment"],
         "registered_model_id": mixed["model"],
-        "model_version_id": mixed["v1"],
+        "model_version_ids": [mixed["v1"]],
     }
     assert (await stranger.post("/inference_services", body)).status_code == 404
 

@@ -223,7 +223,7 @@ async def test_a_promoted_variant_is_stable_and_the_service_serves_it(
         "stable": (Role.STABLE, "v2", 100, VariantStatus.ACTIVE),
         "old-stable-1": (Role.RETIRING, "v1", 0, VariantStatus.INACTIVE),
     }
-    assert (await registry.service(it.id, it.service.id)).model_version_id == it.v2.id
+    assert (await registry.service(it.id, it.service.id)).model_version_ids == (it.v2.id,)
 
 
 async def test_a_promotion_alone_moves_all_the_weight(journal, it, rollout, variants):

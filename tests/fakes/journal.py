@@ -13,12 +13,14 @@ from domain.registry import (
     ConfigStatus,
     InferenceService,
     Role,
+    ServedModel,
     ServiceState,
     TrafficConfig,
     TrafficVariant,
     VariantStatus,
 )
 from domain.rollout import Entry, Event, Rollout
+from domain.serving import later
 from tests.fakes.registry import MemoryRegistry
 
 
@@ -58,15 +60,35 @@ class MemoryJournal:
             )
             self._registry.told[rollout.id].append(told)
             if entry.promoted:
-                service = things[InferenceService][config.inference_service_id]
-                things[InferenceService][service.id] = replace(
-                    service, model_version_id=entry.promoted.version_id, updated_at=entry.at
-                )
+                self._serve(config.inference_service_id, rollout, entry.promoted, entry)
 
-    async def service_state(self, service_id: UUID, state: ServiceState, reason: str) -> None:
+    def _serve(self, service_id: UUID, rollout: Rollout, promoted: Variant, entry: Entry) -> None:
+        services = self._registry.things[InferenceService]
+        if services[service_id].model_version_ids != (rollout.plan.stable.version_id,):
+            return
+        served = ServedModel(
+            model_version_id=promoted.version_id, model_version_name=promoted.version_name
+        )
+        services[service_id] = replace(
+            services[service_id], served_models=(served,), updated_at=entry.at
+        )
+
+    async def service_state(
+        self, service_id: UUID, state: ServiceState, reason: str, gone: Sequence[str] = ()
+    ) -> None:
         service = self._thing(InferenceService, service_id)
-        changed = replace(service, current_state=state, state_reason=reason)
-        self._registry.things[InferenceService][service_id] = changed
+        self._registry.things[InferenceService][service_id] = replace(
+            service,
+            current_state=state,
+            state_reason=reason,
+            leaving=tuple(one for one in service.leaving if one.name not in gone),
+            updated_at=later(service.updated_at, service.updated_at),
+        )
+
+    async def forget_service(self, service_id: UUID) -> None:
+        service = self._registry.things[InferenceService].get(service_id)
+        if service and service.desired_state is ServiceState.UNDEPLOYED:
+            await self._registry.delete_service(service)
 
     async def config_status(self, config_id: UUID, status: ConfigStatus, reason: str) -> None:
         config = self._thing(TrafficConfig, config_id)

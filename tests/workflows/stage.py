@@ -38,8 +38,12 @@ from workflows.guardian import GuardianWorkflow
 from workflows.messages import Mode, RolloutInput, watchers_of
 from workflows.provisioning import DeployServiceWorkflow, PublishConfigWorkflow
 from workflows.rollout import RolloutWorkflow
+from workflows.serving import ServeWorkflow
 
-WORKFLOWS = [RolloutWorkflow, DeployServiceWorkflow, PublishConfigWorkflow, GuardianWorkflow]
+WORKFLOWS = [
+    *(RolloutWorkflow, GuardianWorkflow),
+    *(ServeWorkflow, DeployServiceWorkflow, PublishConfigWorkflow),
+]
 SOON = timedelta(seconds=1)
 SHIFT, ROUND = timedelta(seconds=30), timedelta(milliseconds=100)
 BEFORE = datetime(2020, 1, 1, tzinfo=UTC)
@@ -54,6 +58,8 @@ class Journal:
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.states: list[tuple[str, str]] = []
+        self.gone: list[str] = []
+        self.forgotten: list[UUID] = []
         self.trouble: Exception | None = None
 
     async def record(self, rollout_id, entries) -> None:
@@ -62,8 +68,12 @@ class Journal:
         known = {entry.key for entry in self.entries}
         self.entries += [entry for entry in entries if entry.key not in known]
 
-    async def service_state(self, service_id, state, reason) -> None:
+    async def service_state(self, service_id, state, reason, gone=()) -> None:
         self.states.append((str(state), reason))
+        self.gone += gone
+
+    async def forget_service(self, service_id) -> None:
+        self.forgotten.append(service_id)
 
     async def config_status(self, config_id, status, reason) -> None:
         self.states.append((str(status), reason))

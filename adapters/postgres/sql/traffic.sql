@@ -18,6 +18,14 @@ INSERT INTO traffic_variants (
 )
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 
+-- name: is_served
+-- $1 service, $2 version. Asked after the config's row was written, which holds the service's.
+SELECT desired_state = 'deployed' AS deployed, EXISTS (
+    SELECT FROM serve_model WHERE inference_service_id = $1 AND model_version_id = $2
+) AS served
+FROM inference_services
+WHERE id = $1
+
 -- name: config
 -- $1 project, $2 config
 SELECT c.id, c.project_id, c.inference_service_id, s.name AS inference_service_name, c.strategy,
