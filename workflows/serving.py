@@ -10,7 +10,7 @@ from activities.workload import WorkloadActivities
 from domain.registry import ServiceState
 from workflows.acts import bring_up, root
 from workflows.messages import ServeInput
-from workflows.timeouts import RECORD, REMOVAL
+from workflows.timeouts import RECORD, removal
 from workflows.waiting import unbroken
 
 
@@ -35,7 +35,10 @@ class ServeWorkflow:
             await bring_up(order.wanted, order.deadline)
         for workload in order.leaving:
             await workflow.execute_activity_method(
-                WorkloadActivities.remove, workload, summary=f"remove {workload.name}", **REMOVAL
+                WorkloadActivities.remove,
+                workload,
+                summary=f"remove {workload.name}",
+                **removal(order.deadline),
             )
         if order.forget:
             await workflow.execute_activity_method(

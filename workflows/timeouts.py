@@ -33,18 +33,6 @@ WRITE = Options(
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )
 
-# Taking a workload away where nobody waits behind it: a cluster that does not let go of it
-# (somebody's finalizer) is told as a failure in the end, and asked again when the call is repeated.
-REMOVAL = Options(
-    schedule_to_close_timeout=timedelta(minutes=30),
-    start_to_close_timeout=timedelta(seconds=15),
-    heartbeat_timeout=timedelta(seconds=5),
-    retry_policy=RetryPolicy(
-        initial_interval=timedelta(milliseconds=250), maximum_interval=timedelta(seconds=5)
-    ),
-    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-)
-
 # The way home: as a write, sooner tried again, and served before all other work.
 WAY_HOME = Options(
     start_to_close_timeout=timedelta(seconds=10),
@@ -78,6 +66,22 @@ def look(every: timedelta = timedelta(0)) -> Options:
             initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=10)
         ),
         cancellation_type=ActivityCancellationType.TRY_CANCEL,
+    )
+
+
+def removal(within: timedelta) -> Options:
+    """Taking away what nobody waits behind: a cluster that never lets go is told as a failure.
+
+    It is asked again when the call is repeated.
+    """
+    return Options(
+        schedule_to_close_timeout=within,
+        start_to_close_timeout=timedelta(seconds=15),
+        heartbeat_timeout=timedelta(seconds=5),
+        retry_policy=RetryPolicy(
+            initial_interval=timedelta(milliseconds=250), maximum_interval=timedelta(seconds=5)
+        ),
+        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     )
 
 

@@ -21,8 +21,8 @@ class ScriptedControl(RolloutControl):
     """Workflows exist at once and do nothing, except that services and configs come up.
 
     `running` is the rollout that walks a workflow ID, `commands` what was asked of which rollout.
-    `orders` are of inference services; with `holds` they stay where they were, and those in
-    `serving` have a change that runs.
+    `orders` are of inference services; with `holds` they stay where they were, with `refusal`
+    they fail for it, and those in `serving` have a change that runs.
     """
 
     def __init__(self, registry: MemoryRegistry) -> None:
@@ -32,6 +32,7 @@ class ScriptedControl(RolloutControl):
         self.orders: list[ServeInput] = []
         self.serving: set[UUID] = set()
         self.holds = False
+        self.refusal = ""
         self.published: list[tuple[UUID, Variant]] = []
         self.publish_as = ConfigStatus.ACTIVE
         self.hangs = False
@@ -54,7 +55,10 @@ class ScriptedControl(RolloutControl):
     ) -> None:
         await self._strike("serve")
         self.orders.append(order)
-        if self.holds:
+        if self.refusal:
+            failed = {"current_state": ServiceState.FAILED, "state_reason": self.refusal}
+            change(self._registry, InferenceService, service.id, **failed)
+        if self.holds or self.refusal:
             return
         if order.forget:
             del self._registry.things[InferenceService][service.id]

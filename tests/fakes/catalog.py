@@ -150,7 +150,8 @@ class MemoryCatalog:
 
     def _require_same(self, before: Any) -> None:
         held = self.things[type(before)].get(before.id)
-        if held is None or held.updated_at != before.updated_at:
+        known = (held.project_id, held.updated_at) if held else None
+        if known != (before.project_id, before.updated_at):
             raise Outdated(f"the {type(before).__name__} has changed meanwhile; ask again")
 
     def _require_unused(self, thing: Any, what: str = "") -> None:
@@ -170,7 +171,7 @@ class MemoryCatalog:
             versions = (variant.model_version_id for variant in config.variants)
             if its_id in (config.inference_service_id, *versions):
                 name = config.inference_service_name
-                yield "traffic config of inference service", name, config.id
+                yield "traffic config of", name, config.id
 
     def _get(self, kind: type[T], project_id: UUID, thing_id: UUID) -> T:
         thing = self.things[kind].get(thing_id)

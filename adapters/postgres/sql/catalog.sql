@@ -117,7 +117,7 @@ FROM (
     JOIN inference_services AS s ON s.id = m.inference_service_id
     WHERE m.project_id = $1 AND m.model_version_id = $2
     UNION ALL
-    SELECT 'traffic config of inference service', s.name, c.id
+    SELECT 'traffic config of', s.name, c.id
     FROM traffic_variants AS v
     JOIN traffic_configs AS c ON c.id = v.traffic_config_id
     JOIN inference_services AS s ON s.id = c.inference_service_id

@@ -93,7 +93,7 @@ RETURNING id
 
 -- name: user_of_service
 -- $1 project, $2 service
-SELECT 'traffic config of inference service' AS kind, s.name, c.id
+SELECT 'traffic config of' AS kind, s.name, c.id
 FROM traffic_configs AS c
 JOIN inference_services AS s ON s.id = c.inference_service_id
 WHERE c.project_id = $1 AND c.inference_service_id = $2

@@ -8,7 +8,7 @@ ORDERED = {
     ("catalog", "models"): "registered_models_listed",
     ("catalog", "versions"): "model_versions_listed",
     ("catalog", "environments"): "serving_environments_listed",
-    ("catalog", "services"): "inference_services_listed",
+    ("services", "services"): "inference_services_listed",
     ("traffic", "configs"): "traffic_configs_listed",
     ("rollouts", "rollouts"): "rollouts_listed",
     ("rollouts", "live_rollout"): "rollouts_unfinished",
@@ -35,7 +35,7 @@ async def plans_of(pool):
     async with pool.acquire() as connection, connection.transaction():
         return {
             (subject, name): await plan_of(connection, query)
-            for subject in ("catalog", "traffic", "rollouts", "journal", "evidence")
+            for subject in ("catalog", "services", "traffic", "rollouts", "journal", "evidence")
             for name, query in load(subject).items()
             if "FROM" in query and name != "ready"
         }
