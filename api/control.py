@@ -7,7 +7,7 @@ that came before or after the one that was meant.
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -157,6 +157,16 @@ class Control:
             )
             return handle
 
+    async def stop_serving(self, service_id: UUID) -> bool:
+        with _translated():
+            found = await self._description(deployment_id(service_id))
+            if found is None or found.status is not WorkflowExecutionStatus.RUNNING:
+                return False
+            handle = self._client.get_workflow_handle(found.id, run_id=found.run_id)
+            with suppress(Absent):  # it has ended meanwhile
+                await _cancelled(handle)
+        return True
+
     async def _serving(
         self, service: InferenceService, order: ServeInput
     ) -> WorkflowHandle[Any, Any]:
@@ -250,6 +260,18 @@ def _introduction(rollout: Rollout) -> str:
     """What the Temporal UI shows of a rollout before its workflow has said a word."""
     because = f": {rollout.reason}" if rollout.reason else ""
     return f"{overview(rollout.plan)}\n\nRollout `{rollout.id}`, by {rollout.actor}{because}"
+
+
+async def _cancelled(handle: WorkflowHandle[Any, Any]) -> None:
+    """Have the workflow end early and wait for it. Raises NoReply when it does not."""
+    with _translated():
+        await handle.cancel(rpc_timeout=_SHORT)
+    try:
+        async with asyncio.timeout(_SHORT.total_seconds()):
+            with suppress(WorkflowFailureError), _translated():
+                await handle.result()
+    except TimeoutError as error:
+        raise NoReply from error
 
 
 async def _ended(handle: WorkflowHandle[Any, Any], patience: timedelta) -> None:

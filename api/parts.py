@@ -29,6 +29,9 @@ class RolloutControl(Protocol):
         the service runs.
         """
 
+    async def stop_serving(self, service_id: UUID) -> bool:
+        """Have the change of the service that runs end early; False where none runs."""
+
     async def is_serving(self, service_id: UUID) -> bool:
         """Whether a change of the service runs."""
 

@@ -2,7 +2,7 @@
 
 Where the second half did not begin, a repeat of the same call takes it up again. Two calls that
 wish different things at once do not both win: the row is compared when it is written, and a change
-that runs refuses another.
+that runs refuses another, except that to undeploy cuts a deployment short.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from uuid import UUID
 from api.parts import Parts
 from api.rewrite import until_written
 from api.schemas.services import InferenceServiceIn, InferenceServicePatch
-from domain.errors import AlreadyExists, AlreadyRunning, NotFound, NotYet, Refused
+from domain.errors import AlreadyExists, AlreadyRunning, NotFound, NotYet, Outdated, Refused
 from domain.ports import Page, Registry
 from domain.registry import InferenceService, ModelVersion, ServiceState
 from domain.serving import (
@@ -119,12 +119,11 @@ async def _steered(
     parts: Parts, service: InferenceService, wish: ServiceWish, *, forget: bool = False
 ) -> InferenceService:
     """Store the wish, and have it carried out where it means something for the cluster."""
-    registry, now = parts.registry, datetime.now(UTC)
-    verdict = turn(service, wish)
+    registry, verdict = parts.registry, turn(service, wish)
     if verdict is Turn.BUSY:
-        await _require_abandoned(parts, service, now)
+        await _make_way(parts, service, wish)
     unused = forget or takes_away(service, wish)
-    after = wished(service, wish, now)
+    after = wished(service, wish, datetime.now(UTC))
     if verdict is Turn.NOTHING and not forget:
         await registry.change_service(service, after, unused=unused)
         return after
@@ -140,9 +139,19 @@ async def _steered(
     return after
 
 
-async def _require_abandoned(parts: Parts, service: InferenceService, now: datetime) -> None:
-    """Raise AlreadyRunning while a change runs, or was stored so lately that it may yet begin."""
-    is_fresh = now - service.updated_at < _BEGINS_WITHIN
+async def _make_way(parts: Parts, service: InferenceService, wish: ServiceWish) -> None:
+    """Return where nobody carries out the change that the row tells of, else raise.
+
+    To undeploy cuts a deployment short, which may take half an hour to fail: Outdated, look again.
+    Anything else waits, also for what was stored so lately that it may yet begin: AlreadyRunning.
+    """
+    cuts_short = (
+        wish.desired_state is ServiceState.UNDEPLOYED
+        and service.current_state is ServiceState.DEPLOYING
+    )
+    if cuts_short and await parts.control.stop_serving(service.id):
+        raise Outdated(f"inference service {service.name!r} was just deploying; ask again")
+    is_fresh = datetime.now(UTC) - service.updated_at < _BEGINS_WITHIN
     if is_fresh or await parts.control.is_serving(service.id):
         raise AlreadyRunning(
             f"inference service {service.name!r} is {service.current_state}; "

@@ -1,7 +1,7 @@
 """A workflow engine that keeps what it was asked, and answers what a test tells it to."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from api.errors import Absent
@@ -68,6 +68,17 @@ class ScriptedControl(RolloutControl):
         reached = ServiceState.DEPLOYED if order.wanted else ServiceState.UNDEPLOYED
         left = tuple(one for one in service.leaving if one not in order.leaving)
         change(self._registry, InferenceService, service.id, current_state=reached, leaving=left)
+
+    async def stop_serving(self, service_id: UUID) -> bool:
+        await self._strike("stop_serving")
+        if service_id not in self.serving:
+            return False
+        self.serving.remove(service_id)
+        cut_short = {"current_state": ServiceState.FAILED, "state_reason": "cancelled"}
+        change(
+            self._registry, InferenceService, service_id, updated_at=datetime.now(UTC), **cut_short
+        )
+        return True
 
     async def is_serving(self, service_id: UUID) -> bool:
         await self._strike("is_serving")

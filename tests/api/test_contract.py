@@ -122,7 +122,7 @@ async def test_what_is_answered_is_documented(checked, document):
         await checked.post(f"/rollouts/{rollout}/{action}", {"actor": ""})
     for method, template, _ in _operations(document):
         if template.startswith(PREFIX):
-            body = {} if method in WITH_BODY else None
+            body: dict[str, str] | None = {} if method in WITH_BODY else None
             url = re.sub(r"{\w+}", "not-an-id", template.removeprefix(PREFIX))
             await checked.call(method, url, json=body)
             url = re.sub(r"{\w+}", str(uuid4()), template.removeprefix(PREFIX))

@@ -157,6 +157,22 @@ async def test_while_a_change_runs_another_is_refused_and_the_same_joins(api, id
     assert [order.wanted for order in control.orders[-2:]] == [None, None]
 
 
+@pytest.mark.parametrize("deletes", [False, True])
+async def test_undeploying_cuts_short_a_deployment_that_takes_long(
+    api, ids, path, control, deletes
+):
+    control.holds = True
+    await api.patch(path, {"model_version_ids": [ids["v2"]]})
+    control.serving.add(UUID(ids["idle"]))
+    control.holds = False
+    if deletes:
+        assert (await api.delete(path)).status_code == 204
+    else:
+        assert (await api.patch(path, {"desired_state": "undeployed"})).status_code == 200
+        assert (await api.get(path)).json()["current_state"] == "undeployed"
+    assert len(control.orders[-1].leaving) == 2
+
+
 async def test_a_change_that_nobody_carries_out_gives_way_to_another(
     api, ids, path, control, registry
 ):

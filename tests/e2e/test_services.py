@@ -1,5 +1,8 @@
 """An inference service from its deployment to its end, on the whole cluster."""
 
+import asyncio
+from typing import Any
+
 from adapters.kubernetes.resources import INFERENCE_SERVICE
 from sandbox.seed import ENVIRONMENT as NAMESPACE
 from tests.e2e.scene import HEALTHY
@@ -111,6 +114,39 @@ async def test_other_versions_take_over_and_a_version_that_never_loads_does_not(
     await it.reaches("deployed")
     assert await it.on_cluster() == [predictor]
     assert (await scene.call("DELETE", it.path)).status_code == 204
+
+
+@together
+async def test_of_many_changes_at_once_none_is_lost_and_none_is_mixed(scene):
+    it = await Registered.of(scene, "crowded", v1=HEALTHY, v2=HEALTHY, v3=HEALTHY)
+    await it.serve("v1")
+    await it.reaches("deployed")
+    wishes: list[dict[str, Any]] = [{"model_version_ids": [it.ids[v]]} for v in ("v2", "v3")] * 4
+    wishes += [{"desired_state": "undeployed"}] * 4
+
+    answers = await asyncio.gather(*(scene.call("PATCH", it.path, wish) for wish in wishes))
+
+    assert {answer.status_code for answer in answers} <= {200, 409}
+    taken = [w for w, answer in zip(wishes, answers, strict=True) if answer.status_code == 200]
+    # To undeploy cuts a deployment short; nothing here wishes for one after that.
+    desired = "undeployed" if {"desired_state": "undeployed"} in taken else "deployed"
+    service = await it.reaches(desired)
+    served = {"model_version_ids": [one["model_version_id"] for one in service["served_models"]]}
+    assert served in taken or served == {"model_version_ids": [it.ids["v1"]]}
+    assert len(await it.on_cluster()) == (desired == "deployed")
+
+
+@together
+async def test_a_deployment_that_takes_long_can_be_called_off(scene):
+    it = await Registered.of(scene, "endless", v1=f"{HEALTHY}&load_seconds=600")
+    await it.serve("v1")
+
+    async def loads():
+        return await it.on_cluster()
+
+    await until(loads, "its InferenceService stands")
+    assert (await scene.call("DELETE", it.path)).status_code == 204
+    assert await it.on_cluster() == []
 
 
 @together
