@@ -148,6 +148,7 @@ async def _make_way(parts: Parts, service: InferenceService, wish: ServiceWish) 
     cuts_short = (
         wish.desired_state is ServiceState.UNDEPLOYED
         and service.current_state is ServiceState.DEPLOYING
+        and not await _has_config(parts.registry, service)
     )
     if cuts_short and await parts.control.stop_serving(service.id):
         raise Outdated(f"inference service {service.name!r} was just deploying; ask again")
@@ -163,11 +164,13 @@ async def _free_to_go(
     registry: Registry, service: InferenceService, *, unused: bool
 ) -> tuple[Workload, ...]:
     """What may be taken away: nothing beside a traffic config, whose variants may be among it."""
-    if unused:
-        return service.leaving
+    return service.leaving if unused or not await _has_config(registry, service) else ()
+
+
+async def _has_config(registry: Registry, service: InferenceService) -> bool:
     page = Page(limit=1, offset=0)
     _, configs = await registry.configs(service.project_id, page, service_id=service.id)
-    return () if configs else service.leaving
+    return configs > 0
 
 
 async def _unfinished(registry: Registry, wanted: InferenceService) -> InferenceService | None:

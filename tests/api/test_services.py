@@ -224,6 +224,17 @@ async def test_a_service_with_a_traffic_config_keeps_what_it_needs(api, ids, con
     assert len(control.orders) == asked
 
 
+async def test_a_deployment_that_a_traffic_config_waits_for_is_not_cut_short(
+    api, ids, control, registry
+):
+    path, its_id = f"/inference_services/{ids['service']}", UUID(ids["service"])
+    change(registry, InferenceService, its_id, current_state=ServiceState.DEPLOYING)
+    control.serving.add(its_id)
+    assert (await api.delete(path)).status_code == 409
+    assert (await api.patch(path, {"desired_state": "undeployed"})).status_code == 409
+    assert its_id in control.serving
+
+
 async def test_a_failed_service_with_a_traffic_config_is_only_deployed_again(
     api, ids, control, registry
 ):
