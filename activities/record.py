@@ -6,6 +6,7 @@ from uuid import UUID
 from temporalio import activity
 
 from domain.errors import Contended, PermanentError
+from domain.operations import Ending
 from domain.ports import Journal
 from domain.registry import ConfigStatus, ServiceState
 from domain.rollout import Entry
@@ -37,6 +38,12 @@ class ConfigStatusOrder:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndingOrder:
+    operation_id: UUID
+    ending: Ending
+
+
 class RecordActivities:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
@@ -64,3 +71,11 @@ class RecordActivities:
     @activity.defn(name="record.config_status")
     async def config_status(self, order: ConfigStatusOrder) -> None:
         await self._journal.config_status(order.config_id, order.status, order.reason)
+
+    @activity.defn(name="record.operation_ended")
+    async def operation_ended(self, order: EndingOrder) -> None:
+        """End the operation. A refusal counts as one that passes: see `rollout`."""
+        try:
+            await self._journal.operation_ended(order.operation_id, order.ending)
+        except PermanentError as error:
+            raise Contended(f"the registry refuses the ending: {error}") from error

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from temporalio import activity
 
 from activities.heartbeats import say
+from activities.shares import QUIET_LOOKS, SharesOrder, ShareWatch, read_share, seen
 from domain.decision import Acted, ActState
-from domain.errors import NotYet, Refused, TransientError, WorkloadFailed
+from domain.errors import NotYet, TransientError, WorkloadFailed
 from domain.gates import Source
 from domain.ports import CounterSource, TrafficRouter, WorkloadRuntime
 from domain.settling import Agreement, Share, StartedTally, agreement
@@ -17,9 +18,6 @@ from domain.workloads import Workload, WorkloadPhase
 
 POLL = timedelta(seconds=0.25)
 SHARE_POLL = timedelta(seconds=1)
-# So many fresh readings without a request make a route quiet, which is enough where the new weight
-# leaves nothing to divide.
-QUIET_LOOKS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +58,12 @@ class SettleOrder:
     previous: int
     probe_interval: timedelta
     deadline: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveOrder:
+    route: Route
+    owner: Ownership
 
 
 class TrafficActivities:
@@ -108,16 +112,38 @@ class TrafficActivities:
     @activity.defn(name="traffic.settle")
     async def settle(self, order: SettleOrder) -> Acted:
         """Wait until the gateway has put the slots in force and the requests show it."""
+        if disobeyed := await self._disobeyed(order):
+            return disobeyed
+        if order.weight == order.previous == 0:
+            return seen(ActState.DONE, "the gateway knows the candidate")
+        return await self._watch_share(order)
+
+    @activity.defn(name="traffic.settle_shares")
+    async def settle_shares(self, order: SharesOrder) -> Acted:
+        """Wait until the gateway has put the slots in force; look whether the requests show it."""
+        if disobeyed := await self._disobeyed(order):
+            return disobeyed
+        watch = ShareWatch(order, self._counters)
+        while True:
+            if acted := await watch.look():
+                return acted
+            await asyncio.sleep(min(order.probe_interval, SHARE_POLL).total_seconds())
+
+    @activity.defn(name="traffic.remove")
+    async def remove(self, order: RemoveOrder) -> None:
+        """Have the route gone; the model is no longer served under its name."""
+        await self._router.remove(order.route, order.owner)
+
+    async def _disobeyed(self, order: SettleOrder | SharesOrder) -> Acted | None:
+        """Wait until the slots are in force; say so if they are not in time."""
         while waiting_for := await self._not_obeyed(order):
             say(waiting_for)
             if datetime.now(UTC) >= order.deadline:
-                return _acted(ActState.DISOBEYED, waiting_for)
+                return seen(ActState.DISOBEYED, waiting_for)
             await asyncio.sleep(POLL.total_seconds())
-        if order.weight == order.previous == 0:
-            return _acted(ActState.DONE, "the gateway knows the candidate")
-        return await self._watch_share(order)
+        return None
 
-    async def _not_obeyed(self, order: SettleOrder) -> str:
+    async def _not_obeyed(self, order: SettleOrder | SharesOrder) -> str:
         """Say why the slots are not in force yet; nothing once they are."""
         try:
             state = await self._router.observe(order.route)
@@ -130,38 +156,22 @@ class TrafficActivities:
     async def _watch_share(self, order: SettleOrder) -> Acted:
         tally, looks = StartedTally(), 0
         while True:
-            share, trouble = await self._share(order, tally)
+            pair = (order.candidate_slot, order.stable_slot)
+            share, trouble = await read_share(self._counters, order, pair, tally)
             verdict = agreement(share, weight=order.weight, previous=order.previous)
             if verdict is Agreement.DISAGREES:
                 tally.disagree()
-            seen = trouble or _described(share, order.weight)
-            say(seen)
+            said = trouble or _described(share, order.weight)
+            say(said)
             if verdict is Agreement.AGREES:
-                return _acted(ActState.DONE, seen)
+                return seen(ActState.DONE, said)
             looks += tally.advanced
             if verdict is Agreement.SILENT and order.weight in (0, FULL) and looks > QUIET_LOOKS:
-                return _acted(ActState.DONE, "no request came by; the gateway confirms the route")
+                return seen(ActState.DONE, "no request came by; the gateway confirms the route")
             if datetime.now(UTC) >= order.deadline:
                 disobeyed = tally.disagreements > 1
-                return _acted(ActState.DISOBEYED if disobeyed else ActState.SILENT, seen)
+                return seen(ActState.DISOBEYED if disobeyed else ActState.SILENT, said)
             await asyncio.sleep(min(order.probe_interval, SHARE_POLL).total_seconds())
-
-    async def _share(self, order: SettleOrder, tally: StartedTally) -> tuple[Share, str]:
-        try:
-            reading = await self._counters.read(
-                order.route,
-                order.source,
-                candidate=order.candidate_slot,
-                stable=order.stable_slot,
-                window=max(order.probe_interval * 4, timedelta(seconds=10)),
-            )
-        except (TransientError, Refused) as error:
-            return tally.share, str(error)
-        return tally.take(reading), ""
-
-
-def _acted(state: ActState, detail: str) -> Acted:
-    return Acted(state=state, at=datetime.now(UTC), detail=detail)
 
 
 def _described(share: Share, weight: int) -> str:

@@ -38,7 +38,6 @@ from domain.plan import Variant
 from domain.registry import InferenceService, TrafficConfig
 from domain.rollout import Action, Command, Phase, Rollout, workflow_id
 from domain.story import headline, line, overview
-from domain.traffic import Route
 from workflows.messages import (
     TASK_QUEUE,
     PublishConfigInput,
@@ -93,7 +92,7 @@ class Control:
             PublishConfigInput(
                 config_id=config.id,
                 service_id=config.inference_service_id,
-                route=route_of(config),
+                route=config.route,
                 stable=stable,
             ),
             id=workflow_id(config.id),
@@ -240,16 +239,6 @@ def _goal(order: ServeInput) -> str:
     if order.wanted is not None:
         return f"serve {order.wanted.name}"
     return "undeploy and delete" if order.forget else "undeploy"
-
-
-def route_of(config: TrafficConfig) -> Route:
-    return Route(
-        project_id=config.project_id,
-        config_id=config.id,
-        namespace=config.namespace,
-        name=config.route_name,
-        model=config.inference_service_name,
-    )
 
 
 def _attributes(*pairs: SearchAttributePair[Any]) -> TypedSearchAttributes:

@@ -10,26 +10,21 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID, uuid4, uuid5
 
-from api.control import route_of
 from api.errors import KeyReused, RolloutRunning, broken
 from api.parts import Parts
 from api.schemas.rollouts import RolloutIn
 from domain.errors import AlreadyExists, AlreadyRunning, Conflict, NotFound, Outdated, Violation
-from domain.names import workload_name
 from domain.plan import Plan, Variant
 from domain.ports import Registry
 from domain.registry import (
     ConfigStatus,
     ModelVersion,
-    Role,
     TrafficConfig,
     TrafficVariant,
-    VariantStatus,
 )
 from domain.rollout import Phase, Rollout, workflow_id
 from domain.strategies.canary import compile_canary
 from domain.traffic import free_slot
-from domain.workloads import Workload
 
 # The registry knows of an end a moment before its workflow closes and makes room.
 _WHILE_CLOSING_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8)
@@ -53,12 +48,12 @@ async def compiled(registry: Registry, config: TrafficConfig, wish: RolloutIn) -
         raise broken("candidate_name", f"{wish.candidate_name!r} names another variant already")
     return compile_canary(
         wish.to_domain(),
-        route=route_of(config),
+        route=config.route,
         stable=variant(config, stable.name, stable.slot, before, workload=stable.workload),
         candidate=variant(
             config,
             wish.candidate_name,
-            free_slot(v.slot for v in config.variants if _holds_slot(v)),
+            free_slot(v.slot for v in config.variants if v.holds_slot),
             target,
         ),
     )
@@ -105,29 +100,13 @@ def variant(
     workload: str | None = None,
 ) -> Variant:
     """A version in its slot; its workload is named by our rule unless it has a name already."""
-    service_id, service = config.inference_service_id, config.inference_service_name
-    named = workload or workload_name(service, version.name, service_id, version.id)
     return Variant(
         name=name,
         version_id=version.id,
         version_name=version.name,
         slot=slot,
-        workload=Workload(
-            name=named,
-            namespace=config.namespace,
-            project_id=config.project_id,
-            service_id=service_id,
-            version_id=version.id,
-            uri=version.uri,
-            model_format=version.model_format,
-            runtime=version.runtime,
-        ),
+        workload=config.workload(version, workload),
     )
-
-
-def _holds_slot(variant: TrafficVariant) -> bool:
-    """A variant keeps its slot until it has left the cluster."""
-    return variant.status is VariantStatus.ACTIVE or variant.role is Role.RETIRING
 
 
 def _splittable(config: TrafficConfig) -> TrafficVariant:

@@ -21,6 +21,7 @@ from domain.registry import (
     Role,
     ServingEnvironment,
     TrafficConfig,
+    TrafficStrategy,
     TrafficVariant,
     VariantStatus,
 )
@@ -74,7 +75,7 @@ def _config(
     service: InferenceService,
     environment: ServingEnvironment,
     version: ModelVersion,
-    strategy: str,
+    strategy: TrafficStrategy,
 ) -> TrafficConfig:
     now, config_id = datetime.now(UTC), uuid4()
     stable = TrafficVariant(
@@ -88,6 +89,7 @@ def _config(
         slot=0,
         weight=100,
         status=VariantStatus.ACTIVE,
+        joined_at=now,
         created_at=now,
         updated_at=now,
     )

@@ -18,7 +18,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from adapters.postgres.pool import open_pool
 from adapters.postgres.registry import PostgresRegistry
-from api.control import Control, route_of
+from api.control import Control
 from bench.bare import GATE
 from bench.pairs import Pair, pair
 from bench.report import Goal, Result, Table
@@ -94,7 +94,7 @@ class Stage:
         config = a_config(self._environment, service, self._version)
         await self._registry.create_service(service)
         await self._registry.create_config(config)
-        route = route_of(config)
+        route = config.route
         await self._both.publish(route, candidate=_WEIGHT)
         plan = Plan(
             strategy=Strategy.CANARY,

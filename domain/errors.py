@@ -3,6 +3,7 @@
 TidegateError
 ├── PermanentError            never retried
 │   ├── InvalidSpec           a field breaks a rule; names both
+│   │   └── InvalidTraffic    the traffic cannot be divided like this
 │   ├── NotFound              no such thing in this project
 │   ├── Conflict              AlreadyExists, AlreadyRunning, InUse, Outdated,
 │   │                         FencedOut
@@ -12,7 +13,8 @@ TidegateError
 └── TransientError            retried by policy
     ├── Unreachable           nobody answers, or answers 5xx
     ├── Contended             somebody else wrote in between; read again
-    └── NotYet                true later: not ready, not accepted, not settled
+    └── NotYet                true later: not ready, not accepted
+        └── NotSettled        the gateway does not obey in time
 
 Bad news about a candidate is no error: it is a verdict. Errors are about us.
 """
@@ -51,6 +53,10 @@ class InvalidSpec(PermanentError):
         self.violations = violations
 
 
+class InvalidTraffic(InvalidSpec):
+    """The traffic cannot be divided like this."""
+
+
 class NotFound(PermanentError):
     """There is no such thing in this project."""
 
@@ -64,11 +70,14 @@ class AlreadyExists(Conflict):
 
 
 class AlreadyRunning(Conflict):
-    """Another change of this traffic config is running."""
+    """Another change of the same thing is running."""
 
-    def __init__(self, message: str = "", *, rollout_id: str | None = None) -> None:
+    def __init__(
+        self, message: str = "", *, rollout_id: str | None = None, operation_id: str | None = None
+    ) -> None:
         super().__init__(message)
         self.rollout_id = rollout_id
+        self.operation_id = operation_id
 
 
 class InUse(Conflict):
@@ -105,3 +114,7 @@ class Contended(TransientError):
 
 class NotYet(TransientError):
     """Not true yet."""
+
+
+class NotSettled(NotYet):
+    """The gateway does not obey in time."""

@@ -14,6 +14,13 @@ LABEL_RULE = (
     "lower-case letters, digits and '-', starting and ending with a letter or digit, at most"
 )
 
+# No name of an object, hence the underscore.
+VARIANT = re.compile(r"[a-z0-9]([-_a-z0-9]*[a-z0-9])?")
+VARIANT_RULE = (
+    "lower-case letters, digits, '-' and '_', starting and ending with a letter or digit, "
+    f"at most {LABEL_LENGTH} characters"
+)
+
 
 def require_label(field: str, value: str, longest: int = LABEL_LENGTH) -> str:
     """Give the value back if it is an RFC 1123 label of at most `longest` characters.

@@ -13,6 +13,7 @@ from uuid import UUID
 from domain.evidence.counters import Cursor, Reading
 from domain.evidence.intervals import Interval
 from domain.gates import Source
+from domain.operations import Ending, Operation
 from domain.registry import (
     ConfigStatus,
     InferenceService,
@@ -21,6 +22,7 @@ from domain.registry import (
     ServiceState,
     ServingEnvironment,
     TrafficConfig,
+    TrafficStrategy,
 )
 from domain.rollout import Entry, Event, Phase, Rollout
 from domain.traffic import Drift, Ownership, Route, RouteState, Slots
@@ -110,12 +112,28 @@ class Journal(Protocol):
 
     async def config_status(self, config_id: UUID, status: ConfigStatus, reason: str) -> None: ...
 
+    async def operation_ended(self, operation_id: UUID, ending: Ending) -> None:
+        """Take down the phase that an operation has reached; the final ones stand for good.
+
+        What is done changes the registry in the same transaction, once.
+        """
+
 
 class Patrol(Protocol):
     """What the guardian looks at."""
 
     async def unfinished(self) -> Sequence[Rollout]:
         """The rollouts, of all projects, whose phase is not final."""
+
+
+class Chores(Protocol):
+    """What the caretaker looks at, in all projects."""
+
+    async def running(self) -> Sequence[Operation]:
+        """The operations that have not ended."""
+
+    async def due(self) -> Sequence[TrafficConfig]:
+        """The configs at rest that keep a variant whose time to retire has come."""
 
 
 class RunDirectory(Protocol):
@@ -211,8 +229,34 @@ class Registry(Protocol):
 
     async def config(self, project_id: UUID, config_id: UUID) -> TrafficConfig: ...
     async def configs(
-        self, project_id: UUID, page: Page, *, service_id: UUID | None = None
+        self,
+        project_id: UUID,
+        page: Page,
+        *,
+        service_id: UUID | None = None,
+        strategy: TrafficStrategy | None = None,
+        status: ConfigStatus | None = None,
     ) -> tuple[Sequence[TrafficConfig], int]: ...
+
+    async def set_config(self, config: TrafficConfig) -> None:
+        """Keep what a person sets: strategy, pause, defaults, rollback window. Nothing else."""
+
+    async def begin(self, operation: Operation) -> None:
+        """Store an operation as running: from now on nothing else may change its subject.
+
+        Raises AlreadyRunning while another operation or a rollout of the subject has not ended,
+        Outdated where the subject is no longer what the operation changes from.
+        """
+
+    async def discard(self, operation: Operation) -> None:
+        """Forget a running operation whose workflow never started."""
+
+    async def operation(self, project_id: UUID, operation_id: UUID) -> Operation: ...
+    async def operations(
+        self, project_id: UUID, page: Page, *, subject_id: UUID | None = None
+    ) -> tuple[Sequence[Operation], int]: ...
+
+    async def live_operation(self, project_id: UUID, subject_id: UUID) -> Operation | None: ...
 
     async def create_rollout(
         self, rollout: Rollout, *, idempotency_key: str | None, request_hash: str

@@ -1,10 +1,14 @@
 """What can be served and where: models, versions, environments, inference services, traffic."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
+from domain.gates import Gate
+from domain.names import workload_name
+from domain.plan import Policies
+from domain.traffic import Route
 from domain.workloads import Workload
 
 
@@ -112,13 +116,20 @@ class Role(StrEnum):
 
 
 class VariantStatus(StrEnum):
+    """ACTIVE carries traffic; INACTIVE stands by at weight 0; of a RETIRED one the row is left."""
+
     ACTIVE = "active"
     INACTIVE = "inactive"
+    RETIRED = "retired"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficVariant:
-    """A variant as the registry knows it: the weight that the gateway was last seen to obey."""
+    """A variant as the registry knows it: the weight that the gateway was last seen to obey.
+
+    `joined_at` is since when it holds its slot. One that is kept for an instant way back is retired
+    at `retire_at`.
+    """
 
     id: UUID
     config_id: UUID
@@ -130,8 +141,27 @@ class TrafficVariant:
     slot: int
     weight: int
     status: VariantStatus
+    joined_at: datetime
+    retire_at: datetime | None = None
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def holds_slot(self) -> bool:
+        """Whether it is on the cluster; its slot is its own until it has left."""
+        return self.status is not VariantStatus.RETIRED
+
+
+Variants = tuple[TrafficVariant, ...]
+
+
+class TrafficStrategy(StrEnum):
+    """What a person means to do with a config. It says how to read it, and binds nobody."""
+
+    CANARY = "canary"
+    AB_TEST = "ab_test"
+    BLUE_GREEN = "blue_green"
+    SHADOW = "shadow"
 
 
 class ConfigStatus(StrEnum):
@@ -140,23 +170,60 @@ class ConfigStatus(StrEnum):
     FAILED = "failed"
 
 
+DEFAULT_ROLLBACK_WINDOW = timedelta(hours=1)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficConfig:
-    """How the traffic of one inference service is divided among its variants."""
+    """How the traffic of one inference service is divided among its variants.
+
+    A paused one takes no change but a rollback. The defaults are those of rollouts that name no
+    gates or policies. A variant that loses its traffic to a promotion or a rollback stays warm for
+    `rollback_window`.
+    """
 
     id: UUID
     project_id: UUID
     inference_service_id: UUID
     inference_service_name: str
-    strategy: str
+    strategy: TrafficStrategy
     status: ConfigStatus
     status_reason: str = ""
+    paused: bool = False
+    default_gates: tuple[Gate, ...] | None = None
+    default_policies: Policies | None = None
+    rollback_window: timedelta = DEFAULT_ROLLBACK_WINDOW
     namespace: str
     route_name: str
-    variants: tuple[TrafficVariant, ...]
+    variants: Variants
     created_at: datetime
     updated_at: datetime
 
     @property
     def stable(self) -> TrafficVariant | None:
         return next((v for v in self.variants if v.role is Role.STABLE), None)
+
+    @property
+    def route(self) -> Route:
+        """The route at the gateway; clients ask for the model by the inference service's name."""
+        return Route(
+            project_id=self.project_id,
+            config_id=self.id,
+            namespace=self.namespace,
+            name=self.route_name,
+            model=self.inference_service_name,
+        )
+
+    def workload(self, version: ModelVersion, name: str | None = None) -> Workload:
+        """What serves a version under this config; our rule names it unless it has a name."""
+        service_id, service = self.inference_service_id, self.inference_service_name
+        return Workload(
+            name=name or workload_name(service, version.name, service_id, version.id),
+            namespace=self.namespace,
+            project_id=self.project_id,
+            service_id=service_id,
+            version_id=version.id,
+            uri=version.uri,
+            model_format=version.model_format,
+            runtime=version.runtime,
+        )

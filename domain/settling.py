@@ -6,6 +6,7 @@ from enum import StrEnum
 from math import log, sqrt
 
 from domain.evidence.counters import Reading, Series, SeriesRole
+from domain.traffic import Slots
 
 # The counts must be this much likelier under the new weight than under the one before.
 LIKELIER = log(20)
@@ -44,7 +45,43 @@ class Share:
         return 100 * self.candidate / self.total if self.total else None
 
 
-def agreement(share: Share, *, weight: int, previous: int) -> Agreement:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Two slots of a route: the percent of their common traffic that goes to the first, and went.
+
+    Of three shares or more each is compared with the largest: among the requests of two slots the
+    split is the same whatever the others get.
+    """
+
+    slot: int
+    reference: int
+    weight: float
+    previous: float
+
+
+def pairs(before: Slots, after: Slots) -> tuple[Pair, ...]:
+    """Every slot that has weight or had some, beside the one that has most of it now."""
+    old = [slot.weight for slot in before] + [0] * (len(after) - len(before))
+    new = [slot.weight for slot in after] + [0] * (len(before) - len(after))
+    reference = new.index(max(new))
+    return tuple(
+        Pair(
+            slot=i,
+            reference=reference,
+            weight=_percent(new[i], new[reference]),
+            previous=_percent(old[i], old[reference]),
+        )
+        for i in range(len(new))
+        if i != reference and (old[i] or new[i])
+    )
+
+
+def _percent(part: int, other: int) -> float:
+    """The part of both. Where neither had any traffic, the question is moot: nothing went there."""
+    return 100 * part / (part + other) if part + other else 0.0
+
+
+def agreement(share: Share, *, weight: float, previous: float) -> Agreement:
     """Compare the observed share with the weight in force and the one before it (percent).
 
     Agrees when the share lies within noise of the new weight and the counts are at least 20 times
@@ -62,7 +99,7 @@ def agreement(share: Share, *, weight: int, previous: int) -> Agreement:
     return Agreement.DISAGREES if ratio <= -LIKELIER else Agreement.TOO_FEW
 
 
-def _fit(share: Share, weight: int) -> Agreement:
+def _fit(share: Share, weight: float) -> Agreement:
     """Say whether the share looks like the weight, whatever was before."""
     if weight in (0, 100):
         strays = share.candidate if weight == 0 else share.stable

@@ -19,6 +19,7 @@ from domain.registry import (
     ServiceState,
     ServingEnvironment,
     TrafficConfig,
+    TrafficStrategy,
     TrafficVariant,
     VariantStatus,
 )
@@ -93,11 +94,12 @@ def a_config(
         slot=0,
         weight=100,
         status=VariantStatus.ACTIVE,
+        joined_at=NOW,
         created_at=NOW,
         updated_at=NOW,
     )
     given: dict[str, Any] = {
-        "strategy": "canary",
+        "strategy": TrafficStrategy.CANARY,
         "status": ConfigStatus.ACTIVE,
         "variants": (stable,),
         "created_at": NOW,

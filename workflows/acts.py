@@ -29,10 +29,11 @@ from workflows.timeouts import (
     Options,
     look,
 )
+from workflows.waiting import heeding
 
 
 class Acts:
-    """The hands of one rollout. `weight` is the candidate's share as last written."""
+    """The hands of one rollout. `weight` is the candidate's share as last ordered."""
 
     def __init__(self, rollout_id: UUID, plan: Plan) -> None:
         self._rollout_id = rollout_id
@@ -45,22 +46,24 @@ class Acts:
         """Bring the candidate up: ready, connected, referenced at weight 0, and known."""
         plan, workload = self._plan, self._plan.candidate.workload
         await bring_up(workload, plan.policies.deploy_deadline)
-        await workflow.execute_activity_method(
-            TrafficActivities.connect,
-            ConnectOrder(route=plan.route, workload=workload),
-            summary=f"connect {workload.name} to the gateway",
-            **WRITE,
+        await heeding(
+            workflow.execute_activity_method(
+                TrafficActivities.connect,
+                ConnectOrder(route=plan.route, workload=workload),
+                summary=f"connect {workload.name} to the gateway",
+                **WRITE,
+            )
         )
         await self._shift(plan.slots_at(0), (plan.stable.workload,), WRITE)
         return await self._settle(plan.slots_at(0), 0, 0, plan.policies.settle_deadline)
 
     async def set_weights(self, candidate: int, *, insist: bool = False) -> Acted:
         """Give the candidate this share, and see the traffic obey."""
-        previous = self.weight
+        # Before the write: one that is given up may have been written.
+        previous, self.weight = self.weight, candidate
         await self._shift(
             self._plan.slots_at(candidate), self._bearing(candidate), WRITE, insist=insist
         )
-        self.weight = candidate
         return await self.settle(candidate, previous)
 
     async def settle(
@@ -143,19 +146,20 @@ class Acts:
             sequence=self._writes,
         )
         absent, slots_without = without or ("", None)
-        self._written = await workflow.execute_activity_method(
-            TrafficActivities.shift,
-            ShiftOrder(
-                route=self._plan.route,
-                slots=slots,
-                owner=owner,
-                bearing=bearing,
-                insist=insist,
-                if_absent=absent,
-                slots_without=slots_without,
-            ),
-            summary=" · ".join(f"{slot.workload} {slot.weight} %" for slot in slots),
-            **options,
+        order = ShiftOrder(
+            route=self._plan.route,
+            slots=slots,
+            owner=owner,
+            bearing=bearing,
+            insist=insist,
+            if_absent=absent,
+            slots_without=slots_without,
+        )
+        summary = " · ".join(f"{slot.workload} {slot.weight} %" for slot in slots)
+        self._written = await heeding(
+            workflow.execute_activity_method(
+                TrafficActivities.shift, order, summary=summary, **options
+            )
         )
 
     async def _settle(self, slots: Slots, weight: int, previous: int, within: timedelta) -> Acted:
@@ -185,19 +189,28 @@ def root(error: BaseException) -> str:
     return error.message if isinstance(error, FailureError) else str(error)
 
 
-def failure_type(error: ActivityError) -> str | None:
-    """The class name of the domain error that an activity ended with."""
-    return error.cause.type if isinstance(error.cause, ApplicationError) else None
+def failure_type(error: BaseException) -> str | None:
+    """The class name of the domain error that an activity, or the last of its tries, ended with."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ApplicationError):
+            return cause.type
+        cause = cause.__cause__
+    return None
 
 
 async def bring_up(workload: Workload, within: timedelta) -> None:
     """Deploy a workload and wait until it is ready."""
-    await workflow.execute_activity_method(
-        WorkloadActivities.deploy, workload, summary=f"deploy {workload.name}", **WRITE
+    await heeding(
+        workflow.execute_activity_method(
+            WorkloadActivities.deploy, workload, summary=f"deploy {workload.name}", **WRITE
+        )
     )
-    await workflow.execute_activity_method(
-        WorkloadActivities.await_ready,
-        ReadyOrder(workload=workload, deadline=workflow.now() + within),
-        summary=f"wait until {workload.name} is ready",
-        **look(),
+    await heeding(
+        workflow.execute_activity_method(
+            WorkloadActivities.await_ready,
+            ReadyOrder(workload=workload, deadline=workflow.now() + within),
+            summary=f"wait until {workload.name} is ready",
+            **look(),
+        )
     )

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
+from domain.operations import Operation
 from domain.plan import Plan, Variant
 from domain.rollout import Phase
 from domain.traffic import Route
@@ -13,6 +14,7 @@ from domain.workloads import Workload
 
 TASK_QUEUE = "tidegate"
 GUARDIAN_ID = "tidegate-guardian"
+CARETAKER_ID = "tidegate-caretaker"
 
 
 class Mode(StrEnum):
@@ -92,6 +94,23 @@ class PublishConfigInput:
     route: Route
     stable: Variant
     deadline: timedelta = timedelta(minutes=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationOrder:
+    """Carry an operation out; RECOVER takes over from a run that was cut off."""
+
+    operation: Operation
+    mode: Mode = Mode.WALK
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationView:
+    """How an operation is doing, as its query `describe` answers. `problem` is why it is undone."""
+
+    doing: str
+    problem: str | None = None
+    detail: str = ""
 
 
 def watchers_of(task_queue: str) -> str:

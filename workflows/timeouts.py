@@ -47,6 +47,25 @@ WAY_HOME = Options(
 )
 
 
+# A write of a one-shot change: somebody waits for the answer, so that it is given up, and undone,
+# after a while.
+BRIEF_WRITE = Options(**WRITE, schedule_to_close_timeout=timedelta(seconds=20))
+
+# What leaves the cluster is worth several tries, but holds up nobody for ever.
+TIDY = Options(**WRITE, schedule_to_close_timeout=timedelta(minutes=2))
+
+# How long a one-shot change looks for its weights in the requests before it believes the gateway
+# alone, and how long it bears with requests that say otherwise.
+CHANGE_IS_SEEN_WITHIN = timedelta(seconds=15)
+CHANGE_SETTLES_WITHIN = timedelta(seconds=45)
+CHANGE_PROBES_EVERY = timedelta(seconds=1)
+
+# How long a variant may take to load for a one-shot change.
+CHANGE_DEPLOYS_WITHIN = timedelta(minutes=30)
+
+# Between the last weight and the removal: requests under way may end.
+DRAIN = timedelta(seconds=5)
+
 # How soon a look is known to be dead. Seldom ones beat more seldom: with probes 15 s apart a beat
 # each 1.7 s would cost as much as they.
 LOOK_DIES_WITHIN = timedelta(seconds=5)

@@ -1,7 +1,7 @@
 """Waiting: for the first of two things, and to the very end whatever cancellation arrives."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -30,6 +30,19 @@ async def unbroken(work: Coroutine[Any, Any, T]) -> T:
     result = task.result()
     if cancelled is not None:
         raise cancelled
+    return result
+
+
+async def heeding(work: Awaitable[T]) -> T:
+    """Await an activity, and heed a cancellation that came together with its end.
+
+    The SDK swallows such a one: the activity's result is there, so nothing is left to cancel, and
+    the task would go on to its next activity as if nobody had given it up.
+    """
+    result = await work
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
     return result
 
 

@@ -59,7 +59,13 @@ class Catalog:
         require_unchanged(row, what)
 
     async def delete_model(self, project_id: UUID, model_id: UUID) -> None:
-        await delete(self._db, _SQL, "model", project_id, model_id)
+        await delete(
+            self._db,
+            "registered model",
+            (project_id, model_id),
+            query=_SQL["delete_model"],
+            user=_SQL["user_of_model"],
+        )
 
     async def create_version(self, version: ModelVersion) -> None:
         await self._db.row(
@@ -113,7 +119,13 @@ class Catalog:
         require_unchanged(row, what)
 
     async def delete_version(self, project_id: UUID, version_id: UUID) -> None:
-        await delete(self._db, _SQL, "version", project_id, version_id)
+        await delete(
+            self._db,
+            "model version",
+            (project_id, version_id),
+            query=_SQL["delete_version"],
+            user=_SQL["user_of_version"],
+        )
 
     async def create_environment(self, environment: ServingEnvironment) -> None:
         await self._db.row(
@@ -159,4 +171,10 @@ class Catalog:
             )
 
     async def delete_environment(self, project_id: UUID, environment_id: UUID) -> None:
-        await delete(self._db, _SQL, "environment", project_id, environment_id)
+        await delete(
+            self._db,
+            "serving environment",
+            (project_id, environment_id),
+            query=_SQL["delete_environment"],
+            user=_SQL["user_of_environment"],
+        )

@@ -1,18 +1,13 @@
 """Changing and deleting what others may change or use at the same moment."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
 from adapters.postgres.database import Database, Row, found
 from domain.errors import InUse, Outdated
 
-# What the queries call a thing, and what people call it.
-_KINDS = {
-    "model": "registered model",
-    "version": "model version",
-    "environment": "serving environment",
-}
+# The project and the thing.
+Ids = tuple[UUID, UUID]
 
 
 def require_unchanged(row: Row | None, what: str) -> None:
@@ -32,19 +27,16 @@ def require_unused(what: str, user: Row | None) -> None:
         raise InUse(f"{what} is still used by {named}")
 
 
-async def delete(
-    db: Database, sql: Mapping[str, str], kind: str, project_id: UUID, its_id: UUID
-) -> None:
+async def delete(db: Database, thing: str, ids: Ids, *, query: str, user: str) -> None:
     """Delete the thing. Raises NotFound, or InUse that names what uses it.
 
     The reference itself refuses, so that nobody can begin to use it meanwhile; only then is the
-    user looked up.
+    query `user` asked who does.
     """
-    thing = _KINDS[kind]
-    what = f"{thing} {its_id}"
+    what = f"{thing} {ids[1]}"
     try:
-        row = await db.row(sql[f"delete_{kind}"], project_id, its_id, what=what)
+        row = await db.row(query, *ids, what=what)
     except InUse:
-        require_unused(what, await db.row(sql[f"user_of_{kind}"], project_id, its_id))
+        require_unused(what, await db.row(user, *ids))
         raise
-    found(row, thing, its_id)
+    found(row, thing, ids[1])

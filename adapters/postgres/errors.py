@@ -65,6 +65,8 @@ def _forbidden_by_rule(error: asyncpg.PostgresError, what: str) -> TidegateError
     match error:
         case asyncpg.UniqueViolationError(constraint_name="rollouts_unfinished"):
             return AlreadyRunning("another rollout of this traffic config has not ended")
+        case asyncpg.UniqueViolationError(constraint_name="operations_unfinished"):
+            return AlreadyRunning("another operation on the same thing has not ended")
         case asyncpg.UniqueViolationError():
             return AlreadyExists(_taken(what, error.constraint_name or ""))
         case asyncpg.ForeignKeyViolationError() | asyncpg.RestrictViolationError():

@@ -7,8 +7,10 @@ from uuid import UUID
 import asyncpg
 
 from adapters.postgres import rows
-from adapters.postgres.database import Database, Row, found
+from adapters.postgres.database import Row, found
+from adapters.postgres.operations import OperationEndings
 from adapters.postgres.sql import load
+from domain.division import FORMER_KEPT
 from domain.errors import InvalidSpec, Violation
 from domain.plan import Variant
 from domain.registry import ConfigStatus, ServiceState
@@ -17,15 +19,12 @@ from domain.rollout import Entry
 _SQL = load("journal")
 
 
-class PostgresJournal:
+class PostgresJournal(OperationEndings):
     """Implements `domain.ports.Journal`.
 
     The rollout's row is locked first: writers of one rollout take turns, and with them the ids of
     its events. An entry whose key stands already changes nothing at all.
     """
-
-    def __init__(self, pool: asyncpg.Pool) -> None:
-        self._db = Database(pool)
 
     async def record(self, rollout_id: UUID, entries: Sequence[Entry]) -> None:
         async with self._db.transaction(f"the history of rollout {rollout_id}") as connection:
@@ -98,9 +97,7 @@ class _Page:
         if entry.promoted:
             await self._promote(entry.promoted, entry)
         if entry.left:
-            await self.connection.execute(
-                _SQL["drop_variant"], self.config_id, entry.left.version_id
-            )
+            await self._leave(entry.left, entry)
         await self._advance(entry)
         return True
 
@@ -158,6 +155,12 @@ class _Page:
         await self.connection.execute(
             _SQL["serve_version"], self.service_id, version, entry.at, self.stable_version_id
         )
+
+    async def _leave(self, variant: Variant, entry: Entry) -> None:
+        config_id, version = self.config_id, variant.version_id
+        await self.connection.execute(_SQL["drop_variant"], config_id, version)
+        await self.connection.execute(_SQL["retire_variant"], config_id, version, entry.at)
+        await self.connection.execute(_SQL["forget_former"], config_id, FORMER_KEPT)
 
     async def _advance(self, entry: Entry) -> None:
         await self.connection.execute(

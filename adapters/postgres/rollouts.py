@@ -12,7 +12,7 @@ from adapters.postgres import rows
 from adapters.postgres.database import Database, Row, found
 from adapters.postgres.sql import load
 from adapters.postgres.wake import Wake
-from domain.errors import Conflict, Outdated, Unreachable
+from domain.errors import AlreadyRunning, Conflict, Outdated, Unreachable
 from domain.ports import Page
 from domain.rollout import Event, Phase, Rollout
 
@@ -31,13 +31,17 @@ class Rollouts:
     async def create_rollout(
         self, rollout: Rollout, *, idempotency_key: str | None, request_hash: str
     ) -> Rollout:
-        created = await self._db.row(
-            _SQL["create_rollout"],
-            *_columns(rollout),
-            idempotency_key,
-            request_hash,
-            what=f"the rollout {rollout.id}",
-        )
+        async with self._db.transaction(f"the rollout {rollout.id}") as connection:
+            await connection.execute(_SQL["lock_config"], rollout.project_id, rollout.config_id)
+            running = await connection.fetchrow(_SQL["running_operation"], rollout.config_id)
+            if running is not None:
+                raise AlreadyRunning(
+                    f"the operation {running['summary']!r} has not ended",
+                    operation_id=str(running["id"]),
+                )
+            created = await connection.fetchrow(
+                _SQL["create_rollout"], *_columns(rollout), idempotency_key, request_hash
+            )
         if created is not None:
             return rollout
         row = await self._db.row(_SQL["rollout_of_key"], rollout.project_id, idempotency_key)
@@ -145,7 +149,7 @@ def _columns(rollout: Rollout) -> Iterator[Any]:
 def _same_request(row: Row | None, key: str | None, request_hash: str) -> Rollout:
     """The rollout that the key named before, if it was asked for in the same words."""
     if row is None:
-        raise Outdated("the traffic config has another stable version by now; ask again")
+        raise Outdated("the traffic was changed just now; ask again")
     if row["request_hash"] != request_hash:
         raise Conflict(f"the idempotency key {key!r} was used for another request")
     return rows.to_rollout(row)

@@ -10,7 +10,9 @@ from pydantic_core import from_json, to_json
 from adapters.postgres.database import Row
 from domain.evidence.counters import Cursor
 from domain.evidence.intervals import Counts, Interval
-from domain.plan import Plan
+from domain.gates import Gate
+from domain.operations import Change, Operation, OperationPhase, Subject
+from domain.plan import Plan, Policies
 from domain.registry import (
     ConfigStatus,
     InferenceService,
@@ -20,6 +22,7 @@ from domain.registry import (
     ServiceState,
     ServingEnvironment,
     TrafficConfig,
+    TrafficStrategy,
     TrafficVariant,
 )
 from domain.rollout import Event, EventKind, Phase, Rollout
@@ -31,6 +34,9 @@ _COUNTS = TypeAdapter(Counts)
 _VARIANTS = TypeAdapter(tuple[TrafficVariant, ...])
 _SERVED = TypeAdapter(tuple[ServedModel, ...])
 _WORKLOADS = TypeAdapter(tuple[Workload, ...])
+_CHANGE: TypeAdapter[Change] = TypeAdapter(Change)
+_GATES = TypeAdapter(tuple[Gate, ...])
+_POLICIES = TypeAdapter(Policies)
 _PLANS_KEPT = 512
 _NOT_OURS = frozenset({"total", "request_hash"})
 
@@ -62,9 +68,21 @@ def to_service(row: Row) -> InferenceService:
 
 def to_config(row: Row) -> TrafficConfig:
     columns = _columns(row)
+    gates, policies = row["default_gates"], row["default_policies"]
+    columns["strategy"] = TrafficStrategy(row["strategy"])
     columns["status"] = ConfigStatus(row["status"])
+    columns["default_gates"] = gates and _GATES.validate_json(gates)
+    columns["default_policies"] = policies and _POLICIES.validate_json(policies)
     columns["variants"] = _VARIANTS.validate_json(row["variants"] or "[]")
     return TrafficConfig(**columns)
+
+
+def to_operation(row: Row) -> Operation:
+    columns = _columns(row)
+    columns["subject"] = Subject(row["subject"])
+    columns["change"] = _CHANGE.validate_json(row["change"])
+    columns["phase"] = OperationPhase(row["phase"])
+    return Operation(**columns)
 
 
 def to_rollout(row: Row) -> Rollout:
@@ -111,6 +129,18 @@ def plan_of(document: str) -> Plan:
 
 def workloads_json(workloads: tuple[Workload, ...]) -> str:
     return _WORKLOADS.dump_json(workloads).decode()
+
+
+def change_json(change: Change) -> str:
+    return _CHANGE.dump_json(change).decode()
+
+
+def gates_json(gates: tuple[Gate, ...] | None) -> str | None:
+    return None if gates is None else _GATES.dump_json(gates).decode()
+
+
+def policies_json(policies: Policies | None) -> str | None:
+    return None if policies is None else _POLICIES.dump_json(policies).decode()
 
 
 def cursor_json(cursor: Cursor) -> str:

@@ -1,6 +1,7 @@
-"""Traffic configs with their variants."""
+"""Traffic configs with their variants, and what an operation on one needs and changes."""
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -8,9 +9,10 @@ import asyncpg
 from adapters.postgres import rows
 from adapters.postgres.database import Database, found
 from adapters.postgres.sql import load
-from domain.errors import Conflict, Outdated
+from domain.errors import AlreadyRunning, Conflict, Outdated
+from domain.operations import Operation
 from domain.ports import Page
-from domain.registry import TrafficConfig, TrafficVariant
+from domain.registry import ConfigStatus, Role, TrafficConfig, TrafficStrategy, TrafficVariant
 
 _SQL = load("traffic")
 
@@ -36,21 +38,99 @@ class Traffic:
                 config.route_name,
                 config.created_at,
                 config.updated_at,
+                *_settings(config),
             )
             for variant in config.variants:
-                await _create_variant(connection, config, variant)
+                await _create_variant(connection, config.project_id, variant)
             await _require_served(connection, config)
+
+    async def set_config(self, config: TrafficConfig) -> None:
+        row = await self._db.row(
+            _SQL["set_config"],
+            config.project_id,
+            config.id,
+            config.strategy,
+            *_settings(config),
+            config.updated_at,
+        )
+        found(row, "traffic config", config.id)
 
     async def config(self, project_id: UUID, config_id: UUID) -> TrafficConfig:
         row = await self._db.row(_SQL["config"], project_id, config_id)
         return rows.to_config(found(row, "traffic config", config_id))
 
     async def configs(
-        self, project_id: UUID, page: Page, *, service_id: UUID | None = None
+        self,
+        project_id: UUID,
+        page: Page,
+        *,
+        service_id: UUID | None = None,
+        strategy: TrafficStrategy | None = None,
+        status: ConfigStatus | None = None,
     ) -> tuple[Sequence[TrafficConfig], int]:
         return await self._db.page(
-            _SQL["configs"], project_id, page.limit, page.offset, service_id, to=rows.to_config
+            _SQL["configs"],
+            project_id,
+            page.limit,
+            page.offset,
+            service_id,
+            strategy,
+            status,
+            to=rows.to_config,
         )
+
+
+class DueConfigs:
+    """The part of the chores that is due: whose time on the cluster is over."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._db = Database(pool)
+
+    async def due(self) -> Sequence[TrafficConfig]:
+        due = await self._db.rows(_SQL["due"])
+        read = [await self._db.row(_SQL["config"], row["project_id"], row["id"]) for row in due]
+        return tuple(rows.to_config(row) for row in read if row is not None)
+
+
+async def require_unchanged(connection: asyncpg.Connection, operation: Operation) -> None:
+    """Lock the operation's config; raise unless it is at rest and as the operation found it."""
+    project_id, config_id = operation.project_id, operation.subject_id
+    await connection.execute(_SQL["lock_config"], project_id, config_id)
+    row = await connection.fetchrow(_SQL["config"], project_id, config_id)
+    config = rows.to_config(found(row, "traffic config", config_id))
+    if rollout := await connection.fetchrow(_SQL["unfinished_rollout"], config_id):
+        raise AlreadyRunning(
+            "a rollout of this traffic config has not ended", rollout_id=str(rollout["id"])
+        )
+    if set(config.variants) != set(operation.change.before):
+        raise Outdated("the traffic was changed just now; ask again")
+    if operation.change.after and config.status is not ConfigStatus.ACTIVE:
+        raise Conflict(f"the traffic config is {config.status}, not active")
+
+
+async def apply(connection: asyncpg.Connection, operation: Operation) -> None:
+    """Put the variants after the change in the place of those before it."""
+    config_id, change = operation.subject_id, operation.change
+    await connection.execute(_SQL["clear_variants"], config_id)
+    if not change.after:
+        await connection.execute(_SQL["drop_rollouts"], config_id)
+        await connection.execute(_SQL["drop_config"], config_id)
+        return
+    for variant in change.after:
+        await _create_variant(connection, operation.project_id, variant)
+    if change.serves is not None:
+        former = next((v.model_version_id for v in change.before if v.role is Role.STABLE), None)
+        await connection.execute(_SQL["serve_version"], config_id, change.serves, former)
+    await connection.execute(_SQL["touch_config"], config_id)
+
+
+def _settings(config: TrafficConfig) -> tuple[Any, ...]:
+    return (
+        config.paused,
+        rows.gates_json(config.default_gates),
+        rows.policies_json(config.default_policies),
+        config.rollback_window,
+    )
 
 
 async def _require_served(connection: asyncpg.Connection, config: TrafficConfig) -> None:
@@ -67,13 +147,13 @@ async def _require_served(connection: asyncpg.Connection, config: TrafficConfig)
 
 
 async def _create_variant(
-    connection: asyncpg.Connection, config: TrafficConfig, variant: TrafficVariant
+    connection: asyncpg.Connection, project_id: UUID, variant: TrafficVariant
 ) -> None:
     await connection.execute(
         _SQL["create_variant"],
         variant.id,
-        config.project_id,
-        config.id,
+        project_id,
+        variant.config_id,
         variant.name,
         variant.role,
         variant.model_version_id,
@@ -81,6 +161,8 @@ async def _create_variant(
         variant.slot,
         variant.weight,
         variant.status,
+        variant.joined_at,
+        variant.retire_at,
         variant.created_at,
         variant.updated_at,
     )

@@ -7,13 +7,19 @@ from uuid import UUID
 from pydantic import Field
 
 from api.schemas.fields import Incoming, Outgoing
-from domain.plan import Strategy
-from domain.registry import ConfigStatus, Role, TrafficConfig, TrafficVariant, VariantStatus
+from domain.registry import (
+    ConfigStatus,
+    Role,
+    TrafficConfig,
+    TrafficStrategy,
+    TrafficVariant,
+    VariantStatus,
+)
 
 
 class TrafficConfigIn(Incoming):
     inference_service_id: UUID
-    strategy: Strategy = Strategy.CANARY
+    strategy: TrafficStrategy = TrafficStrategy.CANARY
     stable_version_id: UUID | None = Field(
         default=None,
         description=(

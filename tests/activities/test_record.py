@@ -22,6 +22,9 @@ class RefusingJournal(Journal):
     async def config_status(self, config_id, status, reason):
         raise NotImplementedError
 
+    async def operation_ended(self, operation_id, ending):
+        raise NotImplementedError
+
 
 async def test_a_refused_history_may_be_told_again():
     activities = RecordActivities(RefusingJournal())

@@ -7,9 +7,9 @@ import pytest
 from adapters.postgres.evidence import PostgresEvidence
 from adapters.postgres.journal import PostgresJournal
 from adapters.postgres.pool import open_pool
-from adapters.postgres.registry import PostgresRegistry
+from adapters.postgres.registry import PostgresChores, PostgresRegistry
 from adapters.postgres.rollouts import PostgresPatrol
-from domain.ports import EvidenceStore, Journal, Patrol, Registry
+from domain.ports import Chores, EvidenceStore, Journal, Patrol, Registry
 from tests.cluster.fixtures import cluster, hands, kube, kubeconfig, namespace
 from tests.fakes.evidence import MemoryEvidence
 from tests.fakes.journal import MemoryJournal
@@ -24,6 +24,7 @@ class Stores:
     journal: Journal
     evidence: EvidenceStore
     patrol: Patrol
+    chores: Chores
 
 
 @pytest.fixture
@@ -34,6 +35,7 @@ def memory_stores():
         journal=MemoryJournal(registry),
         evidence=MemoryEvidence(),
         patrol=registry,
+        chores=registry,
     )
 
 
@@ -45,6 +47,7 @@ async def postgres_stores(database_url):
         journal=PostgresJournal(pool),
         evidence=PostgresEvidence(pool),
         patrol=PostgresPatrol(pool),
+        chores=PostgresChores(pool),
     )
     await pool.close()
 
@@ -72,3 +75,8 @@ def evidence(stores):
 @pytest.fixture
 def patrol(stores):
     return stores.patrol
+
+
+@pytest.fixture
+def chores(stores):
+    return stores.chores

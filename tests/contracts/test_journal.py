@@ -9,12 +9,13 @@ from uuid import uuid4
 
 import pytest
 
+from domain.division import FORMER_KEPT, former_stables
 from domain.errors import Conflict, InvalidSpec, NotFound, Outdated
 from domain.ports import Page
 from domain.registry import ConfigStatus, Role, ServiceState, VariantStatus
 from domain.rollout import EventKind, Phase
 from domain.serving import own_workload, served
-from tests.projects import NOW, a_plan, a_project, a_service, a_variant, an_entry
+from tests.projects import NOW, a_plan, a_project, a_service, a_variant, a_version, an_entry
 
 LATER = NOW + timedelta(hours=1)
 
@@ -259,12 +260,39 @@ async def test_a_former_stable_takes_the_lowest_free_name(registry, journal, it,
     await promote(a_plan(it.config, replace(v2, name="stable"), v3))
     assert set(await variants()) == {"stable", "old-stable-1", "old-stable-2"}
     await journal.record(first.id, [an_entry("left", left=it.plan.stable)])
-    assert set(await variants()) == {"stable", "old-stable-2"}
+    assert (await variants())["old-stable-1"][-1] is VariantStatus.RETIRED
     await promote(a_plan(it.config, replace(v3, name="stable"), replace(v2, name="back", slot=3)))
     assert {name: version for name, (_, version, *_) in (await variants()).items()} == {
         "stable": "v2",
-        "old-stable-1": "v3",
+        "old-stable-1": "v1",
+        "old-stable-2": "v3",
     }
+
+
+async def test_of_the_former_stables_the_last_few_are_remembered(registry, journal, it, rollout):
+    await journal.record(rollout.id, [an_entry("end", phase=Phase.ROLLED_BACK)])
+    stable = it.plan.stable
+    for number in range(FORMER_KEPT + 2):
+        version = a_version(it.model, name=f"next-{number}")
+        await registry.create_version(version)
+        candidate = a_variant(it.config, version, slot=1 + number % 2)
+        plan = a_plan(it.config, stable, candidate)
+        started = await registry.create_rollout(
+            replace(rollout, id=uuid4(), plan=plan), idempotency_key=None, request_hash=""
+        )
+        at = NOW + timedelta(minutes=number)
+        entries = [
+            an_entry("j", joined=plan.candidate, at=at),
+            an_entry("p", promoted=plan.candidate, at=at),
+            an_entry("l", left=plan.stable, phase=Phase.PROMOTED, at=at),
+        ]
+        await journal.record(started.id, entries)
+        stable = replace(plan.candidate, name="stable")
+    config = await registry.config(it.id, it.config.id)
+    former = former_stables(config.variants)
+    assert [v.model_version_name for v in former] == [
+        f"next-{number}" for number in reversed(range(1, FORMER_KEPT + 1))
+    ]
 
 
 async def test_a_variant_that_left_is_gone(journal, it, rollout, variants):
@@ -287,7 +315,9 @@ async def test_a_variant_cannot_leave_with_its_traffic(journal, it, rollout, var
     assert "candidate" in await variants()
 
 
-async def test_a_whole_canary_leaves_one_stable_variant(registry, journal, it, rollout, variants):
+async def test_a_whole_canary_leaves_stable_and_the_memory_of_the_one_before(
+    registry, journal, it, rollout, variants
+):
     plan = it.plan
     for number, changes in enumerate(
         (
@@ -301,7 +331,10 @@ async def test_a_whole_canary_leaves_one_stable_variant(registry, journal, it, r
         )
     ):
         await journal.record(rollout.id, [an_entry(f"{number}", **changes)])
-    assert await variants() == {"stable": (Role.STABLE, "v2", 100, VariantStatus.ACTIVE)}
+    assert await variants() == {
+        "stable": (Role.STABLE, "v2", 100, VariantStatus.ACTIVE),
+        "old-stable-1": (Role.RETIRING, "v1", 0, VariantStatus.RETIRED),
+    }
     seen = await registry.rollout(it.id, rollout.id)
     assert (seen.phase, seen.step, seen.candidate_weight) == (Phase.PROMOTED, 5, 100)
 

@@ -3,24 +3,27 @@
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 from uuid import UUID, uuid4
 
+from domain.division import FORMER_KEPT, former_stables
 from domain.errors import AlreadyExists, Conflict, InvalidSpec, NotFound, Violation
+from domain.operations import Ending, Operation, OperationPhase
 from domain.plan import Variant
 from domain.registry import (
     ConfigStatus,
     InferenceService,
+    ModelVersion,
     Role,
-    ServedModel,
     ServiceState,
     TrafficConfig,
     TrafficVariant,
     VariantStatus,
 )
 from domain.rollout import Entry, Event, Rollout
-from domain.serving import later
+from domain.serving import later, served
 from tests.fakes.registry import MemoryRegistry
 
 
@@ -60,18 +63,16 @@ class MemoryJournal:
             )
             self._registry.told[rollout.id].append(told)
             if entry.promoted:
-                self._serve(config.inference_service_id, rollout, entry.promoted, entry)
+                former, promoted = rollout.plan.stable, entry.promoted
+                self._serve(config, former.version_id, promoted.version_id, entry.at)
 
-    def _serve(self, service_id: UUID, rollout: Rollout, promoted: Variant, entry: Entry) -> None:
-        services = self._registry.things[InferenceService]
-        if services[service_id].model_version_ids != (rollout.plan.stable.version_id,):
-            return
-        served = ServedModel(
-            model_version_id=promoted.version_id, model_version_name=promoted.version_name
-        )
-        services[service_id] = replace(
-            services[service_id], served_models=(served,), updated_at=entry.at
-        )
+    def _serve(
+        self, config: TrafficConfig, former: UUID | None, version_id: UUID, at: datetime
+    ) -> None:
+        service = self._registry.things[InferenceService][config.inference_service_id]
+        if service.model_version_ids == (former,):
+            version = self._registry.things[ModelVersion][version_id]
+            self._registry.change(service, served_models=served((version,)), updated_at=at)
 
     async def service_state(
         self, service_id: UUID, state: ServiceState, reason: str, gone: Sequence[str] = ()
@@ -96,6 +97,41 @@ class MemoryJournal:
         changed = replace(config, status=status, status_reason=reason)
         self._registry.things[TrafficConfig][config_id] = changed
 
+    async def operation_ended(self, operation_id: UUID, ending: Ending) -> None:
+        operation = self._thing(Operation, operation_id)
+        if operation.phase.is_final or operation.phase is ending.phase:
+            return
+        done = ending.phase is not OperationPhase.UNDONE
+        if done and operation.phase is OperationPhase.RUNNING:
+            self._apply_change(operation)
+        self._registry.change(
+            operation,
+            phase=ending.phase,
+            problem=ending.problem,
+            detail=ending.detail,
+            ended_at=datetime.now(UTC) if ending.phase.is_final else None,
+        )
+
+    def _apply_change(self, operation: Operation) -> None:
+        things, change = self._registry.things, operation.change
+        config = self._thing(TrafficConfig, operation.subject_id)
+        if not change.after:
+            del things[TrafficConfig][config.id]
+            gone = [r.id for r in things[Rollout].values() if r.config_id == config.id]
+            for rollout_id in gone:
+                del things[Rollout][rollout_id]
+            return
+        variants = {v.model_version_id: v for v in change.after}
+        _check(config.status, variants)
+        things[TrafficConfig][config.id] = replace(
+            config, variants=_by_slot(variants), updated_at=datetime.now(UTC)
+        )
+        if change.serves:
+            former = next(
+                (v.model_version_id for v in change.before if v.role is Role.STABLE), None
+            )
+            self._serve(config, former, change.serves, datetime.now(UTC))
+
     def _thing(self, kind: type, thing_id: UUID) -> Any:
         if thing_id not in self._registry.things[kind]:
             raise NotFound(f"there is no {kind.__name__} {thing_id} in this project")
@@ -118,10 +154,23 @@ def _apply(entry: Entry, rollout: Rollout, variants: Variants) -> None:
             _change(variants, versions[name], entry, weight=weight)
     if promoted:
         for version in variants.keys() - {promoted.version_id}:
-            _change(variants, version, entry, weight=0, **_demoted(variants, version))
+            if variants[version].weight or variants[version].role is Role.STABLE:
+                _change(variants, version, entry, weight=0, **_demoted(variants, version))
         _put(variants, promoted, entry, rollout, name="stable", role=Role.STABLE, weight=100)
     if left and not _is_stable(variants, left):
+        _leave(variants, left, entry)
+
+
+def _leave(variants: Variants, left: Variant, entry: Entry) -> None:
+    known = variants.get(left.version_id)
+    if known and known.role is Role.RETIRING:
+        retired = replace(known, status=VariantStatus.RETIRED, retire_at=None, updated_at=entry.at)
+        variants[left.version_id] = retired
+    else:
         variants.pop(left.version_id, None)
+    former = [v for v in former_stables(tuple(variants.values())) if not v.holds_slot]
+    for forgotten in former[FORMER_KEPT:]:
+        del variants[forgotten.model_version_id]
 
 
 def _demoted(variants: Variants, version: UUID) -> dict[str, Any]:
@@ -155,10 +204,16 @@ def _put(
         workload=variant.workload.name,
         slot=variant.slot,
         status=VariantStatus.ACTIVE,
+        joined_at=_seated_since(known, variant, entry),
         created_at=known.created_at if known else entry.at,
         updated_at=entry.at,
         **given,
     )
+
+
+def _seated_since(known: TrafficVariant | None, variant: Variant, entry: Entry) -> datetime:
+    keeps_slot = known is not None and known.holds_slot and known.slot == variant.slot
+    return known.joined_at if known and keeps_slot else entry.at
 
 
 def _by_slot(variants: Variants) -> tuple[TrafficVariant, ...]:
@@ -167,7 +222,7 @@ def _by_slot(variants: Variants) -> tuple[TrafficVariant, ...]:
 
 def _check(status: ConfigStatus, variants: Variants) -> None:
     names = [v.name for v in variants.values()]
-    slots = [v.slot for v in variants.values()]
+    slots = [v.slot for v in variants.values() if v.holds_slot]
     if len(set(names)) < len(names) or len(set(slots)) < len(slots):
         raise AlreadyExists(f"a name or a slot is taken: {names}, {slots}")
     active = [v.weight for v in variants.values() if v.status is VariantStatus.ACTIVE]

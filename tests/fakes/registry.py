@@ -3,16 +3,20 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import UUID
 
 from domain.errors import AlreadyRunning, Conflict, Outdated
-from domain.ports import Page, Patrol, Registry
+from domain.operations import Operation, OperationPhase
+from domain.ports import Chores, Page, Patrol, Registry
 from domain.registry import (
+    ConfigStatus,
     InferenceService,
     ModelVersion,
     ServiceState,
     TrafficConfig,
+    TrafficStrategy,
 )
 from domain.rollout import Event, Phase, Rollout
 from tests.fakes.catalog import MemoryCatalog
@@ -20,7 +24,7 @@ from tests.fakes.catalog import MemoryCatalog
 T = TypeVar("T")
 
 
-class MemoryRegistry(MemoryCatalog, Registry, Patrol):
+class MemoryRegistry(MemoryCatalog, Registry, Patrol, Chores):
     """`told` has the events by rollout; `MemoryJournal` writes into it and into `things`.
 
     `news` is notified when a history has grown.
@@ -46,9 +50,90 @@ class MemoryRegistry(MemoryCatalog, Registry, Patrol):
         return self._get(TrafficConfig, project_id, config_id)
 
     async def configs(
-        self, project_id: UUID, page: Page, *, service_id: UUID | None = None
+        self,
+        project_id: UUID,
+        page: Page,
+        *,
+        service_id: UUID | None = None,
+        strategy: TrafficStrategy | None = None,
+        status: ConfigStatus | None = None,
     ) -> tuple[Sequence[TrafficConfig], int]:
-        return self._list(TrafficConfig, project_id, page, inference_service_id=service_id)
+        return self._list(
+            TrafficConfig,
+            project_id,
+            page,
+            inference_service_id=service_id,
+            strategy=strategy,
+            status=status,
+        )
+
+    async def set_config(self, config: TrafficConfig) -> None:
+        known = self._get(TrafficConfig, config.project_id, config.id)
+        self.change(
+            known,
+            strategy=config.strategy,
+            paused=config.paused,
+            default_gates=config.default_gates,
+            default_policies=config.default_policies,
+            rollback_window=config.rollback_window,
+            updated_at=max(known.updated_at, config.updated_at),
+        )
+
+    async def begin(self, operation: Operation) -> None:
+        config = self._get(TrafficConfig, operation.project_id, operation.subject_id)
+        rollout = await self.live_rollout(operation.project_id, operation.subject_id)
+        if rollout is not None:
+            message = "a rollout of this traffic config has not ended"
+            raise AlreadyRunning(message, rollout_id=str(rollout.id))
+        if set(config.variants) != set(operation.change.before):
+            raise Outdated("the traffic was changed just now; ask again")
+        if operation.change.after and config.status is not ConfigStatus.ACTIVE:
+            raise Conflict(f"the traffic config is {config.status}, not active")
+        if await self.live_operation(operation.project_id, operation.subject_id):
+            raise AlreadyRunning("another operation on the same thing has not ended")
+        self._add(operation, lambda o: o.id)
+
+    async def discard(self, operation: Operation) -> None:
+        known = self.things[Operation].get(operation.id)
+        if known is not None and known.project_id != operation.project_id:
+            return
+        if known is not None and known.phase is OperationPhase.RUNNING:
+            del self.things[Operation][operation.id]
+
+    async def operation(self, project_id: UUID, operation_id: UUID) -> Operation:
+        return self._get(Operation, project_id, operation_id)
+
+    async def operations(
+        self, project_id: UUID, page: Page, *, subject_id: UUID | None = None
+    ) -> tuple[Sequence[Operation], int]:
+        return self._list(Operation, project_id, page, subject_id=subject_id)
+
+    async def live_operation(self, project_id: UUID, subject_id: UUID) -> Operation | None:
+        return next(
+            (
+                o
+                for o in await self.running()
+                if (o.project_id, o.subject_id) == (project_id, subject_id)
+            ),
+            None,
+        )
+
+    async def running(self) -> Sequence[Operation]:
+        found = [o for o in self.things[Operation].values() if not o.phase.is_final]
+        return tuple(sorted(found, key=lambda o: (o.created_at, o.id)))
+
+    async def due(self) -> Sequence[TrafficConfig]:
+        now = datetime.now(UTC)
+        busy = {o.subject_id for o in await self.running()}
+        busy |= {rollout.config_id for rollout in await self.unfinished()}
+        return tuple(
+            config
+            for config in self.things[TrafficConfig].values()
+            if any(v.retire_at and v.retire_at <= now for v in config.variants)
+            and config.id not in busy
+            and config.status is ConfigStatus.ACTIVE
+            and not config.paused
+        )
 
     async def create_rollout(
         self, rollout: Rollout, *, idempotency_key: str | None, request_hash: str
@@ -59,9 +144,12 @@ class MemoryRegistry(MemoryCatalog, Registry, Patrol):
                 raise Conflict(f"the idempotency key {key[1]!r} was used for another request")
             return self._get(Rollout, rollout.project_id, known[1])
         config = self._get(TrafficConfig, rollout.project_id, rollout.config_id)
-        stable = rollout.plan.stable.version_id
-        if config.stable and config.stable.model_version_id != stable:
-            raise Outdated("the traffic config has another stable version by now; ask again")
+        if operation := await self.live_operation(rollout.project_id, rollout.config_id):
+            message = f"the operation {operation.summary!r} has not ended"
+            raise AlreadyRunning(message, operation_id=str(operation.id))
+        stable, version = config.stable, rollout.plan.stable.version_id
+        if stable and (stable.model_version_id != version or stable.weight < 100):
+            raise Outdated("the traffic was changed just now; ask again")
         if await self.live_rollout(rollout.project_id, rollout.config_id):
             raise AlreadyRunning("another rollout of this traffic config has not ended")
         self._add(rollout, lambda r: r.id)

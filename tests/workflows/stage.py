@@ -25,6 +25,7 @@ from adapters.temporal.runs import TemporalRuns
 from bootstrap.sandboxing import workflow_runner
 from domain.decision import Acted, ActState, Hold, Seen, decide
 from domain.evidence.counters import Reading
+from domain.operations import Ending
 from domain.plan import Plan
 from domain.rollout import Command, Entry, EventKind, Rollout
 from domain.story import weight_of
@@ -60,6 +61,7 @@ class Journal:
         self.states: list[tuple[str, str]] = []
         self.gone: list[str] = []
         self.forgotten: list[UUID] = []
+        self.endings: dict[UUID, Ending] = {}
         self.trouble: Exception | None = None
 
     async def record(self, rollout_id, entries) -> None:
@@ -77,6 +79,11 @@ class Journal:
 
     async def config_status(self, config_id, status, reason) -> None:
         self.states.append((str(status), reason))
+
+    async def operation_ended(self, operation_id, ending) -> None:
+        if self.trouble:
+            raise self.trouble
+        self.endings.setdefault(operation_id, ending)
 
     @property
     def kinds(self) -> list[EventKind]:

@@ -76,6 +76,28 @@ async def test_an_abort_while_deploying_leaves_nothing_behind(stage):
     assert all(len(slots) == 1 for slots in stage.weights), "a way home adds no reference"
 
 
+@pytest.mark.parametrize("lag", [0.0, 0.006])
+async def test_an_abort_that_comes_with_the_end_of_an_activity_is_heeded(stage, lag):
+    """The end of the activity leaves nothing to cancel, and a lost cancel would wait for ever."""
+    loading = WorkloadStatus(phase=WorkloadPhase.LOADING, reason="pulling the model")
+    walked = plan(canary_spec(10))
+    stage.runtime.script(walked.candidate.workload.name, loading)
+    deploy = stage.runtime.deploy
+
+    async def deploy_while_somebody_aborts(workload):
+        await deploy(workload)
+        if workload == walked.candidate.workload:
+            aborts.append(asyncio.create_task(handle.execute_update(RolloutWorkflow.abort, ANA)))
+            await asyncio.sleep(lag)
+
+    aborts: list[asyncio.Task[Reply]] = []
+    stage.runtime.deploy = deploy_while_somebody_aborts
+    handle = await stage.start(walked)
+
+    assert (await handle.result()).phase is Phase.ROLLED_BACK
+    await asyncio.gather(*aborts)
+
+
 async def test_a_version_that_never_loads_is_rolled_back_with_its_reason(stage):
     broken = WorkloadStatus(phase=WorkloadPhase.FAILED, reason="no such model")
     walked = plan(canary_spec(10))

@@ -36,12 +36,18 @@ WHERE id = $1
 -- $1 project, $2 config, $3 name, $4 version, $5 workload, $6 slot, $7 at
 INSERT INTO traffic_variants (
     id, project_id, traffic_config_id, name, role, model_version_id, workload, slot, weight,
-    status, created_at, updated_at
+    status, joined_at, created_at, updated_at
 )
-VALUES (gen_random_uuid(), $1, $2, $3, 'candidate', $4, $5, $6, 0, 'active', $7, $7)
+VALUES (gen_random_uuid(), $1, $2, $3, 'candidate', $4, $5, $6, 0, 'active', $7, $7, $7)
 ON CONFLICT (traffic_config_id, model_version_id) DO UPDATE
 SET name = excluded.name, role = excluded.role, workload = excluded.workload,
-    slot = excluded.slot, weight = 0, status = 'active', updated_at = excluded.updated_at
+    slot = excluded.slot, weight = 0, status = 'active',
+    joined_at = CASE
+        WHEN traffic_variants.slot = excluded.slot AND traffic_variants.status <> 'retired'
+            THEN traffic_variants.joined_at
+        ELSE excluded.joined_at
+    END,
+    retire_at = NULL, updated_at = excluded.updated_at
 WHERE traffic_variants.role <> 'stable'
 RETURNING id
 
@@ -71,18 +77,21 @@ SET weight = 0,
     status = CASE WHEN role = 'stable' THEN 'inactive' ELSE status END,
     role = CASE WHEN role = 'stable' THEN 'retiring' ELSE role END,
     updated_at = $3
-WHERE traffic_config_id = $1 AND model_version_id <> $2
+WHERE traffic_config_id = $1
+    AND model_version_id <> $2
+    AND (role = 'stable' OR weight > 0)
 
 -- name: promote_variant
 -- $1 project, $2 config, $3 version, $4 workload, $5 slot, $6 at
 INSERT INTO traffic_variants (
     id, project_id, traffic_config_id, name, role, model_version_id, workload, slot, weight,
-    status, created_at, updated_at
+    status, joined_at, created_at, updated_at
 )
-VALUES (gen_random_uuid(), $1, $2, 'stable', 'stable', $3, $4, $5, 100, 'active', $6, $6)
+VALUES (gen_random_uuid(), $1, $2, 'stable', 'stable', $3, $4, $5, 100, 'active', $6, $6, $6)
 ON CONFLICT (traffic_config_id, model_version_id) DO UPDATE
 SET name = excluded.name, role = excluded.role, workload = excluded.workload,
-    slot = excluded.slot, weight = 100, status = 'active', updated_at = excluded.updated_at
+    slot = excluded.slot, weight = 100, status = 'active', retire_at = NULL,
+    updated_at = excluded.updated_at
 
 -- name: serve_version
 -- $1 service, $2 version, $3 at, $4 the version that was stable before. Where the service serves
@@ -104,7 +113,23 @@ WHERE id IN (SELECT inference_service_id FROM taken)
 -- name: drop_variant
 -- $1 config, $2 version
 DELETE FROM traffic_variants
-WHERE traffic_config_id = $1 AND model_version_id = $2 AND role <> 'stable'
+WHERE traffic_config_id = $1 AND model_version_id = $2 AND role = 'candidate'
+
+-- name: retire_variant
+-- $1 config, $2 version, $3 at. A former stable is remembered: a rollback may go back to it.
+UPDATE traffic_variants
+SET status = 'retired', retire_at = NULL, updated_at = $3
+WHERE traffic_config_id = $1 AND model_version_id = $2 AND role = 'retiring'
+
+-- name: forget_former
+-- $1 config, $2 how many to remember
+DELETE FROM traffic_variants
+WHERE id IN (
+    SELECT id FROM traffic_variants
+    WHERE traffic_config_id = $1 AND role = 'retiring' AND status = 'retired'
+    ORDER BY updated_at DESC
+    OFFSET $2
+)
 
 -- name: notify
 -- $1 rollout

@@ -1,10 +1,18 @@
 -- Rollouts and their events, as the API and the guardian read them.
 
+-- name: lock_config
+-- $1 project, $2 config
+SELECT id FROM traffic_configs WHERE project_id = $1 AND id = $2 FOR NO KEY UPDATE
+
+-- name: running_operation
+-- $1 config
+SELECT id, summary FROM operations WHERE subject_id = $1 AND phase IN ('running', 'tidying')
+
 -- name: create_rollout
 -- $1 id, $2 project, $3 config, $4 plan, $5 phase, $6 its reason, $7 step, $8 candidate weight,
 -- $9 actor, $10 reason, $11 workflow, $12 run or null, $13 created, $14 updated, $15 ended or null,
 -- $16 idempotency key or null, $17 request hash. Nothing is stored where the plan's stable version
--- is no longer the stable one: a rollout that ended just now has made the plan untrue.
+-- is no longer the stable one with all traffic: what ended just now has made the plan untrue.
 INSERT INTO rollouts (
     id, project_id, traffic_config_id, plan, phase, phase_reason, step, candidate_weight, actor,
     reason, workflow_id, run_id, created_at, updated_at, ended_at, idempotency_key, request_hash
@@ -17,7 +25,10 @@ WHERE NOT EXISTS (
     WHERE project_id = $2
         AND traffic_config_id = $3
         AND role = 'stable'
-        AND model_version_id <> ($4::jsonb #>> '{stable,version_id}')::uuid
+        AND (
+            model_version_id <> ($4::jsonb #>> '{stable,version_id}')::uuid
+            OR weight < 100
+        )
 )
 ON CONFLICT (project_id, idempotency_key) DO NOTHING
 RETURNING id

@@ -18,6 +18,9 @@ ORDERED = {
 }
 
 
+SUBJECTS = ("catalog", "services", "traffic", "operations", "rollouts", "journal", "evidence")
+
+
 async def plan_of(connection, query):
     """The plan that fits any parameters, for tables so large that reading them whole is dear."""
     for setting in ("enable_seqscan = off", "enable_sort = off", "jit = off"):
@@ -35,7 +38,7 @@ async def plans_of(pool):
     async with pool.acquire() as connection, connection.transaction():
         return {
             (subject, name): await plan_of(connection, query)
-            for subject in ("catalog", "services", "traffic", "rollouts", "journal", "evidence")
+            for subject in SUBJECTS
             for name, query in load(subject).items()
             if "FROM" in query and name != "ready"
         }
