@@ -30,14 +30,11 @@ from workflows.messages import CARETAKER_ID, GUARDIAN_ID, TASK_QUEUE, watchers_o
 from workflows.operation import ChangeTrafficWorkflow
 from workflows.provisioning import DeployServiceWorkflow, PublishConfigWorkflow
 from workflows.rollout import RolloutWorkflow
+from workflows.serving import ServeWorkflow
 
 WORKFLOWS = [
-    RolloutWorkflow,
-    ChangeTrafficWorkflow,
-    DeployServiceWorkflow,
-    PublishConfigWorkflow,
-    GuardianWorkflow,
-    CaretakerWorkflow,
+    *(RolloutWorkflow, ChangeTrafficWorkflow, GuardianWorkflow, CaretakerWorkflow),
+    *(ServeWorkflow, DeployServiceWorkflow, PublishConfigWorkflow),
 ]
 # Longer than the slowest write, shorter than a pod's usual grace period.
 SHUTDOWN = timedelta(seconds=15)
@@ -68,7 +65,8 @@ def activities(clients: WorkerClients) -> tuple[Activities, Activities]:
     writes: Activities = [
         *(workload.deploy, workload.remove),
         *(traffic.connect, traffic.disconnect, traffic.shift, traffic.remove),
-        *(record.rollout, record.service_state, record.config_status, record.operation_ended),
+        *(record.rollout, record.service_state, record.config_status),
+        *(record.operation_ended, record.forget_service),
     ]
     looks: Activities = [
         *(workload.await_ready, traffic.settle, traffic.settle_shares),

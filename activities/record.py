@@ -23,6 +23,12 @@ class ServiceStateOrder:
     service_id: UUID
     state: ServiceState
     reason: str
+    gone: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgetServiceOrder:
+    service_id: UUID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +62,11 @@ class RecordActivities:
 
     @activity.defn(name="record.service_state")
     async def service_state(self, order: ServiceStateOrder) -> None:
-        await self._journal.service_state(order.service_id, order.state, order.reason)
+        await self._journal.service_state(order.service_id, order.state, order.reason, order.gone)
+
+    @activity.defn(name="record.forget_service")
+    async def forget_service(self, order: ForgetServiceOrder) -> None:
+        await self._journal.forget_service(order.service_id)
 
     @activity.defn(name="record.config_status")
     async def config_status(self, order: ConfigStatusOrder) -> None:

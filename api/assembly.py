@@ -14,19 +14,21 @@ from api.meters import Metered, Meters
 from api.parts import Parts
 from api.routes import (
     commands,
+    environments,
     events,
     health,
     models,
     operations,
     rollouts,
-    serving,
+    services,
     traffic,
     variants,
 )
 
 _ROUTERS = (
     models.router,
-    serving.router,
+    environments.router,
+    services.router,
     traffic.router,
     variants.router,
     operations.router,

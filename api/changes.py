@@ -16,7 +16,7 @@ from domain.division import Newcomer
 from domain.errors import Conflict
 from domain.operations import ChangeKind, Operation, Subject, traffic_change
 from domain.ports import Registry
-from domain.registry import ConfigStatus, TrafficConfig, Variants
+from domain.registry import ConfigStatus, ServiceState, TrafficConfig, Variants
 
 Rule = Callable[[TrafficConfig, datetime], Variants]
 # What is asked for in an emergency, or happens by itself, is done while everything else is paused.
@@ -109,10 +109,12 @@ async def operation_of(
 
 
 async def _own_workload(registry: Registry, config: TrafficConfig) -> str:
-    """The stable variant's workload, where it is the inference service's own."""
+    """The stable variant's workload, where it is the inference service's own and is to stay."""
     service = await registry.service(config.project_id, config.inference_service_id)
     stable = config.stable
-    return stable.workload if stable and stable.model_version_id == service.model_version_id else ""
+    if stable is None or service.desired_state is not ServiceState.DEPLOYED:
+        return ""
+    return stable.workload if service.model_version_ids == (stable.model_version_id,) else ""
 
 
 def _require_open(config: TrafficConfig, kind: ChangeKind) -> None:

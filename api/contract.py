@@ -28,6 +28,7 @@ _MEANINGS = {
 }
 READS = (400, 404, 422, 500, 503)
 WRITES = (400, 404, 409, 413, 422, 500, 503)
+DELETES = (400, 404, 409, 413, 422, 500, 503)
 ENGINE = (*WRITES, 429, 502, 504)
 
 Responses = dict[int | str, dict[str, Any]]

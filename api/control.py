@@ -7,9 +7,10 @@ that came before or after the one that was meant.
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from temporalio.client import (
     Client,
@@ -38,22 +39,22 @@ from domain.plan import Variant
 from domain.registry import InferenceService, TrafficConfig
 from domain.rollout import Action, Command, Phase, Rollout, workflow_id
 from domain.story import headline, line, overview
-from domain.workloads import Workload
 from workflows.messages import (
     TASK_QUEUE,
-    DeployServiceInput,
     OperationOrder,
     OperationView,
     PublishConfigInput,
     Reply,
     RolloutInput,
     RolloutView,
+    ServeInput,
     deployment_id,
 )
 from workflows.operation import ChangeTrafficWorkflow
-from workflows.provisioning import DeployServiceWorkflow, PublishConfigWorkflow
+from workflows.provisioning import PublishConfigWorkflow
 from workflows.rollout import RolloutWorkflow
 from workflows.search import (
+    GOAL_MEMO,
     MODEL,
     OPERATION_MEMO,
     PROJECT,
@@ -61,10 +62,13 @@ from workflows.search import (
     attributes_of,
     attributes_of_operation,
 )
+from workflows.serving import ServeWorkflow
 
 _SHORT = timedelta(seconds=5)
 _COMMAND = timedelta(seconds=10)
 _QUERY = timedelta(seconds=2)
+# The registry knows of an end a moment before its workflow closes and makes room.
+_WHILE_CLOSING_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8)
 # What a workflow raises to say that a command does not fit its present state.
 _CONFLICTS = frozenset({"Conflict", "AlreadyRunning", "AcceptedUpdateCompletedWorkflow"})
 
@@ -80,18 +84,17 @@ class Control:
             if not await self._client.service_client.check_health(timeout=_QUERY):
                 raise EngineUnreachable
 
-    async def deploy_service(self, service: InferenceService, workload: Workload) -> None:
-        await self._start(
-            DeployServiceWorkflow.run,
-            DeployServiceInput(service_id=service.id, workload=workload),
-            id=deployment_id(service.id),
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            static_summary=line(f"deploy {service.name} as {workload.name}"),
-            search_attributes=_attributes(
-                SearchAttributePair(PROJECT, str(service.project_id)),
-                SearchAttributePair(MODEL, service.name),
-            ),
-        )
+    async def serve(
+        self, service: InferenceService, order: ServeInput, *, patience: timedelta = timedelta(0)
+    ) -> None:
+        handle = await self._serving(service, order)
+        if patience:
+            await _ended(handle, patience)
+
+    async def is_serving(self, service_id: UUID) -> bool:
+        with _translated():
+            found = await self._description(deployment_id(service_id))
+        return found is not None and found.status is WorkflowExecutionStatus.RUNNING
 
     async def publish_config(
         self, config: TrafficConfig, stable: Variant, *, patience: timedelta
@@ -208,6 +211,52 @@ class Control:
             )
             return handle
 
+    async def stop_serving(self, service_id: UUID) -> bool:
+        with _translated():
+            found = await self._description(deployment_id(service_id))
+            if found is None or found.status is not WorkflowExecutionStatus.RUNNING:
+                return False
+            handle = self._client.get_workflow_handle(found.id, run_id=found.run_id)
+            with suppress(Absent):  # it has ended meanwhile
+                await _cancelled(handle)
+        return True
+
+    async def _serving(
+        self, service: InferenceService, order: ServeInput
+    ) -> WorkflowHandle[Any, Any]:
+        """The run that carries the order out, behind one that has ended and is about to close."""
+        for wait in _WHILE_CLOSING_SECONDS:
+            handle = await self._begun_or_joined(service, order)
+            if handle is not None:
+                return handle
+            await asyncio.sleep(wait)
+        raise AlreadyRunning(f"another change of inference service {service.name!r} is running")
+
+    async def _begun_or_joined(
+        self, service: InferenceService, order: ServeInput
+    ) -> WorkflowHandle[Any, Any] | None:
+        goal, its_id = _goal(order), deployment_id(service.id)
+        try:
+            return await self._start(
+                ServeWorkflow.run,
+                order,
+                id=its_id,
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                memo={GOAL_MEMO: goal},
+                static_summary=line(f"{service.name}: {goal}"),
+                search_attributes=_attributes(
+                    SearchAttributePair(PROJECT, str(service.project_id)),
+                    SearchAttributePair(MODEL, service.name),
+                ),
+            )
+        except WorkflowAlreadyStartedError:
+            with _translated():
+                found = await self._description(its_id)
+                running = await found.memo_value(GOAL_MEMO, None) if found else None
+        if found is None or running != goal:
+            return None
+        return self._client.get_workflow_handle(its_id, run_id=found.run_id)
+
     async def _run_of(self, rollout: Rollout, error: WorkflowAlreadyStartedError) -> str:
         """The run that is in the way, if it walks this very rollout; else AlreadyRunning."""
         with _translated():
@@ -240,6 +289,13 @@ class Control:
             raise
 
 
+def _goal(order: ServeInput) -> str:
+    """What an order comes to, in the words by which a second one like it is known."""
+    if order.wanted is not None:
+        return f"serve {order.wanted.name}"
+    return "undeploy and delete" if order.forget else "undeploy"
+
+
 def _attributes(*pairs: SearchAttributePair[Any]) -> TypedSearchAttributes:
     return TypedSearchAttributes(pairs)
 
@@ -248,6 +304,18 @@ def _introduction(rollout: Rollout) -> str:
     """What the Temporal UI shows of a rollout before its workflow has said a word."""
     because = f": {rollout.reason}" if rollout.reason else ""
     return f"{overview(rollout.plan)}\n\nRollout `{rollout.id}`, by {rollout.actor}{because}"
+
+
+async def _cancelled(handle: WorkflowHandle[Any, Any]) -> None:
+    """Have the workflow end early and wait for it. Raises NoReply when it does not."""
+    with _translated():
+        await handle.cancel(rpc_timeout=_SHORT)
+    try:
+        async with asyncio.timeout(_SHORT.total_seconds()):
+            with suppress(WorkflowFailureError), _translated():
+                await handle.result()
+    except TimeoutError as error:
+        raise NoReply from error
 
 
 async def _ended(handle: WorkflowHandle[Any, Any], patience: timedelta) -> None:

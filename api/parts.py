@@ -12,8 +12,7 @@ from domain.plan import Variant
 from domain.ports import Registry
 from domain.registry import InferenceService, TrafficConfig
 from domain.rollout import Action, Command, Rollout
-from domain.workloads import Workload
-from workflows.messages import OperationView, Reply, RolloutView
+from workflows.messages import OperationView, Reply, RolloutView, ServeInput
 
 
 class RolloutControl(Protocol):
@@ -22,8 +21,20 @@ class RolloutControl(Protocol):
     async def ready(self) -> None:
         """Answer, or raise Unreachable."""
 
-    async def deploy_service(self, service: InferenceService, workload: Workload) -> None:
-        """Have the service's deployment run; a second call joins the first."""
+    async def serve(
+        self, service: InferenceService, order: ServeInput, *, patience: timedelta = timedelta(0)
+    ) -> None:
+        """Have the order carried out; come back when that ended, or after `patience`.
+
+        A second call for the same joins the first. Raises AlreadyRunning when another change of
+        the service runs.
+        """
+
+    async def stop_serving(self, service_id: UUID) -> bool:
+        """Have the change of the service that runs end early; False where none runs."""
+
+    async def is_serving(self, service_id: UUID) -> bool:
+        """Whether a change of the service runs."""
 
     async def publish_config(
         self, config: TrafficConfig, stable: Variant, *, patience: timedelta

@@ -1,7 +1,7 @@
-"""Creating what is deployed: inference services and the routes of traffic configs.
+"""Creating traffic configs: stored, then their route is published by a workflow.
 
-Each is stored, then handed to a workflow. Where the second half failed, a repeat of the same call
-takes it up again instead of being told that the thing exists.
+Where the second half failed, a repeat of the same call takes it up again instead of being told that
+the thing exists.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,6 @@ from api.errors import broken
 from api.launch import variant
 from api.parts import Parts
 from api.schemas.plans import gates_of
-from api.schemas.registry import InferenceServiceIn
 from api.schemas.traffic import TrafficConfigIn
 from domain.division import require_name
 from domain.errors import AlreadyExists
@@ -23,39 +22,14 @@ from domain.registry import (
     InferenceService,
     ModelVersion,
     Role,
-    ServiceState,
     ServingEnvironment,
     TrafficConfig,
     TrafficVariant,
     VariantStatus,
 )
 from domain.strategies.canary import require_defaults
-from domain.workloads import Workload
 
 PUBLISH_PATIENCE = timedelta(seconds=10)
-
-
-async def create_service(
-    parts: Parts, project_id: UUID, wish: InferenceServiceIn
-) -> InferenceService:
-    """Store the service and have it deployed; come back while it is still deploying."""
-    registry = parts.registry
-    service = wish.to_domain(project_id, datetime.now(UTC))
-    environment = await registry.environment(project_id, wish.serving_environment_id)
-    model = await registry.model(project_id, wish.registered_model_id)
-    version = await registry.version(project_id, wish.model_version_id)
-    if version.registered_model_id != model.id:
-        raise broken("model_version_id", "must be a version of the registered model")
-    await parts.control.ready()  # a service that nobody will deploy is worth avoiding
-    try:
-        await registry.create_service(service)
-    except AlreadyExists:
-        existing = await _undeployed(registry, service)
-        if existing is None:
-            raise
-        service = existing
-    await parts.control.deploy_service(service, _workload(service, environment, version))
-    return service
 
 
 async def create_config(parts: Parts, project_id: UUID, wish: TrafficConfigIn) -> TrafficConfig:
@@ -63,10 +37,9 @@ async def create_config(parts: Parts, project_id: UUID, wish: TrafficConfigIn) -
     registry = parts.registry
     service = await registry.service(project_id, wish.inference_service_id)
     require_name("stable_variant_name", wish.stable_variant_name)
-    if wish.stable_version_id not in (None, service.model_version_id):
-        raise broken("stable_version_id", "must be the version that the inference service runs")
+    stable_id = _stable_version(service, wish)
     environment = await registry.environment(project_id, service.serving_environment_id)
-    version = await registry.version(project_id, service.model_version_id)
+    version = await registry.version(project_id, stable_id)
     config = _config(service, environment, version, wish)
     require_defaults(config.default_gates or (), config.default_policies or Policies())
     await parts.control.ready()  # a config that nobody will publish is worth avoiding
@@ -82,21 +55,17 @@ async def create_config(parts: Parts, project_id: UUID, wish: TrafficConfigIn) -
     return await registry.config(project_id, config.id)
 
 
-async def _undeployed(registry: Registry, wanted: InferenceService) -> InferenceService | None:
-    """The service of the same name, if it is the same in all else and is not deployed yet."""
-    offset, total = 0, 1
-    while offset < total:
-        page = Page(limit=100, offset=offset)
-        found, total = await registry.services(
-            wanted.project_id, page, environment_id=wanted.serving_environment_id
-        )
-        for service in found:
-            if service.name == wanted.name:
-                alike = service.model_version_id == wanted.model_version_id
-                unfinished = service.current_state is not ServiceState.DEPLOYED
-                return service if alike and unfinished else None
-        offset += max(len(found), 1)
-    return None
+def _stable_version(service: InferenceService, wish: TrafficConfigIn) -> UUID:
+    """The version that all traffic starts with: the one that is served, or that was named."""
+    served = service.model_version_ids
+    if wish.stable_version_id is None:
+        if len(served) > 1:
+            rule = "is required: the inference service serves several versions"
+            raise broken("stable_version_id", rule)
+        return served[0]
+    if wish.stable_version_id not in served:
+        raise broken("stable_version_id", "must be a version that the inference service serves")
+    return wish.stable_version_id
 
 
 async def _unpublished(registry: Registry, service: InferenceService) -> TrafficConfig | None:
@@ -104,21 +73,6 @@ async def _unpublished(registry: Registry, service: InferenceService) -> Traffic
     page = Page(limit=1, offset=0)
     found, _ = await registry.configs(service.project_id, page, service_id=service.id)
     return next((c for c in found if c.status is not ConfigStatus.ACTIVE), None)
-
-
-def _workload(
-    service: InferenceService, environment: ServingEnvironment, version: ModelVersion
-) -> Workload:
-    return Workload(
-        name=workload_name(service.name, version.name, service.id, version.id),
-        namespace=environment.namespace,
-        project_id=service.project_id,
-        service_id=service.id,
-        version_id=version.id,
-        uri=version.uri,
-        model_format=version.model_format,
-        runtime=version.runtime,
-    )
 
 
 def _config(

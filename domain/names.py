@@ -33,18 +33,28 @@ def require_label(field: str, value: str, longest: int = LABEL_LENGTH) -> str:
     return value
 
 
-def workload_name(service: str, version: str, service_id: UUID, version_id: UUID) -> str:
-    """Name the KServe InferenceService of one model version under one inference service.
+def workload_name(
+    service: str, version: str, service_id: UUID, version_id: UUID, *others: UUID
+) -> str:
+    """Name the KServe InferenceService of a model version under one inference service.
 
-    Always the same for the same pair of ids and never shared by two pairs (the hash sees to it),
-    starts with a letter as KServe demands, and leaves room for KServe's `-predictor`.
+    Always the same for the same ids and never shared by two sets of them (the hash sees to it),
+    starts with a letter as KServe demands, and leaves room for KServe's `-predictor`. `others` are
+    the further versions of an InferenceService that serves several, in order.
     """
-    digest = hashlib.sha256(service_id.bytes + version_id.bytes).hexdigest()[:8]
-    readable = re.sub(r"[^a-z0-9]+", "-", f"{service}-{version}".lower()).strip("-")
+    ids = (service_id, version_id, *others)
+    digest = hashlib.sha256(b"".join(one.bytes for one in ids)).hexdigest()[:8]
+    more = f"-and-{len(others)}-more" if others else ""
+    readable = slug(f"{service}-{version}{more}")
     if not readable[:1].isalpha():
         readable = f"m-{readable}".rstrip("-")
     room = WORKLOAD_LENGTH - len(digest) - 1
     return f"{readable[:room].rstrip('-')}-{digest}"
+
+
+def slug(words: str) -> str:
+    """The words in lower-case letters, digits and single dashes; empty where none is left."""
+    return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")
 
 
 def route_name(config_id: UUID) -> str:

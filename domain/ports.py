@@ -102,7 +102,13 @@ class Journal(Protocol):
     async def record(self, rollout_id: UUID, entries: Sequence[Entry]) -> None:
         """Append the entries and apply what they changed, in one transaction, each key once."""
 
-    async def service_state(self, service_id: UUID, state: ServiceState, reason: str) -> None: ...
+    async def service_state(
+        self, service_id: UUID, state: ServiceState, reason: str, gone: Sequence[str] = ()
+    ) -> None:
+        """What the service was seen to be; workloads of the names `gone` are no longer leaving."""
+
+    async def forget_service(self, service_id: UUID) -> None:
+        """Delete a service that is meant to be undeployed. One that is not there is success."""
 
     async def config_status(self, config_id: UUID, status: ConfigStatus, reason: str) -> None: ...
 
@@ -150,7 +156,8 @@ class Registry(Protocol):
     """The registry as the API needs it. Everything is scoped by project.
 
     Reads of a thing that is not in the project raise NotFound. Creating under a taken name raises
-    AlreadyExists.
+    AlreadyExists. `change_…` stores `after` if the thing is still as it was read `before`, else it
+    raises Outdated. Deleting what something refers to raises InUse that names the one.
     """
 
     async def create_model(self, model: RegisteredModel) -> None: ...
@@ -159,11 +166,24 @@ class Registry(Protocol):
         self, project_id: UUID, page: Page, *, name: str | None = None
     ) -> tuple[Sequence[RegisteredModel], int]: ...
 
+    async def change_model(self, before: RegisteredModel, after: RegisteredModel) -> None: ...
+    async def delete_model(self, project_id: UUID, model_id: UUID) -> None: ...
+
     async def create_version(self, version: ModelVersion) -> None: ...
     async def version(self, project_id: UUID, version_id: UUID) -> ModelVersion: ...
     async def versions(
-        self, project_id: UUID, page: Page, *, model_id: UUID | None = None
+        self,
+        project_id: UUID,
+        page: Page,
+        *,
+        name: str | None = None,
+        model_id: UUID | None = None,
     ) -> tuple[Sequence[ModelVersion], int]: ...
+
+    async def change_version(self, before: ModelVersion, after: ModelVersion) -> None:
+        """Store another description: the rest of a version is immutable."""
+
+    async def delete_version(self, project_id: UUID, version_id: UUID) -> None: ...
 
     async def create_environment(self, environment: ServingEnvironment) -> None: ...
     async def environment(self, project_id: UUID, environment_id: UUID) -> ServingEnvironment: ...
@@ -171,14 +191,41 @@ class Registry(Protocol):
         self, project_id: UUID, page: Page, *, name: str | None = None
     ) -> tuple[Sequence[ServingEnvironment], int]: ...
 
+    async def change_environment(
+        self, before: ServingEnvironment, after: ServingEnvironment
+    ) -> None:
+        """Raises InUse for another namespace while an inference service stands in this one."""
+
+    async def delete_environment(self, project_id: UUID, environment_id: UUID) -> None: ...
+
     async def create_service(self, service: InferenceService) -> None: ...
     async def service(self, project_id: UUID, service_id: UUID) -> InferenceService: ...
     async def services(
-        self, project_id: UUID, page: Page, *, environment_id: UUID | None = None
+        self,
+        project_id: UUID,
+        page: Page,
+        *,
+        name: str | None = None,
+        environment_id: UUID | None = None,
+        model_id: UUID | None = None,
+        desired_state: ServiceState | None = None,
+        current_state: ServiceState | None = None,
     ) -> tuple[Sequence[InferenceService], int]: ...
 
+    async def change_service(
+        self, before: InferenceService, after: InferenceService, *, unused: bool
+    ) -> None:
+        """With `unused`, raises InUse while the service has a traffic config."""
+
+    async def delete_service(self, service: InferenceService) -> None:
+        """Raises Outdated where the service is not as it was read."""
+
     async def create_config(self, config: TrafficConfig) -> None:
-        """Store the config and its variants. A service has one config: a second AlreadyExists."""
+        """Store the config and its variants. A service has one config: a second AlreadyExists.
+
+        Raises Conflict where the service is not meant to be deployed, Outdated where it does not
+        serve stable's version (any more).
+        """
 
     async def config(self, project_id: UUID, config_id: UUID) -> TrafficConfig: ...
     async def configs(

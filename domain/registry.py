@@ -60,24 +60,51 @@ class ServiceState(StrEnum):
     UNDEPLOYED = "undeployed"
     DEPLOYING = "deploying"
     DEPLOYED = "deployed"
+    UNDEPLOYING = "undeploying"
     FAILED = "failed"
+
+
+MOVING = frozenset({ServiceState.DEPLOYING, ServiceState.UNDEPLOYING})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedModel:
+    """A version that an inference service serves."""
+
+    model_version_id: UUID
+    model_version_name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InferenceService:
-    """The name under which clients ask for a model, and the version that is deployed for it."""
+    """The name under which clients ask for a model, and the versions that are deployed for it.
+
+    `served_models` are in the order in which they were given; the first one leads. `leaving` are
+    the workloads of former versions that have not been seen gone yet.
+    """
 
     id: UUID
     project_id: UUID
     serving_environment_id: UUID
     registered_model_id: UUID
-    model_version_id: UUID
+    served_models: tuple[ServedModel, ...]
     name: str
+    description: str = ""
     desired_state: ServiceState
     current_state: ServiceState
     state_reason: str = ""
+    leaving: tuple[Workload, ...] = ()
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def model_version_ids(self) -> tuple[UUID, ...]:
+        return tuple(served.model_version_id for served in self.served_models)
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether a change of what stands on the cluster has not ended, as far as is known."""
+        return self.current_state in MOVING
 
 
 class Role(StrEnum):

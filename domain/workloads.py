@@ -6,8 +6,20 @@ from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Artefact:
+    """One of several models of a workload. `mount` is the directory that it is found in."""
+
+    mount: str
+    uri: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """One immutable InferenceService: a model version under a name of its own, never edited."""
+    """One immutable InferenceService: a model version under a name of its own, never edited.
+
+    Where it serves several versions, `artefacts` has them all, and `version_id` and `uri` are
+    those of the first; where it serves one, `artefacts` is empty.
+    """
 
     name: str
     namespace: str
@@ -17,6 +29,7 @@ class Workload:
     uri: str
     model_format: str
     runtime: str | None = None
+    artefacts: tuple[Artefact, ...] = ()
 
 
 class WorkloadPhase(StrEnum):

@@ -128,7 +128,7 @@ async def _service(caller: Caller, environment_id: str, model_id: str, version_i
             "name": MODEL,
             "serving_environment_id": environment_id,
             "registered_model_id": model_id,
-            "model_version_id": version_id,
+            "model_version_ids": [version_id],
         }
         service = await caller.post(path, body)
     async for _ in _tries(_DEPLOYED_WITHIN):

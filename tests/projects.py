@@ -24,6 +24,7 @@ from domain.registry import (
     VariantStatus,
 )
 from domain.rollout import Entry, EventKind, Phase, Rollout, workflow_id
+from domain.serving import served
 from domain.strategies.canary import CanarySpec, CanaryStep, compile_canary
 from domain.traffic import Route
 from domain.workloads import Workload
@@ -70,8 +71,7 @@ def a_service(
         project_id=environment.project_id,
         serving_environment_id=environment.id,
         registered_model_id=version.registered_model_id,
-        model_version_id=version.id,
-        **(given | changes),
+        **(given | {"served_models": served((version,))} | changes),
     )
 
 

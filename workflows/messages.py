@@ -64,10 +64,24 @@ class RolloutView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeployServiceInput:
-    """Deploy the InferenceService of a newly created inference service."""
+    """Deploy the InferenceService of an inference service; `ServeInput` is what is ordered now."""
 
     service_id: UUID
     workload: Workload
+    deadline: timedelta = timedelta(minutes=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeInput:
+    """Have an inference service served by `wanted`, or by nothing; `leaving` go once it is.
+
+    With `forget`, the registry forgets the service in the end.
+    """
+
+    service_id: UUID
+    wanted: Workload | None
+    leaving: tuple[Workload, ...] = ()
+    forget: bool = False
     deadline: timedelta = timedelta(minutes=30)
 
 
@@ -105,5 +119,5 @@ def watchers_of(task_queue: str) -> str:
 
 
 def deployment_id(service_id: UUID) -> str:
-    """The workflow ID under which an inference service is deployed."""
+    """The workflow ID under which an inference service is deployed and undeployed."""
     return f"inference-service-{service_id}"

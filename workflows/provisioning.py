@@ -22,7 +22,10 @@ QUIET_PROBE = timedelta(seconds=1)
 
 @workflow.defn(name="DeployServiceWorkflow")
 class DeployServiceWorkflow:
-    """Brings the InferenceService of an inference service up and records how it went."""
+    """Brings the InferenceService of an inference service up and records how it went.
+
+    `ServeWorkflow` has taken its place; runs that began before that end as they began.
+    """
 
     @workflow.run
     async def run(self, order: DeployServiceInput) -> str:

@@ -1,4 +1,4 @@
-"""What rollouts can be found by in Temporal: typed search attributes, and the id in the memo."""
+"""What runs can be found by in Temporal: typed search attributes, and what their memos hold."""
 
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 
@@ -8,6 +8,7 @@ from domain.rollout import Phase
 
 ROLLOUT_MEMO = "rollout_id"
 OPERATION_MEMO = "operation_id"
+GOAL_MEMO = "goal"
 PHASE = SearchAttributeKey.for_keyword("RolloutPhase")
 MODEL = SearchAttributeKey.for_keyword("RolloutModel")
 STRATEGY = SearchAttributeKey.for_keyword("RolloutStrategy")

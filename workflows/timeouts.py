@@ -14,8 +14,8 @@ class Options(TypedDict, total=False):
     """The keyword arguments of an activity call."""
 
     task_queue: str
-    start_to_close_timeout: timedelta
     schedule_to_close_timeout: timedelta
+    start_to_close_timeout: timedelta
     heartbeat_timeout: timedelta
     retry_policy: RetryPolicy
     cancellation_type: ActivityCancellationType
@@ -85,6 +85,22 @@ def look(every: timedelta = timedelta(0)) -> Options:
             initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=10)
         ),
         cancellation_type=ActivityCancellationType.TRY_CANCEL,
+    )
+
+
+def removal(within: timedelta) -> Options:
+    """Taking away what nobody waits behind: a cluster that never lets go is told as a failure.
+
+    It is asked again when the call is repeated.
+    """
+    return Options(
+        schedule_to_close_timeout=within,
+        start_to_close_timeout=timedelta(seconds=15),
+        heartbeat_timeout=timedelta(seconds=5),
+        retry_policy=RetryPolicy(
+            initial_interval=timedelta(milliseconds=250), maximum_interval=timedelta(seconds=5)
+        ),
+        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     )
 
 

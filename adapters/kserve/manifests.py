@@ -10,18 +10,13 @@ from adapters.kubernetes.resources import INFERENCE_SERVICE
 from domain.workloads import Workload
 
 DEPLOYMENT_MODE = "serving.kserve.io/deploymentMode"
+MODELS = "/mnt/models"
 SPEC_DIGEST = f"{DOMAIN}/spec-digest"
 
 
 def inference_service(workload: Workload) -> Manifest:
     """Build the object. One replica at least: a cold start would count as errors and latency."""
-    model: Manifest = {
-        "modelFormat": {"name": workload.model_format},
-        "storageUri": workload.uri,
-    }
-    if workload.runtime is not None:
-        model["runtime"] = workload.runtime
-    spec = {"predictor": {"minReplicas": 1, "model": model}}
+    spec = {"predictor": _predictor(workload)}
     return {
         "apiVersion": INFERENCE_SERVICE.api_version,
         "kind": INFERENCE_SERVICE.kind,
@@ -33,6 +28,21 @@ def inference_service(workload: Workload) -> Manifest:
         },
         "spec": spec,
     }
+
+
+def _predictor(workload: Workload) -> Manifest:
+    """Say where the model lies. KServe takes one URI at the model, or several at the predictor."""
+    model: Manifest = {"modelFormat": {"name": workload.model_format}}
+    if workload.runtime is not None:
+        model["runtime"] = workload.runtime
+    if not workload.artefacts:
+        return {"minReplicas": 1, "model": {**model, "storageUri": workload.uri}}
+    # Absolute paths, each once, under a parent of their own: KServe refuses anything else.
+    places = [
+        {"uri": artefact.uri, "mountPath": f"{MODELS}/{artefact.mount}"}
+        for artefact in workload.artefacts
+    ]
+    return {"minReplicas": 1, "model": model, "storageUris": places}
 
 
 def digest(spec: Mapping[str, Any]) -> str:

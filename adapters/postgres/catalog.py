@@ -1,4 +1,4 @@
-"""Registered models, versions, environments and inference services."""
+"""Registered models, versions and environments."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -6,16 +6,17 @@ from uuid import UUID
 import asyncpg
 
 from adapters.postgres import rows
+from adapters.postgres.changes import delete, require_same, require_unchanged, require_unused
 from adapters.postgres.database import Database, found
 from adapters.postgres.sql import load
 from domain.ports import Page
-from domain.registry import InferenceService, ModelVersion, RegisteredModel, ServingEnvironment
+from domain.registry import ModelVersion, RegisteredModel, ServingEnvironment
 
 _SQL = load("catalog")
 
 
 class Catalog:
-    """The part of the registry that says what can be served and where."""
+    """The part of the registry that says what can be served and where it could be."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._db = Database(pool)
@@ -43,6 +44,29 @@ class Catalog:
             _SQL["models"], project_id, page.limit, page.offset, name, to=rows.to_model
         )
 
+    async def change_model(self, before: RegisteredModel, after: RegisteredModel) -> None:
+        what = f"the registered model {after.name!r}"
+        row = await self._db.row(
+            _SQL["change_model"],
+            before.project_id,
+            before.id,
+            before.updated_at,
+            after.name,
+            after.description,
+            after.updated_at,
+            what=what,
+        )
+        require_unchanged(row, what)
+
+    async def delete_model(self, project_id: UUID, model_id: UUID) -> None:
+        await delete(
+            self._db,
+            "registered model",
+            (project_id, model_id),
+            query=_SQL["delete_model"],
+            user=_SQL["user_of_model"],
+        )
+
     async def create_version(self, version: ModelVersion) -> None:
         await self._db.row(
             _SQL["create_version"],
@@ -64,10 +88,43 @@ class Catalog:
         return rows.to_version(found(row, "model version", version_id))
 
     async def versions(
-        self, project_id: UUID, page: Page, *, model_id: UUID | None = None
+        self,
+        project_id: UUID,
+        page: Page,
+        *,
+        name: str | None = None,
+        model_id: UUID | None = None,
     ) -> tuple[Sequence[ModelVersion], int]:
         return await self._db.page(
-            _SQL["versions"], project_id, page.limit, page.offset, model_id, to=rows.to_version
+            _SQL["versions"],
+            project_id,
+            page.limit,
+            page.offset,
+            name,
+            model_id,
+            to=rows.to_version,
+        )
+
+    async def change_version(self, before: ModelVersion, after: ModelVersion) -> None:
+        what = f"model version {before.name!r}"
+        row = await self._db.row(
+            _SQL["change_version"],
+            before.project_id,
+            before.id,
+            before.updated_at,
+            after.description,
+            after.updated_at,
+            what=what,
+        )
+        require_unchanged(row, what)
+
+    async def delete_version(self, project_id: UUID, version_id: UUID) -> None:
+        await delete(
+            self._db,
+            "model version",
+            (project_id, version_id),
+            query=_SQL["delete_version"],
+            user=_SQL["user_of_version"],
         )
 
     async def create_environment(self, environment: ServingEnvironment) -> None:
@@ -94,35 +151,30 @@ class Catalog:
             _SQL["environments"], project_id, page.limit, page.offset, name, to=rows.to_environment
         )
 
-    async def create_service(self, service: InferenceService) -> None:
-        await self._db.row(
-            _SQL["create_service"],
-            service.id,
-            service.project_id,
-            service.serving_environment_id,
-            service.registered_model_id,
-            service.model_version_id,
-            service.name,
-            service.desired_state,
-            service.current_state,
-            service.state_reason,
-            service.created_at,
-            service.updated_at,
-            what=f"the inference service {service.name!r}",
-        )
+    async def change_environment(
+        self, before: ServingEnvironment, after: ServingEnvironment
+    ) -> None:
+        what, ids = f"the serving environment {after.name!r}", (before.project_id, before.id)
+        async with self._db.transaction(what) as connection:
+            row = await connection.fetchrow(_SQL["lock_environment"], *ids)
+            require_same(row, before.updated_at, what)
+            if after.namespace != before.namespace:
+                user = await connection.fetchrow(_SQL["user_of_environment"], *ids)
+                require_unused(f"the namespace {before.namespace!r}", user)
+            await connection.execute(
+                _SQL["change_environment"],
+                *ids,
+                after.name,
+                after.external_id,
+                after.description,
+                after.updated_at,
+            )
 
-    async def service(self, project_id: UUID, service_id: UUID) -> InferenceService:
-        row = await self._db.row(_SQL["service"], project_id, service_id)
-        return rows.to_service(found(row, "inference service", service_id))
-
-    async def services(
-        self, project_id: UUID, page: Page, *, environment_id: UUID | None = None
-    ) -> tuple[Sequence[InferenceService], int]:
-        return await self._db.page(
-            _SQL["services"],
-            project_id,
-            page.limit,
-            page.offset,
-            environment_id,
-            to=rows.to_service,
+    async def delete_environment(self, project_id: UUID, environment_id: UUID) -> None:
+        await delete(
+            self._db,
+            "serving environment",
+            (project_id, environment_id),
+            query=_SQL["delete_environment"],
+            user=_SQL["user_of_environment"],
         )

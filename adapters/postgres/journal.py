@@ -34,9 +34,17 @@ class PostgresJournal(OperationEndings):
             if any(fresh):
                 await connection.execute(_SQL["notify"], rollout_id)
 
-    async def service_state(self, service_id: UUID, state: ServiceState, reason: str) -> None:
-        row = await self._db.row(_SQL["service_state"], service_id, state, rows.text(reason))
+    async def service_state(
+        self, service_id: UUID, state: ServiceState, reason: str, gone: Sequence[str] = ()
+    ) -> None:
+        row = await self._db.row(
+            _SQL["service_state"], service_id, state, rows.text(reason), list(gone)
+        )
         found(row, "inference service", service_id)
+
+    async def forget_service(self, service_id: UUID) -> None:
+        what = f"inference service {service_id}"
+        await self._db.row(_SQL["forget_service"], service_id, what=what)
 
     async def config_status(self, config_id: UUID, status: ConfigStatus, reason: str) -> None:
         row = await self._db.row(
@@ -58,6 +66,7 @@ class _Page:
     project_id: UUID
     config_id: UUID
     service_id: UUID
+    stable_version_id: UUID
     candidate: str
     versions: dict[str, UUID]
 
@@ -69,6 +78,7 @@ class _Page:
             project_id=row["project_id"],
             config_id=row["config_id"],
             service_id=row["service_id"],
+            stable_version_id=row["stable_version_id"],
             candidate=row["candidate_name"],
             versions={
                 row["stable_name"]: row["stable_version_id"],
@@ -142,7 +152,9 @@ class _Page:
             variant.slot,
             entry.at,
         )
-        await self.connection.execute(_SQL["serve_version"], self.service_id, version, entry.at)
+        await self.connection.execute(
+            _SQL["serve_version"], self.service_id, version, entry.at, self.stable_version_id
+        )
 
     async def _leave(self, variant: Variant, entry: Entry) -> None:
         config_id, version = self.config_id, variant.version_id

@@ -5,10 +5,11 @@ import asyncpg
 from adapters.postgres.catalog import Catalog
 from adapters.postgres.operations import Operations, RunningOperations
 from adapters.postgres.rollouts import Rollouts
+from adapters.postgres.services import Services
 from adapters.postgres.traffic import DueConfigs, Traffic
 
 
-class PostgresRegistry(Catalog, Traffic, Operations, Rollouts):
+class PostgresRegistry(Catalog, Services, Traffic, Operations, Rollouts):
     """Implements `domain.ports.Registry`."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:

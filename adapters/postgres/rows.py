@@ -18,6 +18,7 @@ from domain.registry import (
     InferenceService,
     ModelVersion,
     RegisteredModel,
+    ServedModel,
     ServiceState,
     ServingEnvironment,
     TrafficConfig,
@@ -25,11 +26,14 @@ from domain.registry import (
     TrafficVariant,
 )
 from domain.rollout import Event, EventKind, Phase, Rollout
+from domain.workloads import Workload
 
 _PLAN = TypeAdapter(Plan)
 _CURSOR = TypeAdapter(Cursor)
 _COUNTS = TypeAdapter(Counts)
 _VARIANTS = TypeAdapter(tuple[TrafficVariant, ...])
+_SERVED = TypeAdapter(tuple[ServedModel, ...])
+_WORKLOADS = TypeAdapter(tuple[Workload, ...])
 _CHANGE: TypeAdapter[Change] = TypeAdapter(Change)
 _GATES = TypeAdapter(tuple[Gate, ...])
 _POLICIES = TypeAdapter(Policies)
@@ -57,6 +61,8 @@ def to_service(row: Row) -> InferenceService:
     columns = _columns(row)
     columns["desired_state"] = ServiceState(row["desired_state"])
     columns["current_state"] = ServiceState(row["current_state"])
+    columns["served_models"] = _SERVED.validate_json(row["served_models"] or "[]")
+    columns["leaving"] = _WORKLOADS.validate_json(row["leaving"])
     return InferenceService(**columns)
 
 
@@ -119,6 +125,10 @@ def plan_json(plan: Plan) -> str:
 def plan_of(document: str) -> Plan:
     """A plan is immutable and pinned, so the same document may give the same object."""
     return _PLAN.validate_json(document)
+
+
+def workloads_json(workloads: tuple[Workload, ...]) -> str:
+    return _WORKLOADS.dump_json(workloads).decode()
 
 
 def change_json(change: Change) -> str:

@@ -12,7 +12,7 @@ from adapters.postgres.sql import load
 from domain.errors import AlreadyRunning, Conflict, Outdated
 from domain.operations import Operation
 from domain.ports import Page
-from domain.registry import ConfigStatus, TrafficConfig, TrafficStrategy, TrafficVariant
+from domain.registry import ConfigStatus, Role, TrafficConfig, TrafficStrategy, TrafficVariant
 
 _SQL = load("traffic")
 
@@ -42,6 +42,7 @@ class Traffic:
             )
             for variant in config.variants:
                 await _create_variant(connection, config.project_id, variant)
+            await _require_served(connection, config)
 
     async def set_config(self, config: TrafficConfig) -> None:
         row = await self._db.row(
@@ -118,7 +119,8 @@ async def apply(connection: asyncpg.Connection, operation: Operation) -> None:
     for variant in change.after:
         await _create_variant(connection, operation.project_id, variant)
     if change.serves is not None:
-        await connection.execute(_SQL["serve_version"], config_id, change.serves)
+        former = next((v.model_version_id for v in change.before if v.role is Role.STABLE), None)
+        await connection.execute(_SQL["serve_version"], config_id, change.serves, former)
     await connection.execute(_SQL["touch_config"], config_id)
 
 
@@ -129,6 +131,19 @@ def _settings(config: TrafficConfig) -> tuple[Any, ...]:
         rows.policies_json(config.default_policies),
         config.rollback_window,
     )
+
+
+async def _require_served(connection: asyncpg.Connection, config: TrafficConfig) -> None:
+    """The service as it is once the config's row holds it: a change may have come in between."""
+    stable = config.stable
+    row = await connection.fetchrow(
+        _SQL["is_served"], config.inference_service_id, stable and stable.model_version_id
+    )
+    name = config.inference_service_name
+    if not row["deployed"]:
+        raise Conflict(f"the inference service {name!r} is undeployed; deploy it first")
+    if stable and not row["served"]:
+        raise Outdated(f"the inference service {name!r} serves other versions by now; ask again")
 
 
 async def _create_variant(

@@ -1,9 +1,9 @@
 """The kinds of fields that several schemas share, and how each is held to its rule."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -58,6 +58,21 @@ ModelFormat = Annotated[str, Field(min_length=1, max_length=63), AfterValidator(
 ObjectName = Annotated[str, Field(min_length=1, max_length=253), AfterValidator(_object_name)]
 Seconds = Annotated[float, Field(ge=0, le=LONGEST_SECONDS, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(allow_inf_nan=False)]
+
+
+def _refuse(_: object) -> None:
+    raise ValueError("cannot be changed: it is part of what this stands for; register a new one")
+
+
+# A field of a PATCH that is refused with a reason. It is known to us and not part of the document.
+Immutable = Annotated[None, BeforeValidator(_refuse)]
+
+
+def without_immutable(schema: dict[str, Any], model: type[BaseModel]) -> None:
+    """Leave the fields that are always refused out of a schema."""
+    for name, field in model.model_fields.items():
+        if any(getattr(mark, "func", None) is _refuse for mark in field.metadata):
+            schema["properties"].pop(name)
 
 
 class Incoming(BaseModel):

@@ -1,12 +1,18 @@
-"""Registered models, model versions, serving environments and inference services."""
+"""Registered models, model versions and serving environments.
 
+What a PATCH leaves out stays as it is. Its fields have a default that is never read, so that null
+is refused wherever it is not a value of the field.
+"""
+
+from dataclasses import replace
 from datetime import datetime
 from typing import Self
 from uuid import UUID, uuid4
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from api.schemas.fields import (
+    Immutable,
     Incoming,
     Label,
     ModelFormat,
@@ -15,15 +21,11 @@ from api.schemas.fields import (
     Outgoing,
     Prose,
     Uri,
+    without_immutable,
 )
-from domain.names import WORKLOAD_LENGTH, require_label
-from domain.registry import (
-    InferenceService,
-    ModelVersion,
-    RegisteredModel,
-    ServiceState,
-    ServingEnvironment,
-)
+from domain.names import require_label
+from domain.registry import ModelVersion, RegisteredModel, ServingEnvironment
+from domain.serving import later
 
 
 class RegisteredModelIn(Incoming):
@@ -39,6 +41,15 @@ class RegisteredModelIn(Incoming):
             created_at=now,
             updated_at=now,
         )
+
+
+class RegisteredModelPatch(Incoming):
+    name: Name = Field(default_factory=str)
+    description: Prose = Field(default_factory=str)
+
+    def applied(self, model: RegisteredModel, now: datetime) -> RegisteredModel:
+        changes = self.model_dump(exclude_unset=True)
+        return replace(model, **changes, updated_at=later(model.updated_at, now))
 
 
 class RegisteredModelOut(Outgoing):
@@ -81,6 +92,20 @@ class ModelVersionIn(Incoming):
             created_at=now,
             updated_at=now,
         )
+
+
+class ModelVersionPatch(Incoming):
+    model_config = ConfigDict(json_schema_extra=without_immutable)
+
+    description: Prose = Field(default_factory=str)
+    name: Immutable = None
+    uri: Immutable = None
+    model_format: Immutable = None
+    runtime: Immutable = None
+
+    def applied(self, version: ModelVersion, now: datetime) -> ModelVersion:
+        changes = self.model_dump(exclude_unset=True)
+        return replace(version, **changes, updated_at=later(version.updated_at, now))
 
 
 class ModelVersionOut(Outgoing):
@@ -131,6 +156,22 @@ class ServingEnvironmentIn(Incoming):
         )
 
 
+class ServingEnvironmentPatch(Incoming):
+    name: Name = Field(default_factory=str)
+    external_id: Label | None = Field(
+        default=None, description="Null makes the name the Kubernetes namespace."
+    )
+    description: Prose = Field(default_factory=str)
+
+    def applied(self, environment: ServingEnvironment, now: datetime) -> ServingEnvironment:
+        """Raises InvalidSpec when the namespace would be no RFC 1123 label."""
+        changes = self.model_dump(exclude_unset=True)
+        after = replace(environment, **changes, updated_at=later(environment.updated_at, now))
+        if after.namespace != environment.namespace:
+            require_label("name" if after.external_id is None else "external_id", after.namespace)
+        return after
+
+
 class ServingEnvironmentOut(Outgoing):
     id: UUID
     name: str
@@ -150,54 +191,4 @@ class ServingEnvironmentOut(Outgoing):
             description=environment.description,
             created_at=environment.created_at,
             updated_at=environment.updated_at,
-        )
-
-
-class InferenceServiceIn(Incoming):
-    name: Label = Field(description="The model name that clients ask the gateway for.")
-    serving_environment_id: UUID
-    registered_model_id: UUID
-    model_version_id: UUID
-
-    def to_domain(self, project_id: UUID, now: datetime) -> InferenceService:
-        """Raises InvalidSpec when the name is no RFC 1123 label with room for KServe's suffix."""
-        return InferenceService(
-            id=uuid4(),
-            project_id=project_id,
-            serving_environment_id=self.serving_environment_id,
-            registered_model_id=self.registered_model_id,
-            model_version_id=self.model_version_id,
-            name=require_label("name", self.name, WORKLOAD_LENGTH),
-            desired_state=ServiceState.DEPLOYED,
-            current_state=ServiceState.DEPLOYING,
-            created_at=now,
-            updated_at=now,
-        )
-
-
-class InferenceServiceOut(Outgoing):
-    id: UUID
-    name: str
-    serving_environment_id: UUID
-    registered_model_id: UUID
-    model_version_id: UUID
-    desired_state: ServiceState
-    current_state: ServiceState
-    state_reason: str
-    created_at: datetime
-    updated_at: datetime
-
-    @classmethod
-    def from_domain(cls, service: InferenceService) -> Self:
-        return cls(
-            id=service.id,
-            name=service.name,
-            serving_environment_id=service.serving_environment_id,
-            registered_model_id=service.registered_model_id,
-            model_version_id=service.model_version_id,
-            desired_state=service.desired_state,
-            current_state=service.current_state,
-            state_reason=service.state_reason,
-            created_at=service.created_at,
-            updated_at=service.updated_at,
         )

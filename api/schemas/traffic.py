@@ -37,7 +37,10 @@ class TrafficConfigIn(Incoming):
     inference_service_id: UUID
     strategy: TrafficStrategy = TrafficStrategy.CANARY
     stable_version_id: UUID | None = Field(
-        default=None, description="The inference service's version, which is also the default."
+        default=None,
+        description=(
+            "A version that the inference service serves; required where it serves several."
+        ),
     )
     stable_variant_name: Name = Field(
         default=STABLE, description="What the stable variant is called, such as `blue`."

@@ -1,7 +1,8 @@
 """Plays KServe's controller in Standard mode: an InferenceService becomes a model server.
 
 One server stands for the whole Deployment: replica counts, resources, runtimes and args mean
-nothing here. Pods and Deployments are not written.
+nothing here. Pods and Deployments are not written. Of several `storageUris`, the server loads all:
+each answers to the last part of its mount path, the first one to every other name.
 """
 
 import json

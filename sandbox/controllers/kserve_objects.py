@@ -1,5 +1,9 @@
 """What others see of an InferenceService: its Service, endpoints and scrape target. Pure."""
 
+import os
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
 from sandbox.controllers.cluster import Key, Object
 from sandbox.controllers.endpoints import SERVICE_LABEL
 from sandbox.controllers.model_process import Launch
@@ -25,17 +29,40 @@ def launch_of(service: Object) -> Launch:
     mode = annotations.get(MODE_ANNOTATION, "Standard")
     if mode not in _STANDARD_MODES:
         raise InvalidService(f"this sandbox plays deployment mode Standard only, not {mode}")
-    model = ((service.get("spec") or {}).get("predictor") or {}).get("model")
+    predictor = (service.get("spec") or {}).get("predictor") or {}
+    model = predictor.get("model")
     if not model:
         raise InvalidService("spec.predictor.model is missing")
-    if not model.get("storageUri"):
-        raise InvalidService("spec.predictor.model.storageUri is missing")
+    places = predictor.get("storageUris") or []
+    if bool(model.get("storageUri")) == bool(places):
+        raise InvalidService("one of spec.predictor.model.storageUri and storageUris is needed")
+    first, *others = _mounted(places) or [("", model.get("storageUri"))]
     return Launch(
         namespace=key.namespace,
         name=key.name,
         uid=service["metadata"]["uid"],
-        uri=model["storageUri"],
+        uri=first[1],
+        mount=first[0],
+        others=tuple(others),
     )
+
+
+def _mounted(places: Sequence[Object]) -> list[tuple[str, str]]:
+    """The last part of each mount path with its URI. Holds them to the rules of KServe's webhook.
+
+    It lets two of them share a path, of which the later download hides the earlier: not here.
+    """
+    paths = [PurePosixPath(place.get("mountPath") or "/mnt/models") for place in places]
+    for path, place in zip(paths, places, strict=True):
+        if not path.is_absolute() or ".." in path.parts or path == PurePosixPath("/"):
+            raise InvalidService(f"storageUris: {path} must be absolute, without '..', and no root")
+        if not place.get("uri"):
+            raise InvalidService("storageUris: a uri is empty")
+    if len(set(paths)) < len(paths):
+        raise InvalidService("storageUris: two share one mountPath")
+    if len(paths) > 1 and os.path.commonpath(paths) == "/":
+        raise InvalidService("storageUris: the paths have no common parent beyond the root")
+    return [(path.name, place["uri"]) for path, place in zip(paths, places, strict=True)]
 
 
 def is_stopped(service: Object) -> bool:

@@ -25,12 +25,17 @@ _OK = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """What to run. `uid` tells an InferenceService from a later one of the same name."""
+    """What to run. `uid` tells an InferenceService from a later one of the same name.
+
+    Of several models, `mount` and `uri` are the first one's, `others` has the rest in pairs.
+    """
 
     namespace: str
     name: str
     uid: str
     uri: str
+    mount: str = ""
+    others: tuple[tuple[str, str], ...] = ()
 
     @property
     def key(self) -> Key:
@@ -69,6 +74,8 @@ class ModelProcess:
             listening.bind((HOST, 0))
             port = listening.getsockname()[1]
             arguments = ["--name", launch.name, "--uri", launch.uri]
+            for mount, uri in ((launch.mount, launch.uri), *launch.others) if launch.mount else ():
+                arguments += ["--mounted", mount, uri]
             arguments += ["--fd", str(listening.fileno())]
             arguments += ["--termination-log", str(_termination_log(record))]
             with _log_file(state_dir, launch).open("ab") as log:
@@ -91,7 +98,9 @@ class ModelProcess:
         """The server that `record` tells of, None (and the record gone) when it does not run."""
         with suppress(OSError, ValueError, KeyError, TypeError):
             document = json.loads(record.read_text())
-            launch = Launch(**document["launch"])
+            known = document["launch"]
+            others = tuple((mount, uri) for mount, uri in known.pop("others", ()))
+            launch = Launch(**known, others=others)
             known = document["process"]
             identity = Identity(
                 pid=known["pid"], started=known["started"], command=tuple(known["command"])

@@ -24,9 +24,10 @@ _BACKLOG = 1024
 def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     try:
-        model = Model(Behaviour.parse(options.uri))
+        models = {name: Model(Behaviour.parse(uri)) for name, uri in options.mounted}
+        first = next(iter(models.values()), None) or Model(Behaviour.parse(options.uri))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(model, options))
+            runner.run(_serve(first, models, options))
     except (BehaviourError, LoadFailed) as error:
         print(error, file=sys.stderr, flush=True)
         if options.termination_log:
@@ -35,24 +36,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-async def _serve(model: Model, options: argparse.Namespace) -> None:
+async def _serve(model: Model, models: dict[str, Model], options: argparse.Namespace) -> None:
     listening = _listening(options)
     host, port = listening.getsockname()
     print(f"{options.name} serves {options.uri} on http://{host}:{port}", flush=True)
-    server = uvicorn.Server(_config(Application(options.name, model), options.drain_seconds))
-    load = asyncio.create_task(_load(model, server))
+    server = uvicorn.Server(
+        _config(Application(options.name, model, models), options.drain_seconds)
+    )
+    load = asyncio.create_task(_load([*models.values()] or [model], server))
     await server.serve(sockets=[listening])
     if load.done():
         load.result()
     load.cancel()
 
 
-async def _load(model: Model, server: uvicorn.Server) -> None:
+async def _load(models: list[Model], server: uvicorn.Server) -> None:
     """A model that cannot be loaded ends its server, as it does in a real one."""
     try:
-        await model.load()
+        for model in models:
+            await model.load()
     finally:
-        server.should_exit = not model.is_loaded
+        server.should_exit = not all(model.is_loaded for model in models)
 
 
 def _config(application: Application, drain_seconds: int) -> uvicorn.Config:
@@ -86,6 +90,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m sandbox.model_server", description=__doc__)
     parser.add_argument("--name", required=True, help="the InferenceService it answers as")
     parser.add_argument("--uri", required=True, help="sim://<model>?<parameters>")
+    parser.add_argument(
+        "--mounted",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "URI"),
+        help="a model that is asked for by this name; others are answered by --uri's",
+    )
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--port", type=int, default=0, help="on 127.0.0.1; 0 takes a free one")
     where.add_argument("--fd", type=int, help="a bound socket that the parent hands over")

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import json
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from sandbox.behaviour import BehaviourError
@@ -63,12 +63,17 @@ class Exchange:
 
 
 class Application:
-    """Answers as `name`; what it knows of the model it asks `model` for."""
+    """Answers as `name`; what it knows of the model it asks `model` for.
 
-    def __init__(self, name: str, model: Model) -> None:
+    Where several are mounted, `mounted` has each by the name that it is asked for by, and `model`,
+    the first of them, answers for everything else: health waits for all, faults are the first's.
+    """
+
+    def __init__(self, name: str, model: Model, mounted: Mapping[str, Model]) -> None:
         self._name = name
         self._served_by = name.encode()
         self._model = model
+        self._mounted = mounted
         self._metrics = Metrics(name)
         self._numbers = itertools.count(1)
         self._endpoints: dict[tuple[str, str], Endpoint] = {
@@ -102,14 +107,14 @@ class Application:
         if problem or not isinstance(request, dict):
             await _fail(exchange, 400, problem)
             return
-        if not self._model.is_loaded:
+        if not self._is_loaded():
             await _fail(exchange, 503, "the model is loading")
             return
         override = exchange.header(_OVERRIDE_HEADER)
         name = override.decode("latin-1") if override else request["model"]
         self._metrics.running += 1
         try:
-            draw = self._model.draw()
+            draw = self._mounted.get(name, self._model).draw()
             prompt_tokens = 1 + len(body) // _BYTES_PER_TOKEN
             respond = self._stream if request.get("stream") else self._respond
             await respond(exchange, answers, draw, name, prompt_tokens)
@@ -160,10 +165,13 @@ class Application:
         )
 
     async def _list_models(self, exchange: Exchange) -> None:
-        await exchange.answer(200, replies.models(self._name))
+        await exchange.answer(200, replies.models(self._name, *self._mounted))
+
+    def _is_loaded(self) -> bool:
+        return self._model.is_loaded and all(m.is_loaded for m in self._mounted.values())
 
     async def _health(self, exchange: Exchange) -> None:
-        if self._model.is_loaded:
+        if self._is_loaded():
             await exchange.answer(200, b"{}")
         else:
             await _fail(exchange, 503, "the model is loading")

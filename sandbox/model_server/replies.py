@@ -22,9 +22,9 @@ def error(message: str, *, status: int) -> bytes:
     )
 
 
-def models(name: str) -> bytes:
-    entry = {"id": name, "object": "model", "created": int(time.time()), "owned_by": "tidegate"}
-    return encoded({"object": "list", "data": [entry]})
+def models(*names: str) -> bytes:
+    alike = {"object": "model", "created": int(time.time()), "owned_by": "tidegate"}
+    return encoded({"object": "list", "data": [{"id": name, **alike} for name in names]})
 
 
 class Replies:

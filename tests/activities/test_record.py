@@ -13,7 +13,10 @@ class RefusingJournal(Journal):
     async def record(self, rollout_id, entries):
         raise Conflict("the weights sum to 80")
 
-    async def service_state(self, service_id, state, reason):
+    async def service_state(self, service_id, state, reason, gone=()):
+        raise NotImplementedError
+
+    async def forget_service(self, service_id):
         raise NotImplementedError
 
     async def config_status(self, config_id, status, reason):

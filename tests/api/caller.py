@@ -21,6 +21,12 @@ class Caller:
     async def post(self, path: str, json: Any = None, **options: Any) -> Any:
         return await self.call("POST", path, json=json, **options)
 
+    async def patch(self, path: str, json: Any = None, **options: Any) -> Any:
+        return await self.call("PATCH", path, json=json, **options)
+
+    async def delete(self, path: str) -> Any:
+        return await self.call("DELETE", path)
+
     async def made(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """What was created, or the test's end."""
         response = await self.post(path, body)
@@ -36,16 +42,21 @@ class Caller:
             body = {"name": name, "uri": f"sim://chat-{name}", "model_format": "vLLM"}
             ids[name] = (await self.made(f"/registered_models/{model}/versions", body))["id"]
         ids["environment"] = (await self.made("/serving_environments", {"name": "prod"}))["id"]
-        service = {
-            "name": "chat",
-            "serving_environment_id": ids["environment"],
-            "registered_model_id": model,
-            "model_version_id": ids["v1"],
-        }
-        ids["service"] = (await self.made("/inference_services", service))["id"]
+        ids["service"] = (await self.made("/inference_services", service_of(ids)))["id"]
         config = {"inference_service_id": ids["service"]}
         ids["config"] = (await self.made("/traffic_configs", config))["id"]
         return ids
+
+
+def service_of(ids: dict[str, str], **changes: Any) -> dict[str, Any]:
+    """The body of an inference service that serves v1."""
+    return {
+        "name": "chat",
+        "serving_environment_id": ids["environment"],
+        "registered_model_id": ids["model"],
+        "model_version_ids": [ids["v1"]],
+        **changes,
+    }
 
 
 def canary(version: str, **changes: Any) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A workflow engine that keeps what it was asked, and answers what a test tells it to."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from api.errors import Absent
@@ -16,19 +16,25 @@ from tests.api.staging import change
 from tests.fakes.faults import Faults
 from tests.fakes.journal import MemoryJournal
 from tests.fakes.registry import MemoryRegistry
-from workflows.messages import OperationView, Reply, RolloutView
+from workflows.messages import OperationView, Reply, RolloutView, ServeInput
 
 
 class ScriptedControl(RolloutControl):
     """Workflows exist at once and do nothing, except that services and configs come up.
 
     `running` is the rollout that walks a workflow ID, `commands` what was asked of which rollout.
+    `orders` are of inference services; with `holds` they stay where they were, with `refusal`
+    they fail for it, and those in `serving` have a change that runs.
     """
 
     def __init__(self, registry: MemoryRegistry) -> None:
         self.running: dict[str, UUID] = {}
         self.commands: list[tuple[UUID, Action, Command]] = []
         self.deployed: list[Workload] = []
+        self.orders: list[ServeInput] = []
+        self.serving: set[UUID] = set()
+        self.holds = False
+        self.refusal = ""
         self.published: list[tuple[UUID, Variant]] = []
         self.publish_as = ConfigStatus.ACTIVE
         self.operations: list[Operation] = []
@@ -49,10 +55,39 @@ class ScriptedControl(RolloutControl):
     async def ready(self) -> None:
         await self._strike("ready")
 
-    async def deploy_service(self, service: InferenceService, workload: Workload) -> None:
-        await self._strike("deploy_service")
-        self.deployed.append(workload)
-        change(self._registry, InferenceService, service.id, current_state=ServiceState.DEPLOYED)
+    async def serve(
+        self, service: InferenceService, order: ServeInput, *, patience: timedelta = timedelta(0)
+    ) -> None:
+        await self._strike("serve")
+        self.orders.append(order)
+        if self.refusal:
+            failed = {"current_state": ServiceState.FAILED, "state_reason": self.refusal}
+            change(self._registry, InferenceService, service.id, **failed)
+        if self.holds or self.refusal:
+            return
+        if order.forget:
+            del self._registry.things[InferenceService][service.id]
+            return
+        if order.wanted:
+            self.deployed.append(order.wanted)
+        reached = ServiceState.DEPLOYED if order.wanted else ServiceState.UNDEPLOYED
+        left = tuple(one for one in service.leaving if one not in order.leaving)
+        change(self._registry, InferenceService, service.id, current_state=reached, leaving=left)
+
+    async def stop_serving(self, service_id: UUID) -> bool:
+        await self._strike("stop_serving")
+        if service_id not in self.serving:
+            return False
+        self.serving.remove(service_id)
+        cut_short = {"current_state": ServiceState.FAILED, "state_reason": "cancelled"}
+        change(
+            self._registry, InferenceService, service_id, updated_at=datetime.now(UTC), **cut_short
+        )
+        return True
+
+    async def is_serving(self, service_id: UUID) -> bool:
+        await self._strike("is_serving")
+        return service_id in self.serving
 
     async def publish_config(
         self, config: TrafficConfig, stable: Variant, *, patience: timedelta

@@ -1,6 +1,6 @@
 """What a test does behind the API's back: outages, history that grows, things that change."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,16 +18,32 @@ _event_ids = count(1)
 class Outage:
     """Stands before a registry; while `error` is set, every call raises it.
 
-    `followers` counts the streams that are open.
+    `followers` counts the streams that are open. `then` has something happen in between.
     """
 
     def __init__(self, registry: MemoryRegistry) -> None:
         self.behind = registry
         self.error: TidegateError | None = None
         self.followers = 0
+        self._then: dict[str, Callable[[], Awaitable[Any]]] = {}
+
+    def then(self, method: str, happens: Callable[[], Awaitable[Any]]) -> None:
+        """Have this happen once, right after the next call of that method."""
+        self._then[method] = happens
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.behind, name) if self.error is None else self._fail
+        if self.error is not None:
+            return self._fail
+        happens = self._then.pop(name, None)
+        return getattr(self.behind, name) if happens is None else self._followed_by(name, happens)
+
+    def _followed_by(self, name: str, happens: Callable[[], Awaitable[Any]]) -> Any:
+        async def call(*args: Any, **options: Any) -> Any:
+            answer = await getattr(self.behind, name)(*args, **options)
+            await happens()
+            return answer
+
+        return call
 
     async def follow(self, *ids: UUID, after: int) -> AsyncIterator[Event]:
         self.followers += 1

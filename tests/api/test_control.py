@@ -25,6 +25,7 @@ from workflows.messages import (
     Reply,
     RolloutInput,
     RolloutView,
+    ServeInput,
 )
 
 ADA = Command(actor="ada", reason="because")
@@ -63,6 +64,16 @@ class Prompt:
         return order.stable.name
 
 
+@workflow.defn(name="ServeWorkflow")
+class Slow:
+    """Never gets a workload up, and takes others away at once."""
+
+    @workflow.run
+    async def run(self, order: ServeInput) -> str:
+        await workflow.wait_condition(lambda: order.wanted is None)
+        return "done"
+
+
 @pytest.fixture(scope="module")
 async def temporal(temporal_server):
     return await Client.connect(temporal_server.address, data_converter=pydantic_data_converter)
@@ -78,7 +89,7 @@ async def _working(temporal):
     async with Worker(
         temporal,
         task_queue=TASK_QUEUE,
-        workflows=[Patient, Prompt],
+        workflows=[Patient, Prompt, Slow],
         workflow_runner=UnsandboxedWorkflowRunner(),
     ):
         yield
@@ -193,10 +204,30 @@ async def test_publishing_is_waited_for_but_not_for_ever(temporal, control):
 async def test_a_deployment_is_joined_by_a_repeat(temporal, control):
     project = a_project()
     workload = project.plan.stable.workload
-    await asyncio.gather(*(control.deploy_service(project.service, workload) for _ in range(3)))
+    order = ServeInput(service_id=project.service.id, wanted=workload)
+    await asyncio.gather(*(control.serve(project.service, order) for _ in range(3)))
     handle = temporal.get_workflow_handle(f"inference-service-{project.service.id}")
-    assert (await handle.describe()).workflow_type == "DeployServiceWorkflow"
+    assert (await handle.describe()).workflow_type == "ServeWorkflow"
+    assert await control.is_serving(project.service.id)
+    with pytest.raises(AlreadyRunning, match="'chat'"):
+        await control.serve(project.service, replace(order, wanted=None, leaving=(workload,)))
     await handle.terminate()
+    assert not await control.is_serving(project.service.id)
+    assert not await control.stop_serving(project.service.id)
+
+
+async def test_a_change_of_a_service_that_is_stopped_makes_room_for_another(temporal, control):
+    project = a_project()
+    order = ServeInput(service_id=project.service.id, wanted=project.plan.stable.workload)
+    await control.serve(project.service, order)
+    with pytest.raises(NoReply):  # nobody is there to end it
+        await control.stop_serving(project.service.id)
+    async with _working(temporal):
+        await control.stop_serving(project.service.id)
+        undeploy = replace(order, wanted=None)
+        await control.serve(project.service, undeploy, patience=timedelta(seconds=30))
+    handle = temporal.get_workflow_handle(f"inference-service-{project.service.id}")
+    assert await handle.result() == "done"
 
 
 async def test_a_server_that_is_not_there_is_unreachable(rollout):

@@ -7,6 +7,7 @@ import pytest
 from api.errors import EngineUnreachable
 from domain.names import workload_name
 from domain.registry import InferenceService, ServiceState
+from tests.api.caller import service_of
 from tests.api.staging import change
 
 
@@ -124,7 +125,7 @@ async def test_a_service_is_deployed_under_a_name_of_its_own(api, control):
 @pytest.mark.parametrize("name", ["Chat", "x" * 54, "-chat", "chat.v1"])
 async def test_a_service_name_leaves_room_for_kserve(api, name):
     ids = await api.served()
-    answer = await api.post("/inference_services", _service(ids, name=name))
+    answer = await api.post("/inference_services", service_of(ids, name=name))
     assert answer.status_code == 422
     (error,) = answer.json()["errors"]
     assert error["field"] == "name"
@@ -134,36 +135,26 @@ async def test_a_service_name_leaves_room_for_kserve(api, name):
 async def test_a_service_takes_a_version_of_its_own_model_only(api):
     ids = await api.served()
     other = (await api.made("/registered_models", {"name": "other"}))["id"]
-    body = _service(ids, name="mixed", registered_model_id=other)
+    body = service_of(ids, name="mixed", registered_model_id=other)
     answer = await api.post("/inference_services", body)
     assert answer.status_code == 422
-    assert answer.json()["errors"][0]["field"] == "model_version_id"
+    assert answer.json()["errors"][0]["field"] == "model_version_ids"
 
 
 async def test_nothing_is_stored_when_nobody_could_deploy_it(api, control):
     ids = await api.served()
     control.outage(EngineUnreachable())
-    answer = await api.post("/inference_services", _service(ids, name="later"))
+    answer = await api.post("/inference_services", service_of(ids, name="later"))
     assert (answer.status_code, "retry-after" in answer.headers) == (503, True)
     assert (await api.get("/inference_services")).json()["total"] == 1
 
 
 async def test_a_repeat_deploys_what_was_stored_and_never_deployed(api, control, registry):
     ids = await api.served()
-    control.fail("deploy_service", EngineUnreachable())
-    body = _service(ids, name="second")
+    control.fail("serve", EngineUnreachable())
+    body = service_of(ids, name="second")
     assert (await api.post("/inference_services", body)).status_code == 503
     again = await api.made("/inference_services", body)
     assert [w.service_id for w in control.deployed][-1] == UUID(again["id"])
     change(registry, InferenceService, again["id"], current_state=ServiceState.DEPLOYED)
     assert (await api.post("/inference_services", body)).status_code == 409
-
-
-def _service(ids, **changes):
-    return {
-        "name": "chat",
-        "serving_environment_id": ids["environment"],
-        "registered_model_id": ids["model"],
-        "model_version_id": ids["v1"],
-        **changes,
-    }

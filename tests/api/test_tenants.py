@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.api.caller import canary
+from tests.api.caller import canary, service_of
 
 LISTS = [
     "/registered_models",
@@ -39,6 +39,16 @@ def _calls(ids):
     yield "GET", f"/model_versions/{ids['v1']}", None
     yield "GET", f"/serving_environments/{ids['environment']}", None
     yield "GET", f"/inference_services/{ids['service']}", None
+    for path in (
+        f"/registered_models/{ids['model']}",
+        f"/model_versions/{ids['v3']}",
+        f"/serving_environments/{ids['environment']}",
+        f"/inference_services/{ids['service']}",
+    ):
+        yield "PATCH", path, {"description": "mine"}
+        yield "DELETE", path, None
+    for change in ({"desired_state": "undeployed"}, {"model_version_ids": [ids["v2"]]}):
+        yield "PATCH", f"/inference_services/{ids['service']}", change
     yield "GET", f"/traffic_configs/{ids['config']}", None
     yield "POST", "/traffic_configs", {"inference_service_id": ids["service"]}
     yield "POST", f"/traffic_configs/{ids['config']}/rollouts", canary(ids["v2"])
@@ -66,13 +76,30 @@ async def test_what_another_project_has_is_answered_as_if_it_did_not_exist(stran
 async def test_a_service_cannot_borrow_from_another_project(api, stranger, ids, borrowed):
     own = await stranger.served()
     mixed = {**own, borrowed: ids[borrowed]}
-    body = {
-        "name": "borrowed",
-        "serving_environment_id": mixed["environment"],
-        "registered_model_id": mixed["model"],
-        "model_version_id": mixed["v1"],
-    }
+    body = service_of(mixed, name="borrowed")
     assert (await stranger.post("/inference_services", body)).status_code == 404
+
+
+async def test_a_service_cannot_be_changed_to_a_version_of_another_project(stranger, ids):
+    own = await stranger.served()
+    path = f"/inference_services/{own['service']}"
+    for versions in ([ids["v2"]], [own["v1"], ids["v2"]]):
+        answer = await stranger.patch(path, {"model_version_ids": versions})
+        assert answer.status_code == 404
+
+
+async def test_a_filter_finds_nothing_of_another_project(stranger, ids):
+    for path in (
+        "/registered_models?name=chat",
+        "/model_versions?name=v1",
+        f"/model_versions?registered_model_id={ids['model']}",
+        "/serving_environments?name=prod",
+        "/inference_services?name=chat",
+        f"/inference_services?registered_model_id={ids['model']}",
+        f"/inference_services?serving_environment_id={ids['environment']}",
+        "/inference_services?desired_state=deployed&current_state=deployed",
+    ):
+        assert (await stranger.get(path)).json()["total"] == 0
 
 
 async def test_a_rollout_cannot_borrow_a_version_of_another_project(stranger, ids):

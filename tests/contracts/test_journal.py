@@ -10,11 +10,12 @@ from uuid import uuid4
 import pytest
 
 from domain.division import FORMER_KEPT, former_stables
-from domain.errors import Conflict, InvalidSpec, NotFound
+from domain.errors import Conflict, InvalidSpec, NotFound, Outdated
 from domain.ports import Page
 from domain.registry import ConfigStatus, Role, ServiceState, VariantStatus
 from domain.rollout import EventKind, Phase
-from tests.projects import NOW, a_plan, a_project, a_variant, a_version, an_entry
+from domain.serving import own_workload, served
+from tests.projects import NOW, a_plan, a_project, a_service, a_variant, a_version, an_entry
 
 LATER = NOW + timedelta(hours=1)
 
@@ -224,7 +225,7 @@ async def test_a_promoted_variant_is_stable_and_the_service_serves_it(
         "stable": (Role.STABLE, "v2", 100, VariantStatus.ACTIVE),
         "old-stable-1": (Role.RETIRING, "v1", 0, VariantStatus.INACTIVE),
     }
-    assert (await registry.service(it.id, it.service.id)).model_version_id == it.v2.id
+    assert (await registry.service(it.id, it.service.id)).model_version_ids == (it.v2.id,)
 
 
 async def test_a_promotion_alone_moves_all_the_weight(journal, it, rollout, variants):
@@ -356,6 +357,53 @@ async def test_service_state_and_config_status_are_absolute(registry, journal, i
     assert (service.current_state, service.state_reason) == (ServiceState.FAILED, "no such runtime")
     assert service.desired_state is it.service.desired_state
     assert (config.status, config.status_reason) == (ConfigStatus.FAILED, "no such gateway")
+
+
+async def test_a_promotion_leaves_a_service_of_several_versions_alone(registry, journal):
+    it = a_project()
+    several = replace(it.service, served_models=served((it.v1, it.v3)))
+    it = await replace(it, service=several).store(registry)
+    rollout = await it.start(registry)
+    await journal.record(
+        rollout.id,
+        [
+            an_entry("join", joined=it.plan.candidate),
+            an_entry("p", promoted=it.plan.candidate),
+        ],
+    )
+    assert await registry.service(it.id, several.id) == several
+
+
+async def test_what_is_gone_is_no_longer_leaving(registry, journal, it):
+    workloads = tuple(own_workload(it.service, "prod", (v,)) for v in (it.v1, it.v2, it.v3))
+    service = a_service(it.environment, it.v1, name="moving", leaving=workloads)
+    await registry.create_service(service)
+    gone = [workloads[0].name, workloads[2].name, "nobody"]
+    for _ in range(2):
+        await journal.service_state(service.id, ServiceState.DEPLOYED, "", gone)
+    assert (await registry.service(it.id, service.id)).leaving == (workloads[1],)
+
+
+async def test_a_state_that_was_seen_makes_what_was_read_before_it_outdated(registry, journal, it):
+    before = await registry.service(it.id, it.service.id)
+    await journal.service_state(it.service.id, ServiceState.FAILED, "no such model")
+    with pytest.raises(Outdated):
+        await registry.change_service(before, before, unused=False)
+
+
+async def test_a_service_that_is_to_be_undeployed_can_be_forgotten(registry, journal, it):
+    states = {"desired_state": ServiceState.UNDEPLOYED, "current_state": ServiceState.UNDEPLOYING}
+    going, staying = (
+        a_service(it.environment, it.v1, name="going", **states),
+        a_service(it.environment, it.v1, name="staying"),
+    )
+    for service in (going, staying):
+        await registry.create_service(service)
+        for _ in range(2):
+            await journal.forget_service(service.id)
+    with pytest.raises(NotFound):
+        await registry.service(it.id, going.id)
+    assert await registry.service(it.id, staying.id) == staying
 
 
 async def test_state_of_what_is_not_there_is_not_found(journal):

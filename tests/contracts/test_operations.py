@@ -26,6 +26,7 @@ from domain.registry import (
     VariantStatus,
 )
 from domain.rollout import Phase
+from domain.serving import served
 from domain.strategies.canary import DEFAULT_GATES
 from tests.projects import NOW, a_config, a_project, an_entry
 
@@ -158,7 +159,18 @@ async def test_names_may_change_hands(registry, journal, it):
         "stable": "v2",
         "old-stable-1": "v1",
     }
-    assert (await registry.service(it.id, it.service.id)).model_version_id == it.v2.id
+    assert (await registry.service(it.id, it.service.id)).model_version_ids == (it.v2.id,)
+
+
+async def test_a_promotion_leaves_a_service_of_several_versions_alone(registry, journal):
+    it = a_project()
+    several = replace(it.service, served_models=served((it.v1, it.v3)))
+    it = await replace(it, service=several).store(registry)
+    config = await done(registry, journal, an_operation(it.config, with_canary(it)))
+    after = promoted(config.variants, "canary", now=NOW, window=timedelta(hours=1))
+    operation = an_operation(config, after, kind=ChangeKind.PROMOTE, serves=it.v2.id)
+    await done(registry, journal, operation)
+    assert await registry.service(it.id, several.id) == several
 
 
 async def test_of_many_operations_that_begin_at_once_one_does(registry, it):
@@ -249,7 +261,7 @@ async def test_a_deleted_config_is_gone_with_its_rollouts_but_not_its_operations
     assert (await registry.operation(it.id, operation.id)).phase is OperationPhase.DONE
     service = await registry.service(it.id, it.service.id)
     assert service.current_state is ServiceState.DEPLOYED
-    await registry.create_config(a_config(it.environment, it.service, it.v2))
+    await registry.create_config(a_config(it.environment, it.service, it.v1))
 
 
 async def test_settings_are_kept_and_nothing_else_is_touched(registry, it):

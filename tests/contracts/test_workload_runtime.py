@@ -7,7 +7,7 @@ import pytest
 from adapters.kserve.runtime import KServeRuntime
 from adapters.kubernetes.resources import INFERENCE_SERVICE
 from domain.errors import Refused, Unreachable
-from domain.workloads import WorkloadPhase
+from domain.workloads import Artefact, WorkloadPhase
 from tests.cluster.builders import workload_in
 from tests.cluster.hands import condition
 from tests.fakes.runtime import READY, ScriptedRuntime
@@ -80,6 +80,19 @@ async def test_another_spec_under_the_same_name_is_refused(stage, workload):
     await stage.runtime.deploy(workload)
     with pytest.raises(Refused, match="another spec"):
         await stage.runtime.deploy(replace(workload, uri="sim://other"))
+
+
+async def test_a_workload_of_several_versions_lives_as_one_of_a_single_one(stage, workload):
+    artefacts = (Artefact(mount="v1", uri=workload.uri), Artefact(mount="v2", uri="sim://other"))
+    several = replace(workload, artefacts=artefacts)
+    await stage.runtime.deploy(several)
+    with pytest.raises(Refused, match="another spec"):
+        await stage.runtime.deploy(workload)
+    await stage.runtime.deploy(several)
+    await stage.make_ready(several)
+    assert await phase(stage, several) is WorkloadPhase.READY
+    await stage.runtime.remove(several)
+    assert await phase(stage, several) is WorkloadPhase.MISSING
 
 
 async def test_a_workload_deleted_by_hand_is_missing_and_can_be_deployed_again(stage, workload):

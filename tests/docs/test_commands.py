@@ -14,6 +14,7 @@ from adapters.kubernetes.documents import MANAGED_BY, MANAGER
 from api.app import create_app
 from api.routes import PREFIX
 from api.schemas.rollouts import CommandIn, PromoteIn, RolloutIn
+from api.schemas.services import InferenceServicePatch
 from domain.rollout import Command, workflow_id
 from sandbox.servers.temporal import SEARCH_ATTRIBUTES
 from tests.cluster.builders import slots
@@ -28,6 +29,7 @@ BODIES: dict[str, type[BaseModel]] = {
     "/promote": PromoteIn,
     "/abort": CommandIn,
     "/rollouts": RolloutIn,
+    "/{service_id}": InferenceServicePatch,
 }
 
 

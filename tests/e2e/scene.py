@@ -96,7 +96,7 @@ class Scene:
             name=name,
             serving_environment_id=await self._environment(),
             registered_model_id=model["id"],
-            model_version_id=versions["v1"],
+            model_version_ids=[versions["v1"]],
         )
 
         async def deployed():

@@ -15,6 +15,7 @@ from domain.plan import Variant
 from domain.registry import (
     ConfigStatus,
     InferenceService,
+    ModelVersion,
     Role,
     ServiceState,
     TrafficConfig,
@@ -22,6 +23,7 @@ from domain.registry import (
     VariantStatus,
 )
 from domain.rollout import Entry, Event, Rollout
+from domain.serving import later, served
 from tests.fakes.registry import MemoryRegistry
 
 
@@ -61,15 +63,33 @@ class MemoryJournal:
             )
             self._registry.told[rollout.id].append(told)
             if entry.promoted:
-                service = things[InferenceService][config.inference_service_id]
-                things[InferenceService][service.id] = replace(
-                    service, model_version_id=entry.promoted.version_id, updated_at=entry.at
-                )
+                former, promoted = rollout.plan.stable, entry.promoted
+                self._serve(config, former.version_id, promoted.version_id, entry.at)
 
-    async def service_state(self, service_id: UUID, state: ServiceState, reason: str) -> None:
+    def _serve(
+        self, config: TrafficConfig, former: UUID | None, version_id: UUID, at: datetime
+    ) -> None:
+        service = self._registry.things[InferenceService][config.inference_service_id]
+        if service.model_version_ids == (former,):
+            version = self._registry.things[ModelVersion][version_id]
+            self._registry.change(service, served_models=served((version,)), updated_at=at)
+
+    async def service_state(
+        self, service_id: UUID, state: ServiceState, reason: str, gone: Sequence[str] = ()
+    ) -> None:
         service = self._thing(InferenceService, service_id)
-        changed = replace(service, current_state=state, state_reason=reason)
-        self._registry.things[InferenceService][service_id] = changed
+        self._registry.things[InferenceService][service_id] = replace(
+            service,
+            current_state=state,
+            state_reason=reason,
+            leaving=tuple(one for one in service.leaving if one.name not in gone),
+            updated_at=later(service.updated_at, service.updated_at),
+        )
+
+    async def forget_service(self, service_id: UUID) -> None:
+        service = self._registry.things[InferenceService].get(service_id)
+        if service and service.desired_state is ServiceState.UNDEPLOYED:
+            await self._registry.delete_service(service)
 
     async def config_status(self, config_id: UUID, status: ConfigStatus, reason: str) -> None:
         config = self._thing(TrafficConfig, config_id)
@@ -107,8 +127,10 @@ class MemoryJournal:
             config, variants=_by_slot(variants), updated_at=datetime.now(UTC)
         )
         if change.serves:
-            service = things[InferenceService][config.inference_service_id]
-            self._registry.change(service, model_version_id=change.serves)
+            former = next(
+                (v.model_version_id for v in change.before if v.role is Role.STABLE), None
+            )
+            self._serve(config, former, change.serves, datetime.now(UTC))
 
     def _thing(self, kind: type, thing_id: UUID) -> Any:
         if thing_id not in self._registry.things[kind]:

@@ -2,97 +2,48 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
-from domain.errors import AlreadyExists, AlreadyRunning, Conflict, NotFound, Outdated
+from domain.errors import AlreadyRunning, Conflict, Outdated
 from domain.operations import Operation, OperationPhase
 from domain.ports import Chores, Page, Patrol, Registry
 from domain.registry import (
     ConfigStatus,
     InferenceService,
     ModelVersion,
-    RegisteredModel,
-    ServingEnvironment,
+    ServiceState,
     TrafficConfig,
     TrafficStrategy,
 )
 from domain.rollout import Event, Phase, Rollout
+from tests.fakes.catalog import MemoryCatalog
 
 T = TypeVar("T")
 
 
-class MemoryRegistry(Registry, Patrol, Chores):
-    """`things` by type and id, `told` the events by rollout. `MemoryJournal` writes into both.
+class MemoryRegistry(MemoryCatalog, Registry, Patrol, Chores):
+    """`told` has the events by rollout; `MemoryJournal` writes into it and into `things`.
 
     `news` is notified when a history has grown.
     """
 
     def __init__(self) -> None:
-        self.things: dict[type, dict[UUID, Any]] = defaultdict(dict)
+        super().__init__()
         self.told: dict[UUID, list[Event]] = defaultdict(list)
         self.news = asyncio.Condition()
         self._keys: dict[tuple[UUID, str], tuple[str, UUID]] = {}
 
-    def change(self, thing: Any, **changes: Any) -> None:
-        """Have a stored thing differ in these fields."""
-        self.things[type(thing)][thing.id] = replace(self.things[type(thing)][thing.id], **changes)
-
-    async def create_model(self, model: RegisteredModel) -> None:
-        self._add(model, lambda m: m.name)
-
-    async def model(self, project_id: UUID, model_id: UUID) -> RegisteredModel:
-        return self._get(RegisteredModel, project_id, model_id)
-
-    async def models(
-        self, project_id: UUID, page: Page, *, name: str | None = None
-    ) -> tuple[Sequence[RegisteredModel], int]:
-        return self._list(RegisteredModel, project_id, page, name=name)
-
-    async def create_version(self, version: ModelVersion) -> None:
-        self._get(RegisteredModel, version.project_id, version.registered_model_id)
-        self._add(version, lambda v: (v.registered_model_id, v.name))
-
-    async def version(self, project_id: UUID, version_id: UUID) -> ModelVersion:
-        return self._get(ModelVersion, project_id, version_id)
-
-    async def versions(
-        self, project_id: UUID, page: Page, *, model_id: UUID | None = None
-    ) -> tuple[Sequence[ModelVersion], int]:
-        return self._list(ModelVersion, project_id, page, registered_model_id=model_id)
-
-    async def create_environment(self, environment: ServingEnvironment) -> None:
-        self._add(environment, lambda e: e.name)
-
-    async def environment(self, project_id: UUID, environment_id: UUID) -> ServingEnvironment:
-        return self._get(ServingEnvironment, project_id, environment_id)
-
-    async def environments(
-        self, project_id: UUID, page: Page, *, name: str | None = None
-    ) -> tuple[Sequence[ServingEnvironment], int]:
-        return self._list(ServingEnvironment, project_id, page, name=name)
-
-    async def create_service(self, service: InferenceService) -> None:
-        self._get(ServingEnvironment, service.project_id, service.serving_environment_id)
-        self._get(RegisteredModel, service.project_id, service.registered_model_id)
-        self._get(ModelVersion, service.project_id, service.model_version_id)
-        self._add(service, lambda s: s.name)
-
-    async def service(self, project_id: UUID, service_id: UUID) -> InferenceService:
-        return self._get(InferenceService, project_id, service_id)
-
-    async def services(
-        self, project_id: UUID, page: Page, *, environment_id: UUID | None = None
-    ) -> tuple[Sequence[InferenceService], int]:
-        return self._list(InferenceService, project_id, page, serving_environment_id=environment_id)
-
     async def create_config(self, config: TrafficConfig) -> None:
-        self._get(InferenceService, config.project_id, config.inference_service_id)
+        service = self._get(InferenceService, config.project_id, config.inference_service_id)
         for variant in config.variants:
             self._get(ModelVersion, config.project_id, variant.model_version_id)
+        if service.desired_state is not ServiceState.DEPLOYED:
+            raise Conflict(f"the inference service {service.name!r} is undeployed")
+        if config.stable and config.stable.model_version_id not in service.model_version_ids:
+            raise Outdated(f"the inference service {service.name!r} serves other versions by now")
         self._add(config, lambda c: c.inference_service_id)
 
     async def config(self, project_id: UUID, config_id: UUID) -> TrafficConfig:
@@ -258,30 +209,3 @@ class MemoryRegistry(Registry, Patrol, Chores):
 
     def _behind(self, rollout_id: UUID, after: int) -> list[Event]:
         return [event for event in self.told[rollout_id] if event.id > after]
-
-    def _get(self, kind: type[T], project_id: UUID, thing_id: UUID) -> T:
-        thing = self.things[kind].get(thing_id)
-        if thing is None or thing.project_id != project_id:
-            raise NotFound(f"there is no {kind.__name__} {thing_id} in this project")
-        found: T = thing
-        return found
-
-    def _list(
-        self, kind: type[T], project_id: UUID, page: Page, **wanted: Any
-    ) -> tuple[Sequence[T], int]:
-        found = [
-            thing
-            for thing in self.things[kind].values()
-            if thing.project_id == project_id
-            and all(value in (None, getattr(thing, name)) for name, value in wanted.items())
-        ]
-        found.sort(key=lambda thing: (-thing.created_at.timestamp(), thing.id))
-        return tuple(found[page.offset : page.offset + page.limit]), len(found)
-
-    def _add(self, thing: Any, unique: Callable[[Any], Any]) -> None:
-        others = self.things[type(thing)]
-        if thing.id in others or (thing.project_id, unique(thing)) in {
-            (other.project_id, unique(other)) for other in others.values()
-        }:
-            raise AlreadyExists(f"the {type(thing).__name__} {unique(thing)!r} exists already")
-        others[thing.id] = thing

@@ -30,7 +30,10 @@ PATHS = (
     "the_guardian_takes_over",
     "signals_do_what_updates_do",
     "a_way_home_that_the_cluster_forbids",
+    "other_versions_are_ready_before_the_former_ones_go",
+    "a_service_is_forgotten_once_nothing_is_left_of_it",
 )
+TESTS = tuple(f"tests/workflows/test_{name}.py" for name in ("rollout", "serving"))
 
 
 def keep(history: WorkflowHistory, name: str) -> None:
@@ -53,7 +56,7 @@ def main() -> int:
     kept = HISTORIES / (version[1] if version else "unknown")
     kept.mkdir(parents=True, exist_ok=True)
     os.environ[KEEP] = str(kept)
-    return pytest.main(["-q", "tests/workflows/test_rollout.py", "-k", " or ".join(PATHS)])
+    return pytest.main(["-q", *TESTS, "-k", " or ".join(PATHS)])
 
 
 if __name__ == "__main__":

@@ -44,14 +44,11 @@ from workflows.messages import Mode, RolloutInput, watchers_of
 from workflows.operation import ChangeTrafficWorkflow
 from workflows.provisioning import DeployServiceWorkflow, PublishConfigWorkflow
 from workflows.rollout import RolloutWorkflow
+from workflows.serving import ServeWorkflow
 
 WORKFLOWS = [
-    RolloutWorkflow,
-    ChangeTrafficWorkflow,
-    DeployServiceWorkflow,
-    PublishConfigWorkflow,
-    GuardianWorkflow,
-    CaretakerWorkflow,
+    *(RolloutWorkflow, ChangeTrafficWorkflow, GuardianWorkflow, CaretakerWorkflow),
+    *(ServeWorkflow, DeployServiceWorkflow, PublishConfigWorkflow),
 ]
 SOON = timedelta(seconds=1)
 SHIFT, ROUND = timedelta(seconds=30), timedelta(milliseconds=100)
@@ -67,6 +64,8 @@ class Journal:
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.states: list[tuple[str, str]] = []
+        self.gone: list[str] = []
+        self.forgotten: list[UUID] = []
         self.endings: dict[UUID, Ending] = {}
         self.trouble: Exception | None = None
 
@@ -76,8 +75,12 @@ class Journal:
         known = {entry.key for entry in self.entries}
         self.entries += [entry for entry in entries if entry.key not in known]
 
-    async def service_state(self, service_id, state, reason) -> None:
+    async def service_state(self, service_id, state, reason, gone=()) -> None:
         self.states.append((str(state), reason))
+        self.gone += gone
+
+    async def forget_service(self, service_id) -> None:
+        self.forgotten.append(service_id)
 
     async def config_status(self, config_id, status, reason) -> None:
         self.states.append((str(status), reason))

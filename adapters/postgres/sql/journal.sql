@@ -94,10 +94,21 @@ SET name = excluded.name, role = excluded.role, workload = excluded.workload,
     updated_at = excluded.updated_at
 
 -- name: serve_version
--- $1 service, $2 version, $3 at
+-- $1 service, $2 version, $3 at, $4 the version that was stable before. Where the service serves
+-- just that one, the new stable takes its place; a service of several versions is left as it is.
+WITH taken AS (
+    UPDATE serve_model AS m
+    SET model_version_id = $2
+    WHERE m.inference_service_id = $1 AND m.model_version_id = $4
+        AND NOT EXISTS (
+            SELECT FROM serve_model
+            WHERE inference_service_id = $1 AND model_version_id <> $4
+        )
+    RETURNING m.inference_service_id
+)
 UPDATE inference_services
-SET model_version_id = $2, updated_at = $3
-WHERE id = $1
+SET updated_at = greatest(updated_at, $3)
+WHERE id IN (SELECT inference_service_id FROM taken)
 
 -- name: drop_variant
 -- $1 config, $2 version
@@ -125,11 +136,20 @@ WHERE id IN (
 SELECT pg_notify('tidegate_rollout_events', $1::uuid::text)
 
 -- name: service_state
--- $1 service, $2 state, $3 reason
+-- $1 service, $2 state, $3 reason, $4 names of workloads that are gone
 UPDATE inference_services
-SET current_state = $2, state_reason = $3, updated_at = now()
+SET current_state = $2, state_reason = $3, updated_at = now(), leaving = (
+    SELECT coalesce(jsonb_agg(still.workload ORDER BY still.number), '[]')
+    FROM jsonb_array_elements(leaving) WITH ORDINALITY AS still (workload, number)
+    WHERE NOT still.workload ->> 'name' = ANY ($4::text[])
+)
 WHERE id = $1
 RETURNING id
+
+-- name: forget_service
+-- $1 service
+DELETE FROM inference_services
+WHERE id = $1 AND desired_state = 'undeployed'
 
 -- name: config_status
 -- $1 config, $2 status, $3 reason

@@ -31,6 +31,14 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 -- $1 config
 DELETE FROM traffic_variants WHERE traffic_config_id = $1
 
+-- name: is_served
+-- $1 service, $2 version. Asked after the config's row was written, which holds the service's.
+SELECT desired_state = 'deployed' AS deployed, EXISTS (
+    SELECT FROM serve_model WHERE inference_service_id = $1 AND model_version_id = $2
+) AS served
+FROM inference_services
+WHERE id = $1
+
 -- name: config
 -- $1 project, $2 config
 SELECT c.id, c.project_id, c.inference_service_id, s.name AS inference_service_name, c.strategy,
@@ -105,11 +113,23 @@ DELETE FROM traffic_configs WHERE id = $1
 UPDATE traffic_configs SET updated_at = now() WHERE id = $1
 
 -- name: serve_version
--- $1 config, $2 version
-UPDATE inference_services AS s
-SET model_version_id = $2, updated_at = now()
-FROM traffic_configs AS c
-WHERE c.id = $1 AND s.id = c.inference_service_id
+-- $1 config, $2 version, $3 the version that was stable before or null. Where the service serves
+-- just that one, the new stable takes its place; a service of several versions is left as it is.
+WITH taken AS (
+    UPDATE serve_model AS m
+    SET model_version_id = $2
+    FROM traffic_configs AS c
+    WHERE c.id = $1 AND m.inference_service_id = c.inference_service_id
+        AND m.model_version_id = $3
+        AND NOT EXISTS (
+            SELECT FROM serve_model
+            WHERE inference_service_id = c.inference_service_id AND model_version_id <> $3
+        )
+    RETURNING m.inference_service_id
+)
+UPDATE inference_services
+SET updated_at = now()
+WHERE id IN (SELECT inference_service_id FROM taken)
 
 -- name: due
 SELECT DISTINCT c.project_id, c.id

@@ -11,7 +11,7 @@ from adapters.kserve.runtime import KServeRuntime
 from adapters.kubernetes.client import connect
 from adapters.kubernetes.resources import INFERENCE_SERVICE, POD
 from domain.errors import Conflict, NotFound, NotYet, Refused
-from domain.workloads import WorkloadPhase
+from domain.workloads import Artefact, WorkloadPhase
 from sandbox.kube.kubeconfig import write_kubeconfig
 from tests.cluster.builders import PROJECT, SERVICE_ID, workload_in
 from tests.cluster.hands import condition
@@ -61,6 +61,35 @@ async def test_without_a_runtime_kserve_chooses_one(runtime, hands, workload):
     assert "runtime" not in (await stored(hands, workload))["spec"]["predictor"]["model"]
 
 
+ARTEFACTS = (Artefact(mount="v1", uri="sim://chat-v1"), Artefact(mount="v2", uri="sim://chat-v2"))
+
+
+async def test_several_versions_lie_side_by_side_under_one_parent(runtime, hands, workload):
+    several = replace(workload, artefacts=ARTEFACTS)
+    await runtime.deploy(several)
+    assert (await stored(hands, workload))["spec"] == {
+        "predictor": {
+            "minReplicas": 1,
+            "model": {
+                "modelFormat": {"name": "huggingface"},
+                "runtime": "kserve-huggingfaceserver",
+            },
+            "storageUris": [
+                {"uri": "sim://chat-v1", "mountPath": "/mnt/models/v1"},
+                {"uri": "sim://chat-v2", "mountPath": "/mnt/models/v2"},
+            ],
+        }
+    }
+
+
+async def test_one_version_has_the_digest_that_it_always_had(runtime, hands, workload):
+    await runtime.deploy(workload)
+    annotations = (await stored(hands, workload))["metadata"]["annotations"]
+    assert annotations["tidegate.dev/spec-digest"] == (
+        "132f418cc84564649062d5b51f8d1a81d0f745a64c9d045e658746ba272cf956"
+    )
+
+
 async def test_a_second_deploy_writes_nothing(runtime, hands, workload):
     await runtime.deploy(workload)
     before = await stored(hands, workload)
@@ -76,7 +105,13 @@ async def test_defaults_filled_in_by_kserve_are_no_other_spec(runtime, hands, wo
 
 
 @pytest.mark.parametrize(
-    "change", [{"uri": "sim://b"}, {"model_format": "vLLM"}, {"runtime": "kserve-vllmserver"}]
+    "change",
+    [
+        {"uri": "sim://b"},
+        {"model_format": "vLLM"},
+        {"runtime": "kserve-vllmserver"},
+        {"artefacts": ARTEFACTS},
+    ],
 )
 async def test_an_object_is_never_edited_in_place(runtime, hands, workload, change):
     await runtime.deploy(workload)

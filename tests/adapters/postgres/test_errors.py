@@ -33,7 +33,7 @@ async def test_a_taken_name_says_what_is_taken(registry, it):
 
 
 async def test_a_missing_reference_says_what_is_missing(registry, it):
-    service = replace(a_service(it.environment, it.v1, name="new"), model_version_id=uuid4())
+    service = a_service(it.environment, replace(it.v1, id=uuid4()), name="new")
     with pytest.raises(NotFound) as caught:
         await registry.create_service(service)
     assert (

@@ -8,7 +8,7 @@ ORDERED = {
     ("catalog", "models"): "registered_models_listed",
     ("catalog", "versions"): "model_versions_listed",
     ("catalog", "environments"): "serving_environments_listed",
-    ("catalog", "services"): "inference_services_listed",
+    ("services", "services"): "inference_services_listed",
     ("traffic", "configs"): "traffic_configs_listed",
     ("rollouts", "rollouts"): "rollouts_listed",
     ("rollouts", "live_rollout"): "rollouts_unfinished",
@@ -16,6 +16,9 @@ ORDERED = {
     ("rollouts", "events"): "rollout_events_in_order",
     ("evidence", "intervals"): "evidence_intervals_pkey",
 }
+
+
+SUBJECTS = ("catalog", "services", "traffic", "operations", "rollouts", "journal", "evidence")
 
 
 async def plan_of(connection, query):
@@ -35,7 +38,7 @@ async def plans_of(pool):
     async with pool.acquire() as connection, connection.transaction():
         return {
             (subject, name): await plan_of(connection, query)
-            for subject in ("catalog", "traffic", "operations", "rollouts", "journal", "evidence")
+            for subject in SUBJECTS
             for name, query in load(subject).items()
             if "FROM" in query and name != "ready"
         }

@@ -3,6 +3,8 @@
 import asyncio
 import itertools
 import re
+import shutil
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -32,10 +34,10 @@ async def empty_url(postgres_server):
     await admin.close()
 
 
-async def dbmate(url: str, verb: str) -> None:
+async def dbmate(url: str, verb: str, folder: Path = FOLDER) -> None:
     process = await asyncio.create_subprocess_exec(
         str(script("dbmate")),
-        *("--url", f"{url}?sslmode=disable", "--migrations-dir", str(FOLDER)),
+        *("--url", f"{url}?sslmode=disable", "--migrations-dir", str(folder)),
         *("--no-dump-schema", verb),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -61,6 +63,50 @@ async def test_up_and_down_and_up_again_give_the_same_schema(empty_url):
     assert await schema(empty_url) == ([], [])
     await dbmate(empty_url, "up")
     assert await schema(empty_url) == first
+
+
+SERVE_MODELS = "20261125090000"
+A_SERVICE_OF_OLD = """
+    INSERT INTO registered_models VALUES
+        ('00000000-0000-4000-8000-00000000000a', $1, 'chat', '', now(), now());
+    INSERT INTO model_versions VALUES
+        ('00000000-0000-4000-8000-00000000000b', $1, '00000000-0000-4000-8000-00000000000a',
+            'v1', 'sim://a', 'sim', NULL, '', now(), now()),
+        ('00000000-0000-4000-8000-00000000000c', $1, '00000000-0000-4000-8000-00000000000a',
+            'v2', 'sim://b', 'sim', NULL, '', now(), now());
+    INSERT INTO serving_environments VALUES
+        ('00000000-0000-4000-8000-00000000000d', $1, 'prod', NULL, '', now(), now());
+    INSERT INTO inference_services VALUES
+        ('00000000-0000-4000-8000-00000000000e', $1, '00000000-0000-4000-8000-00000000000d',
+            '00000000-0000-4000-8000-00000000000a', '00000000-0000-4000-8000-00000000000b',
+            'chat', 'deployed', 'deployed', '', now(), now());
+"""
+
+
+async def test_the_version_that_a_service_serves_is_kept_both_ways(empty_url, tmp_path):
+    project = "'00000000-0000-4000-8000-000000000001'"
+    for file in FILES:
+        if file.stem < SERVE_MODELS:
+            shutil.copy(file, tmp_path)
+    await dbmate(empty_url, "up", tmp_path)
+    connection = await asyncpg.connect(empty_url)
+    await connection.execute(A_SERVICE_OF_OLD.replace("$1", project))
+    await dbmate(empty_url, "up")
+    served = await connection.fetch("SELECT model_version_id, position FROM serve_model")
+    assert [(str(row[0])[-1], row[1]) for row in served] == [("b", 0)]
+
+    await connection.execute("UPDATE serve_model SET position = 1")
+    await connection.execute(
+        "INSERT INTO serve_model SELECT project_id, id, $1, 0 FROM inference_services",
+        "00000000-0000-4000-8000-00000000000c",
+    )
+    await connection.execute("UPDATE inference_services SET current_state = 'undeploying'")
+    for file in reversed(FILES):
+        if file.stem >= SERVE_MODELS:
+            await dbmate(empty_url, "down")
+    row = await connection.fetchrow("SELECT * FROM inference_services")
+    assert (str(row["model_version_id"])[-1], row["current_state"]) == ("c", "failed")
+    await connection.close()
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

@@ -103,6 +103,66 @@ async def test_a_spec_without_a_model_is_invalid(world):
     assert (await eventually(invalid))["reason"] == "InvalidPredictorSpec"
 
 
+async def deploy_several(world, *places, **model):
+    model = {"modelFormat": {"name": "vLLM"}, **model}
+    spec = {"predictor": {"model": model, "storageUris": list(places)}}
+    await world.create(INFERENCE_SERVICES, "chat", spec)
+
+
+async def test_several_models_are_served_by_one_server_that_names_them_all(world):
+    await deploy_several(
+        world,
+        {"uri": "sim://chat?latency_ms=1&tokens=3", "mountPath": "/mnt/models/v1"},
+        {"uri": "sim://chat?latency_ms=1&tokens=5", "mountPath": "/mnt/models/v2"},
+    )
+    await world.ready("chat")
+
+    url = f"http://127.0.0.1:{await world.port('chat')}/v1"
+    async with world.http.get(f"{url}/models") as response:
+        listed = (await response.json())["data"]
+    assert [one["id"] for one in listed] == ["chat", "v1", "v2"]
+    for asked, tokens in (("chat", 3), ("v1", 3), ("v2", 5)):
+        body = {"model": asked, "prompt": "hi"}
+        async with world.http.post(f"{url}/completions", json=body) as response:
+            assert (await response.json())["usage"]["completion_tokens"] == tokens
+
+
+async def test_one_model_that_cannot_be_loaded_keeps_all_from_being_ready(world):
+    await deploy_several(
+        world,
+        {"uri": FAST, "mountPath": "/mnt/models/v1"},
+        {"uri": "sim://chat?fail_load=1", "mountPath": "/mnt/models/v2"},
+    )
+
+    async def failure():
+        model = ((await world.service("chat")).get("status") or {}).get("modelStatus") or {}
+        return model.get("transitionStatus") == "BlockedByFailedLoad" and model
+
+    assert "fail_load" in (await eventually(failure))["lastFailureInfo"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("places", "model", "message"),
+    [
+        ([("/mnt/a", FAST)], {"storageUri": FAST}, "one of"),
+        ([("mnt/a", FAST)], {}, "absolute"),
+        ([("/mnt/../a", FAST)], {}, "absolute"),
+        ([("/", FAST)], {}, "no root"),
+        ([("/a/x", FAST), ("/b/y", FAST)], {}, "common parent"),
+        ([("/mnt/a", FAST), ("/mnt/a", FAST)], {}, "share"),
+        ([("/mnt/a", "")], {}, "empty"),
+    ],
+)
+async def test_places_that_kserve_would_refuse_are_invalid(world, places, model, message):
+    await deploy_several(world, *({"mountPath": p, "uri": u} for p, u in places), **model)
+
+    async def invalid():
+        status = ((await world.service("chat")).get("status") or {}).get("modelStatus") or {}
+        return status.get("transitionStatus") == "InvalidSpec" and status["lastFailureInfo"]
+
+    assert message in (await eventually(invalid))["message"]
+
+
 async def test_a_crashed_server_is_started_again(world):
     await world.deploy("chat", FAST)
     await world.ready("chat")
