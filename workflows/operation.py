@@ -99,7 +99,8 @@ class ChangeTrafficWorkflow:
     async def _remove(self, detail: str) -> Ending:
         change = self._change
         self._show("removing what left")
-        await workflow.sleep(DRAIN)
+        if any(variant.weight for variant in change.leaving):
+            await workflow.sleep(DRAIN)
         left = await self._drop(slots_of(change.after), change.after, change.leaving)
         said = "; ".join(part for part in (detail, *left) if part)
         return await self._end(Ending(phase=OperationPhase.DONE, detail=said))

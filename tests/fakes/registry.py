@@ -148,7 +148,11 @@ class MemoryRegistry(MemoryCatalog, Registry, Patrol, Chores):
             message = f"the operation {operation.summary!r} has not ended"
             raise AlreadyRunning(message, operation_id=str(operation.id))
         stable, version = config.stable, rollout.plan.stable.version_id
-        if stable and (stable.model_version_id != version or stable.weight < 100):
+        plan, candidate = rollout.plan, rollout.plan.candidate
+        held = {(v.workload, v.slot) for v in config.variants if v.holds_slot}
+        planned = {(v.workload.name, v.slot) for v in (plan.stable, *plan.bystanders)}
+        moved = stable and (stable.model_version_id != version or stable.weight < 100)
+        if moved or held - {(candidate.workload.name, candidate.slot)} != planned:
             raise Outdated("the traffic was changed just now; ask again")
         if await self.live_rollout(rollout.project_id, rollout.config_id):
             raise AlreadyRunning("another rollout of this traffic config has not ended")
