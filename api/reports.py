@@ -27,15 +27,7 @@ from domain.metrics import METRICS, Figures, MeasuredVariant, compare
 from domain.names import workload_name
 from domain.ports import MetricsStore, Page, Registry, Survey
 from domain.prices import TokenPrice
-from domain.registry import (
-    InferenceService,
-    ModelVersion,
-    Role,
-    TrafficConfig,
-    TrafficVariant,
-    VariantStatus,
-)
-from domain.traffic import Route
+from domain.registry import InferenceService, ModelVersion, TrafficConfig, TrafficVariant
 
 T = TypeVar("T", bound=Outgoing)
 MAX_AGE_SECONDS = 5
@@ -213,22 +205,14 @@ def _workload(service: InferenceService, version: ModelVersion) -> str:
     return workload_name(service.name, version.name, service.id, version.id)
 
 
-def _holds_slot(variant: TrafficVariant) -> bool:
-    return variant.status is VariantStatus.ACTIVE or variant.role is Role.RETIRING
-
-
 def _counted(config: TrafficConfig, variant: TrafficVariant) -> MeasuredVariant:
-    if not _holds_slot(variant):
+    if not variant.holds_slot:
         return MeasuredVariant(workload=variant.workload)
-    route = Route(
-        project_id=config.project_id,
-        config_id=config.id,
-        namespace=config.namespace,
-        name=config.route_name,
-        model=config.inference_service_name,
-    )
     return MeasuredVariant(
-        workload=variant.workload, route=route, slot=variant.slot, since=variant.created_at
+        workload=variant.workload,
+        route=config.route,
+        slot=variant.slot,
+        since=variant.joined_at,
     )
 
 
@@ -239,7 +223,7 @@ def _chosen(config: TrafficConfig, names: Sequence[str]) -> tuple[TrafficVariant
         if name not in by_name:
             model = config.inference_service_name
             raise NotFound(f"the traffic config of {model!r} has no variant {name!r}")
-    return tuple(by_name[n] for n in names) or tuple(filter(_holds_slot, config.variants))
+    return tuple(by_name[n] for n in names) or tuple(v for v in config.variants if v.holds_slot)
 
 
 def _heading(

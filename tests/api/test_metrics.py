@@ -3,6 +3,7 @@
 import asyncio
 import math
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -43,9 +44,9 @@ def add_variant(registry, ids, name, version, *, slot, since=None, **changes):
         "workload": f"chat-{version}-abc",
         "slot": slot,
         "weight": 0,
-        "created_at": since or datetime.now(UTC) - timedelta(hours=1),
+        "joined_at": since or datetime.now(UTC) - timedelta(hours=1),
     }
-    older = type(stable)(**{**fields(stable), "created_at": datetime.now(UTC) - timedelta(days=2)})
+    older = type(stable)(**{**fields(stable), "joined_at": datetime.now(UTC) - timedelta(days=2)})
     joined = type(stable)(**{**fields(stable), **made, **changes})
     others = [v for v in config.variants if v.role is not Role.STABLE]
     change(registry, TrafficConfig, config.id, variants=(older, *others, joined))
@@ -142,7 +143,7 @@ async def test_what_a_slot_counted_before_its_variant_is_not_told(api, ids, regi
 async def test_a_variant_that_holds_no_slot_has_only_what_its_workload_counts(
     api, ids, registry, metrics
 ):
-    gone = {"status": VariantStatus.INACTIVE}
+    gone = {"status": VariantStatus.RETIRED}
     add_variant(registry, ids, "gone", "v3", slot=2, **gone)
     metrics.measured[2] = BUSY
     assert len((await told(api, "/deployments/chat"))["variants"]) == 2
@@ -277,7 +278,7 @@ async def test_tokens_that_nobody_counted_are_null(api, ids):
     }
 
 
-CALLS = [
+CALLS: list[tuple[str, dict[str, Any]]] = [
     ("/deployments/chat", {}),
     ("/deployments/chat", {"step": "1m"}),
     ("/compare/chat", {}),

@@ -9,9 +9,8 @@ from adapters.postgres.journal import PostgresJournal
 from adapters.postgres.pool import open_pool
 from adapters.postgres.registry import PostgresChores, PostgresRegistry
 from adapters.postgres.rollouts import PostgresPatrol
-from domain.ports import Chores, EvidenceStore, Journal, Patrol, Registry
 from adapters.postgres.survey import PostgresSurvey
-from domain.ports import EvidenceStore, Journal, Patrol, Registry, Survey
+from domain.ports import Chores, EvidenceStore, Journal, Patrol, Registry, Survey
 from tests.cluster.fixtures import cluster, hands, kube, kubeconfig, namespace
 from tests.fakes.evidence import MemoryEvidence
 from tests.fakes.journal import MemoryJournal

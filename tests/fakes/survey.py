@@ -7,14 +7,7 @@ from uuid import UUID
 
 from domain.names import workload_name
 from domain.ports import Survey
-from domain.registry import (
-    InferenceService,
-    ModelVersion,
-    Role,
-    TrafficConfig,
-    TrafficVariant,
-    VariantStatus,
-)
+from domain.registry import InferenceService, ModelVersion, TrafficConfig, TrafficVariant
 from domain.rollout import EventKind, Rollout
 from domain.survey import (
     Standing,
@@ -23,7 +16,6 @@ from domain.survey import (
     StandingVerdict,
     TokenBearer,
 )
-from domain.traffic import Route
 from domain.verdicts import Status
 from tests.fakes.registry import MemoryRegistry
 
@@ -68,7 +60,7 @@ class MemorySurvey(Survey):
                 _standing(config, variant)
                 for config in configs
                 for variant in config.variants
-                if variant.status is VariantStatus.ACTIVE or variant.role is Role.RETIRING
+                if variant.holds_slot
             ),
             rollouts=tuple(each for config in configs for each in self._counts(config, since)),
             verdicts=tuple(each for config in configs for each in self._verdicts(config, since)),
@@ -131,15 +123,8 @@ class MemorySurvey(Survey):
 
 
 def _standing(config: TrafficConfig, variant: TrafficVariant) -> StandingVariant:
-    route = Route(
-        project_id=config.project_id,
-        config_id=config.id,
-        namespace=config.namespace,
-        name=config.route_name,
-        model=config.inference_service_name,
-    )
     return StandingVariant(
-        route=route,
+        route=config.route,
         name=variant.name,
         role=variant.role,
         version=variant.model_version_name,

@@ -63,7 +63,7 @@ FROM traffic_variants AS v
 JOIN traffic_configs AS c ON c.id = v.traffic_config_id
 JOIN inference_services AS s ON s.id = c.inference_service_id
 JOIN model_versions AS m ON m.id = v.model_version_id
-WHERE v.status = 'active' OR v.role = 'retiring'
+WHERE v.status <> 'retired'
 
 -- name: standing_rollouts
 -- $1 since
