@@ -9,17 +9,18 @@ from tests.metrics.servers import serving
 
 
 class Exporter:
-    """`lines` is what the next scrape finds."""
+    """`series` is what the next scrape finds: values by name with labels."""
 
     def __init__(self):
-        self.lines = []
+        self.series = {}
 
     def write(self, series):
-        """Have the page show these series, by name with labels."""
-        self.lines = [f"{name} {value}" for name, value in series.items()]
+        """Have the page show these, too, or with these values."""
+        self.series |= series
 
     async def page(self, request):
-        return web.Response(text="\n".join(self.lines) + "\n")
+        lines = [f"{name} {value}" for name, value in self.series.items()]
+        return web.Response(text="\n".join(lines) + "\n")
 
 
 @asynccontextmanager

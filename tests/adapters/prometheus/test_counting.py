@@ -21,13 +21,12 @@ async def store(prometheus_server):
         yield client
 
 
-@pytest.fixture
-async def page(prometheus_server, store, request):
-    """A target that has been scraped, under a name of its own; `page.write` is in the next scrape."""
-    name = request.node.name.replace("[", "-").strip("]")
-    async with exporting(prometheus_server, name) as exporter:
-        exporter.write({f'seen{{test="{name}"}}': 1})
-        await until(lambda: shows(store, f'seen{{test="{name}"}}', 1), "the first scrape")
+@pytest.fixture(scope="module")
+async def page(prometheus_server, store):
+    """A target that has been scraped before any test writes to it; names are each test's own."""
+    async with exporting(prometheus_server, "counting") as exporter:
+        exporter.write({'seen{by="counting"}': 1})
+        await until(lambda: shows(store, 'seen{by="counting"}', 1), "the first scrape")
         yield exporter
 
 
@@ -103,7 +102,7 @@ async def test_what_is_gone_by_now_still_counts(store, page):
     await until(lambda: shows(store, "gone_total", 0), "the first scrape")
     page.write({"gone_total": 20})
     await until(lambda: shows(store, "gone_total", 20), "the second scrape")
-    page.write({})
+    page.series.pop("gone_total")
     await until(lambda: shows(store, "absent(gone_total)", 1), "the end of the series")
     (found,) = await store.values(f"sum({grown('gone_total', MINUTE)})", datetime.now(UTC))
     assert found.value >= 20
