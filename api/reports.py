@@ -24,10 +24,10 @@ from api.schemas.metrics import (
 from api.tokens import TokenFilter, usage
 from domain.errors import NotFound
 from domain.metrics import METRICS, Figures, MeasuredVariant, compare
-from domain.names import workload_name
 from domain.ports import MetricsStore, Page, Registry, Survey
 from domain.prices import TokenPrice
-from domain.registry import InferenceService, ModelVersion, TrafficConfig, TrafficVariant
+from domain.registry import InferenceService, TrafficConfig, TrafficVariant
+from domain.serving import own_name
 
 T = TypeVar("T", bound=Outgoing)
 MAX_AGE_SECONDS = 5
@@ -109,7 +109,7 @@ class Reports:
     ) -> DeploymentMetricsOut:
         config, at = await self._config(service), _now()
         if config is None:
-            rows = [await self._bare(service, span, at, names)]
+            rows = await self._bare(service, span, at, names)
         else:
             chosen = _chosen(config, names)
             rows = await asyncio.gather(*(self._row(config, v, span, at) for v in chosen))
@@ -177,32 +177,31 @@ class Reports:
 
     async def _bare(
         self, service: InferenceService, span: Span, at: datetime, names: Sequence[str]
-    ) -> VariantMetricsOut:
+    ) -> list[VariantMetricsOut]:
         """A service without a traffic config: its one workload, as far as that counts itself."""
         if names:
             raise NotFound(f"the inference service {service.name!r} has no variant {names[0]!r}")
-        version = await self._registry.version(service.project_id, service.model_version_id)
-        workload = _workload(service, version)
+        workload = own_name(service)
+        if workload is None:
+            return []
         measured = await measure(self._store, MeasuredVariant(workload=workload), span, at)
-        return VariantMetricsOut(
+        first = service.served_models[0]
+        row = VariantMetricsOut(
             variant_name=None,
             role=None,
             status=None,
             weight=None,
-            model_version_id=version.id,
-            model_version_name=version.name,
+            model_version_id=first.model_version_id,
+            model_version_name=first.model_version_name,
             kserve_isvc_name=workload,
             **_told(measured, _NO_CONFIG),
         )
+        return [row]
 
 
 def _now() -> datetime:
     """A whole second, as the points of a chart have."""
     return datetime.now(UTC).replace(microsecond=0)
-
-
-def _workload(service: InferenceService, version: ModelVersion) -> str:
-    return workload_name(service.name, version.name, service.id, version.id)
 
 
 def _counted(config: TrafficConfig, variant: TrafficVariant) -> MeasuredVariant:

@@ -59,7 +59,7 @@ class PostgresSurvey:
 
 
 def _bearer(row: Row) -> TokenBearer:
-    workload = workload_name(row["name"], row["version_name"], row["id"], row["model_version_id"])
+    workload = workload_name(row["name"], row["version_name"], row["id"], *row["version_ids"])
     return TokenBearer(model=row["name"], variant=None, workload=workload)
 
 

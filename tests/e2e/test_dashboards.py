@@ -47,7 +47,7 @@ async def test_every_query_of_every_panel_returns_data(scene, measured):
 
 
 async def test_queries_tell_variants_apart(scene, measured):
-    chosen = {"project": ".*", "model": measured.model}
+    chosen = {"project": PROJECT_ID, "model": f"other|{measured.model}"}
     for title, expression in queries():
         if "by variant" in title:
             data = await ask(scene, "query", query=interpolated(expression, **chosen))

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from domain.names import workload_name
 from domain.ports import Survey
-from domain.registry import InferenceService, ModelVersion, TrafficConfig, TrafficVariant
+from domain.registry import InferenceService, TrafficConfig, TrafficVariant
 from domain.rollout import EventKind, Rollout
+from domain.serving import own_name
 from domain.survey import (
     Standing,
     StandingRollouts,
@@ -86,9 +86,8 @@ class MemorySurvey(Survey):
         divided = {config.inference_service_id for config in self._configs(project_id)}
         services = self._things[InferenceService].values()
         for each in sorted(services, key=lambda service: service.name):
-            if each.project_id == project_id and each.id not in divided:
-                version = self._things[ModelVersion][each.model_version_id]
-                workload = workload_name(each.name, version.name, each.id, version.id)
+            is_bare = each.project_id == project_id and each.id not in divided
+            if is_bare and (workload := own_name(each)):
                 yield TokenBearer(model=each.name, variant=None, workload=workload)
 
     def _counts(self, config: TrafficConfig, since: datetime) -> Iterator[StandingRollouts]:

@@ -46,14 +46,17 @@ ORDER BY model, variant, workload
 
 -- name: bare_services
 -- $1 project
-SELECT s.id, s.name, s.model_version_id, m.name AS version_name
+SELECT s.id, s.name, array_agg(v.id ORDER BY m.position) AS version_ids,
+    (array_agg(v.name ORDER BY m.position))[1] AS version_name
 FROM inference_services AS s
-JOIN model_versions AS m ON m.id = s.model_version_id
+JOIN serve_model AS m ON m.inference_service_id = s.id
+JOIN model_versions AS v ON v.id = m.model_version_id
 WHERE s.project_id = $1
     AND NOT EXISTS (
         SELECT FROM traffic_configs AS c
         WHERE c.project_id = $1 AND c.inference_service_id = s.id
     )
+GROUP BY s.id, s.name
 ORDER BY s.name
 
 -- name: standing_variants

@@ -21,7 +21,16 @@ ORDERED = {
 }
 
 
-SUBJECTS = ("catalog", "services", "traffic", "operations", "rollouts", "journal", "evidence")
+SUBJECTS = (
+    "catalog",
+    "services",
+    "traffic",
+    "operations",
+    "rollouts",
+    "journal",
+    "evidence",
+    "survey",
+)
 
 
 async def plan_of(connection, query):
