@@ -1,7 +1,7 @@
 """Measures one variant over a window, and along it where a chart is asked for."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -101,6 +101,13 @@ async def _points(
     if cut >= 0:
         window = variant.window(moments[cut], span.step)
         told[cut] = (await _measurement(store, variant, moments[cut], window), window)
+    # A long chart takes a second, and other calls are waiting.
+    return await asyncio.to_thread(_figures, moments, told)
+
+
+def _figures(
+    moments: Sequence[datetime], told: Sequence[tuple[Measurement, timedelta]]
+) -> tuple[tuple[int, Figures], ...]:
     return tuple(
         (round(moment.timestamp()), figures(*each))
         for moment, each in zip(moments, told, strict=True)

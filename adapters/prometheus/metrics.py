@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from adapters.prometheus import envoy, tokens
+from adapters.prometheus.answers import RawSeries
 from adapters.prometheus.client import PrometheusClient
 from adapters.prometheus.counting import grown
 from domain.errors import Unreachable
@@ -57,14 +58,8 @@ class PrometheusMetrics(MetricsStore):
         queries = self._queries(variant, grid.step)
         asked = (self._store.series(query, grid) for query in queries.values())
         answers = await asyncio.gather(*asked)
-        values: dict[int, Values] = {}
-        for part, answer in zip(queries, answers, strict=True):
-            for series in answer:
-                bound = series.labels.get("le", "")
-                for at, value in series.samples:
-                    values.setdefault(round(at), {}).setdefault(part, {})[bound] = value
-        moments = (round(moment.timestamp()) for moment in grid.moments())
-        return tuple(_measurement(values.get(moment, {})) for moment in moments)
+        # A long chart is a million samples, and other calls are waiting.
+        return await asyncio.to_thread(_charted, dict(zip(queries, answers, strict=True)), grid)
 
     async def tokens(
         self, workloads: Sequence[str], *, at: datetime, window: timedelta
@@ -103,6 +98,17 @@ class PrometheusMetrics(MetricsStore):
             **{part: f"sum({grown(one, window)})" for part, one in counters.items()},
             **{part: f"sum by (le) ({grown(one, window)})" for part, one in histograms.items()},
         }
+
+
+def _charted(answers: Mapping[str, Sequence[RawSeries]], grid: Grid) -> tuple[Measurement, ...]:
+    values: dict[int, Values] = {}
+    for part, answer in answers.items():
+        for series in answer:
+            bound = series.labels.get("le", "")
+            for at, value in series.samples:
+                values.setdefault(round(at), {}).setdefault(part, {})[bound] = value
+    moments = (round(moment.timestamp()) for moment in grid.moments())
+    return tuple(_measurement(values.get(moment, {})) for moment in moments)
 
 
 def _measurement(values: Values) -> Measurement:

@@ -121,8 +121,7 @@ class TokensOut(AnswerOut):
 
 def charted(points: tuple[tuple[int, Figures], ...]) -> dict[str, Points]:
     """One list of points a metric."""
-    told = [(moment, asdict(figures)) for moment, figures in points]
     return {
-        name: [(moment, values[name]) for moment, values in told]
+        name: [(moment, getattr(figures, name)) for moment, figures in points]
         for name in FiguresOut.model_fields
     }
