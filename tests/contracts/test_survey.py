@@ -9,6 +9,7 @@ import pytest
 from domain.names import workload_name
 from domain.registry import Role
 from domain.rollout import EventKind, Phase
+from domain.serving import served
 from domain.survey import StandingRollouts, StandingVerdict, TokenBearer
 from domain.verdicts import Status, Verdict
 from tests.projects import NOW, a_project, a_service, an_entry
@@ -78,9 +79,10 @@ async def test_a_variant_that_has_left_bears_tokens_as_long_as_its_rollout_is_re
 async def test_a_service_without_a_traffic_config_bears_tokens_without_a_variant(
     it, registry, survey
 ):
-    bare = a_service(it.environment, it.v1, name="bare")
+    both = served((it.v2, it.v1))
+    bare = a_service(it.environment, it.v1, name="bare", served_models=both)
     await registry.create_service(bare)
-    workload = workload_name("bare", "v1", bare.id, it.v1.id)
+    workload = workload_name("bare", "v2", bare.id, it.v2.id, it.v1.id)
     found = await survey.token_bearers(it.id, LONG_AGO)
     assert found[-1] == TokenBearer(model="bare", variant=None, workload=workload)
 
