@@ -17,6 +17,7 @@ from api.routes import (
     environments,
     events,
     health,
+    metrics,
     models,
     operations,
     rollouts,
@@ -35,6 +36,7 @@ _ROUTERS = (
     rollouts.router,
     commands.router,
     events.router,
+    metrics.router,
     health.router,
 )
 

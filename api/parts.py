@@ -7,6 +7,8 @@ from uuid import UUID
 
 from fastapi import Depends, Header, Path, Request
 
+from api.gauges import Gauges
+from api.reports import Reports
 from domain.operations import Ending, Operation
 from domain.plan import Variant
 from domain.ports import Registry
@@ -86,6 +88,8 @@ class Parts:
     registry: Registry
     control: RolloutControl
     temporal_ui: TemporalUI
+    reports: Reports
+    gauges: Gauges
 
 
 async def _parts(request: Request) -> Parts:

@@ -56,6 +56,9 @@ def _calls(ids):
     yield "GET", f"/rollouts/{ids['rollout']}", None
     yield "GET", f"/rollouts/{ids['rollout']}/events", None
     yield "GET", f"/rollouts/{ids['rollout']}/events?follow=true", None
+    yield "GET", f"/metrics/deployments/{ids['service']}", None
+    yield "GET", f"/metrics/compare/{ids['service']}", None
+    yield "GET", f"/metrics/compare?inference_service={ids['service']}", None
     for action in ("promote", "abort", "pause", "resume"):
         yield "POST", f"/rollouts/{ids['rollout']}/{action}", {}
 
