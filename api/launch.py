@@ -89,8 +89,7 @@ async def launch(
             if not (is_housekeeping(error) and await patience.allows()):
                 raise
         else:
-            break
-    return rollout if rollout.phase is not Phase.PENDING else await _started(parts, rollout)
+            return rollout if rollout.phase is not Phase.PENDING else await _started(parts, rollout)
 
 
 async def _kept(
