@@ -26,6 +26,7 @@ from domain.registry import (
 )
 from domain.rollout import Entry, Event, Phase, Rollout
 from domain.traffic import Drift, Ownership, Route, RouteState, Slots
+from domain.virtual_models import Layout, Ref, VirtualRoute, VirtualRouteState
 from domain.workloads import Workload, WorkloadStatus
 
 
@@ -66,6 +67,29 @@ class TrafficRouter(Protocol):
         """The first difference to what was written, with the manager that made it."""
 
     async def remove(self, route: Route, owner: Ownership) -> None:
+        """Have the route gone. Removing what is not there is success."""
+
+
+class VirtualModelRouter(Protocol):
+    """Routes a virtual model's name to providers: Envoy AI Gateway."""
+
+    async def require_known(self, route: VirtualRoute, refs: Sequence[Ref]) -> None:
+        """Raise InvalidTraffic for a backend that the gateway does not know."""
+
+    async def observe(self, route: VirtualRoute) -> VirtualRouteState | None:
+        """The route as it stands, None where there is none."""
+
+    async def write(
+        self, route: VirtualRoute, layout: Layout, owner: Ownership, *, insist: bool = False
+    ) -> None:
+        """Have the route stand exactly so, compared and swapped.
+
+        Raises FencedOut when a newer owner has written, Contended when somebody wrote in between,
+        Conflict when another manager holds the rules; `insist` takes them back from it. Raises
+        NotYet while the gateway is not ready to fall back as the layout needs it.
+        """
+
+    async def remove(self, route: VirtualRoute, owner: Ownership) -> None:
         """Have the route gone. Removing what is not there is success."""
 
 
