@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from domain.errors import AlreadyExists, InvalidTraffic, NotFound
 from domain.virtual_models import (
+    Backends,
     BackendStatus,
     BackendWish,
     Layout,
@@ -42,7 +43,7 @@ def wish(name="aws", override=None, *, weight=1, priority=0, namespace="tidegate
 
 def backends(*wishes):
     """Each with the number of its turn as its id."""
-    listed = ()
+    listed: Backends = ()
     for number, one in enumerate(wishes, start=1):
         listed = added(listed, one, backend_id=UUID(int=number), now=NOW)
     return listed
