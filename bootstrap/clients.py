@@ -13,6 +13,7 @@ from temporalio.service import RetryConfig
 
 from adapters.aigateway.manifests import Gateway
 from adapters.aigateway.router import AIGatewayRouter
+from adapters.aigateway.virtual_models import AIGatewayVirtualModels
 from adapters.kserve.runtime import KServeRuntime
 from adapters.kubernetes.client import connect as connect_kubernetes
 from adapters.postgres.evidence import PostgresEvidence
@@ -32,6 +33,7 @@ from domain.ports import (
     Registry,
     RunDirectory,
     TrafficRouter,
+    VirtualModelRouter,
     WorkloadRuntime,
 )
 
@@ -54,6 +56,7 @@ class WorkerClients:
     temporal: Client
     workloads: WorkloadRuntime
     router: TrafficRouter
+    virtual_models: VirtualModelRouter
     counters: CounterSource
     evidence: EvidenceStore
     journal: Journal
@@ -91,6 +94,7 @@ async def worker_clients(
             temporal=temporal,
             workloads=KServeRuntime(cluster),
             router=AIGatewayRouter(cluster, gateway),
+            virtual_models=AIGatewayVirtualModels(cluster, gateway),
             counters=counters,
             evidence=PostgresEvidence(pool),
             journal=PostgresJournal(pool),

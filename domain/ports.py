@@ -6,7 +6,7 @@ one twice is the same as running it once.
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -26,7 +26,8 @@ from domain.registry import (
 )
 from domain.rollout import Entry, Event, Phase, Rollout
 from domain.traffic import Drift, Ownership, Route, RouteState, Slots
-from domain.virtual_models import Layout, Ref, VirtualRoute, VirtualRouteState
+from domain.virtual_models import VirtualModel, VirtualRoute
+from domain.virtual_routes import Layout, Ref, VirtualRouteState
 from domain.workloads import Workload, WorkloadStatus
 
 
@@ -176,7 +177,22 @@ class Page:
     offset: int
 
 
-class Registry(Protocol):
+class VirtualModelRegistry(Protocol):
+    """Which backends answer to which name. What changes a route comes in with an operation."""
+
+    async def create_virtual_model(self, model: VirtualModel) -> None:
+        """Store one without backends. A name that the gateway serves already: AlreadyExists."""
+
+    async def virtual_model(self, project_id: UUID, name: str) -> VirtualModel: ...
+    async def virtual_models(
+        self, project_id: UUID, page: Page, *, name: str | None = None
+    ) -> tuple[Sequence[VirtualModel], int]: ...
+    async def describe_virtual_model(
+        self, project_id: UUID, model_id: UUID, description: str, at: datetime
+    ) -> None: ...
+
+
+class Registry(VirtualModelRegistry, Protocol):
     """The registry as the API needs it. Everything is scoped by project.
 
     Reads of a thing that is not in the project raise NotFound. Creating under a taken name raises

@@ -7,10 +7,10 @@ cluster; several projects may use the same ones.
 
 import re
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 from uuid import UUID
 
 from domain.errors import AlreadyExists, InvalidTraffic, NotFound, Violation
@@ -135,42 +135,32 @@ class BackendWish:
     priority: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ref:
-    """One position in the route's list of backends. Priorities count from 0 without gaps."""
-
-    name: str
-    namespace: str
-    model_name_override: str | None
-    weight: int
-    priority: int
+class VirtualChangeKind(StrEnum):
+    ADD_BACKEND = "add_backend"
+    CHANGE_BACKEND = "change_backend"
+    DELETE_BACKEND = "delete_backend"
+    DELETE_VIRTUAL_MODEL = "delete_virtual_model"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
-    """What the gateway is to do: the references, and how many priorities a request may try.
+class VirtualModelChange:
+    """The backends of a virtual model before and after. With none after it, the route goes."""
 
-    With one level a failure is final and each reference has statistics of its own; with more, the
-    gateway tries the next priority.
-    """
-
-    refs: tuple[Ref, ...]
-    levels: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VirtualRouteState:
-    """A route as the cluster holds it. `obeyed` is what the gateway says it has put in force."""
-
-    layout: Layout
-    model: str
-    obeyed: bool
-    obeyed_detail: str = ""
+    kind: VirtualChangeKind
+    route: VirtualRoute
+    before: Backends
+    after: Backends
+    subject: Literal["virtual_model"] = "virtual_model"
 
 
 def route_name(virtual_model_id: UUID) -> str:
     """Name the AIGatewayRoute of a virtual model."""
     return f"vm-{virtual_model_id.hex[:16]}"
+
+
+def workflow_id(virtual_model_id: UUID) -> str:
+    """The one workflow ID under which a virtual model may be changed."""
+    return f"virtual-model-{virtual_model_id}"
 
 
 def require_name(name: str) -> str:
@@ -232,66 +222,8 @@ def without(backends: Backends, backend: VirtualModelBackend) -> Backends:
 
 
 def status_of(backend: VirtualModelBackend, backends: Backends) -> BackendStatus:
-    weight = _written_weights(backends)[backend.id]
+    weight = written_weights(backends)[backend.id]
     return BackendStatus.ACTIVE if weight else BackendStatus.INACTIVE
-
-
-def layout_of(backends: Backends) -> Layout:
-    """How these backends stand in the route, each in its position.
-
-    The gateway leaves a reference of weight 0 out, a fallback too. So a priority whose weights are
-    all 0 is written with 1 each: weights count among the backends of one priority only. A position
-    that nobody holds any more repeats the first backend at weight 0: were those behind it to move
-    up, the gateway would not know them by their new position for some seconds.
-    """
-    if not backends:
-        return Layout(refs=(), levels=1)
-    rank = {priority: i for i, priority in enumerate(sorted({b.priority for b in backends}))}
-    weights = _written_weights(backends)
-    by_position = {
-        one.position: _ref(one, weight=weights[one.id], priority=rank[one.priority])
-        for one in backends
-    }
-    idle = replace(by_position[min(by_position)], weight=0, priority=0)
-    refs = tuple(by_position.get(i, idle) for i in range(max(by_position) + 1))
-    return Layout(refs=refs, levels=len(rank))
-
-
-def stages(before: Backends, after: Backends) -> tuple[Layout, ...]:
-    """The layouts to pass through, each to be obeyed before the next is written.
-
-    Who joins is made known at weight 0, who leaves stays at weight 0 until the others carry its
-    traffic. While any priority is in use the gateway tries them all: a reference of a lower
-    priority would otherwise get a share of the first attempts. With no backends after there is
-    no layout: the route goes.
-    """
-    if not after:
-        return ()
-    first, last = layout_of(before), layout_of(after)
-    levels = max(first.levels, last.levels)
-    kept, staying = {b.id for b in before}, {b.id for b in after}
-    joining = [b for b in after if b.id not in kept]
-    leaving = [b for b in before if b.id not in staying]
-    path = (
-        Layout(refs=_beside(first.refs, joining), levels=levels),
-        Layout(refs=_beside(last.refs, leaving), levels=levels),
-        last,
-    )
-    start = first if before else Layout(refs=(), levels=0)
-    passed = (start, *path)
-    return tuple(stage for i, stage in enumerate(path) if stage != passed[i])
-
-
-def way_back(before: Backends, after: Backends) -> tuple[Layout, ...]:
-    """The layouts that undo a change that was begun, wherever it stands; none: the route goes."""
-    if not before:
-        return ()
-    kept = {backend.id for backend in before}
-    joining = [backend for backend in after if backend.id not in kept]
-    last = layout_of(before)
-    levels = max(last.levels, layout_of(after).levels)
-    path = (Layout(refs=_beside(last.refs, joining), levels=levels), last)
-    return path if path[0] != last else (last,)
 
 
 def _with(rest: Backends, backend: VirtualModelBackend) -> Backends:
@@ -338,29 +270,9 @@ def _require_weight_at_first(backends: Backends) -> None:
         raise InvalidTraffic(Violation("weight", rule))
 
 
-def _written_weights(backends: Backends) -> dict[UUID, int]:
+def written_weights(backends: Backends) -> dict[UUID, int]:
     """The weights as the gateway gets them: a fallback of weight 0 alone is a fallback still."""
     totals: Counter[int] = Counter()
     for backend in backends:
         totals[backend.priority] += backend.weight
     return {b.id: b.weight if totals[b.priority] else 1 for b in backends}
-
-
-def _ref(backend: VirtualModelBackend, *, weight: int, priority: int) -> Ref:
-    return Ref(
-        name=backend.name,
-        namespace=backend.namespace,
-        model_name_override=backend.model_name_override,
-        weight=weight,
-        priority=priority,
-    )
-
-
-def _beside(refs: tuple[Ref, ...], others: Iterable[VirtualModelBackend]) -> tuple[Ref, ...]:
-    """The references with the others in their positions, at weight 0."""
-    listed = dict(enumerate(refs))
-    listed |= {other.position: _ref(other, weight=0, priority=0) for other in others}
-    if not listed:
-        return ()
-    idle = replace(listed[min(listed)], weight=0, priority=0)
-    return tuple(listed.get(i, idle) for i in range(max(listed) + 1))

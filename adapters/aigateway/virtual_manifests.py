@@ -19,7 +19,8 @@ from adapters.kubernetes.resources import (
     HTTP_ROUTE,
     Resource,
 )
-from domain.virtual_models import Layout, Ref, VirtualRoute
+from domain.virtual_models import VirtualRoute
+from domain.virtual_routes import Layout, Ref
 
 # What the gateway allows a request where the route says nothing.
 DEFAULT_TIMEOUT = timedelta(seconds=60)

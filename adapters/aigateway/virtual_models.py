@@ -36,7 +36,8 @@ from adapters.kubernetes.resources import (
 from domain.errors import AlreadyExists, Conflict, Contended, InvalidTraffic, NotYet, Violation
 from domain.ports import VirtualModelRouter
 from domain.traffic import Ownership
-from domain.virtual_models import Layout, Ref, VirtualRoute, VirtualRouteState
+from domain.virtual_models import VirtualRoute
+from domain.virtual_routes import Layout, Ref, VirtualRouteState
 
 
 class AIGatewayVirtualModels(VirtualModelRouter):
@@ -86,7 +87,8 @@ class AIGatewayVirtualModels(VirtualModelRouter):
         """Have route and policy stand exactly so, each compared and swapped.
 
         Raises FencedOut, Contended and Conflict as the port says, and NotYet until a policy that
-        a standing route needs is in force. `insist` takes both from whoever holds them.
+        a standing route needs is in force. `insist` takes both from whoever holds them and does
+        not wait for the policy: a way back must not hang on a gateway that is down.
         """
         found = await self._find(AI_GATEWAY_ROUTE, route, route.name)
         self._require_writable(AI_GATEWAY_ROUTE, route, found, owner, insist=insist)
@@ -98,7 +100,8 @@ class AIGatewayVirtualModels(VirtualModelRouter):
             owner,
             insist=insist,
         )
-        if found is not None and (trouble := policy_obstacle(its_policy, self._gateway)):
+        trouble = policy_obstacle(its_policy, self._gateway)
+        if trouble and found is not None and not insist:
             raise NotYet(trouble)
         wanted = virtual_gateway_route(route, layout, self._gateway, marks)
         await self._put(AI_GATEWAY_ROUTE, route, wanted, owner, insist=insist)

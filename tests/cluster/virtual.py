@@ -8,7 +8,8 @@ from adapters.kubernetes.resources import (
     BACKEND_TRAFFIC_POLICY,
     HTTP_ROUTE,
 )
-from domain.virtual_models import Layout, Ref, VirtualRoute, route_name
+from domain.virtual_models import VirtualRoute, route_name
+from domain.virtual_routes import Layout, Ref
 from tests.cluster.builders import PROJECT
 from tests.cluster.hands import APPLY, GATEWAY, condition
 

@@ -12,20 +12,16 @@ from domain.virtual_models import (
     Backends,
     BackendStatus,
     BackendWish,
-    Layout,
-    Ref,
     VirtualModel,
     VirtualModelStatus,
     added,
     changed,
-    layout_of,
     require_name,
     route_name,
-    stages,
     status_of,
-    way_back,
     without,
 )
+from domain.virtual_routes import Layout, Ref, layout_of, stages, way_back
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=1)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from domain.errors import Conflict, FencedOut, InvalidTraffic, NotYet, TidegateError, Violation
 from domain.ports import VirtualModelRouter
 from domain.traffic import Ownership
-from domain.virtual_models import Layout, Ref, VirtualRoute, VirtualRouteState
+from domain.virtual_models import VirtualRoute
+from domain.virtual_routes import Layout, Ref, VirtualRouteState
 from tests.fakes.faults import Faults
 
 Key = tuple[str, str]
