@@ -111,6 +111,20 @@ class Operation:
     ended_at: datetime | None = None
 
     @property
+    def traffic(self) -> TrafficChange:
+        """The change, of an operation on a traffic config."""
+        if not isinstance(self.change, TrafficChange):
+            raise TypeError(f"{self.summary} is no change of a traffic config")
+        return self.change
+
+    @property
+    def virtual(self) -> VirtualModelChange:
+        """The change, of an operation on a virtual model."""
+        if not isinstance(self.change, VirtualModelChange):
+            raise TypeError(f"{self.summary} is no change of a virtual model")
+        return self.change
+
+    @property
     def workflow_id(self) -> str:
         """The one workflow ID under which the subject may be changed."""
         if self.subject is Subject.VIRTUAL_MODEL:

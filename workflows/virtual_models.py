@@ -20,7 +20,6 @@ from domain.decision import ActState
 from domain.errors import FencedOut, NotSettled
 from domain.operations import Ending, OperationPhase
 from domain.traffic import Ownership
-from domain.virtual_models import VirtualModelChange
 from domain.virtual_routes import Layout, layout_of, stages, way_back
 from workflows.acts import failure_type, root
 from workflows.messages import Mode, OperationOrder, OperationView
@@ -48,12 +47,10 @@ class ChangeVirtualModelWorkflow:
 
     @workflow.init
     def __init__(self, order: OperationOrder) -> None:
-        operation = order.operation
-        assert isinstance(operation.change, VirtualModelChange)  # noqa: S101 - who starts it sees to it
-        self._operation, self._change = operation, operation.change
-        self._route = operation.change.route
+        self._operation, self._change = order.operation, order.operation.virtual
+        self._route = self._change.route
         self._writes = 0
-        self._view = OperationView(doing=operation.summary)
+        self._view = OperationView(doing=order.operation.summary)
 
     @workflow.query(name="describe")
     def describe(self) -> OperationView:
