@@ -23,6 +23,7 @@ from api.routes import (
     services,
     traffic,
     variants,
+    virtual_models,
 )
 
 _ROUTERS = (
@@ -32,6 +33,7 @@ _ROUTERS = (
     traffic.router,
     variants.router,
     operations.router,
+    virtual_models.router,
     rollouts.router,
     commands.router,
     events.router,

@@ -85,6 +85,7 @@ class TemporalUI:
 class Parts:
     registry: Registry
     control: RolloutControl
+    gateway_namespace: str
     temporal_ui: TemporalUI
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, model_validator
 
 from api.schemas.fields import Incoming, Outgoing, Prose, printable
+from api.schemas.traffic import Asked, Whole
 from domain.virtual_models import (
     MOST_PRIORITY,
     MOST_WEIGHT,
@@ -20,7 +21,6 @@ from domain.virtual_models import (
 
 # Longer than any that the rules of the domain allow: those have words for what is wrong.
 _Text = Annotated[str, Field(max_length=1000), AfterValidator(printable)]
-_Whole = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
 _OVERRIDE = "The name that the provider knows the model by; null sends the virtual model's own."
 _WEIGHT = f"Its share among the backends of its priority, from 0 to {MOST_WEIGHT:,}."
 _PRIORITY = (
@@ -38,7 +38,7 @@ class VirtualModelPatch(Incoming):
     description: Prose
 
 
-class BackendIn(Incoming):
+class BackendIn(Asked):
     ai_service_backend_name: _Text | None = Field(
         default=None, description="The AIServiceBackend in the cluster. Required."
     )
@@ -49,8 +49,8 @@ class BackendIn(Incoming):
         default=None, description="Its namespace; the gateway's where null."
     )
     model_name_override: _Text | None = Field(default=None, description=_OVERRIDE)
-    weight: _Whole = Field(default=1, description=_WEIGHT)
-    priority: _Whole = Field(default=0, description=_PRIORITY)
+    weight: Whole = Field(default=1, description=_WEIGHT)
+    priority: Whole = Field(default=0, description=_PRIORITY)
 
     @model_validator(mode="after")
     def _one_name(self) -> Self:
@@ -71,11 +71,11 @@ class BackendIn(Incoming):
         )
 
 
-class BackendPatch(Incoming):
+class BackendPatch(Asked):
     """What is absent stays. A null override is one that is taken away."""
 
-    weight: _Whole | None = Field(default=None, description=_WEIGHT)
-    priority: _Whole | None = Field(default=None, description=_PRIORITY)
+    weight: Whole | None = Field(default=None, description=_WEIGHT)
+    priority: Whole | None = Field(default=None, description=_PRIORITY)
     model_name_override: _Text | None = Field(default=None, description=_OVERRIDE)
 
     @property
