@@ -53,7 +53,9 @@ async def add_backend(parts: Parts, project_id: UUID, name: str, wish: BackendIn
         return added(model.backends, asked, backend_id=backend_id, now=datetime.now(UTC))
 
     kind = VirtualChangeKind.ADD_BACKEND
-    return await _changed(parts, project_id, name, kind, f"add {asked.name} to {name}", wish, joined)
+    return await _changed(
+        parts, project_id, name, kind, f"add {asked.name} to {name}", wish, joined
+    )
 
 
 async def change_backend(
@@ -128,9 +130,7 @@ def _operation(
         subject=Subject.VIRTUAL_MODEL,
         subject_id=model.id,
         summary=summary,
-        change=VirtualModelChange(
-            kind=kind, route=model.route, before=model.backends, after=after
-        ),
+        change=VirtualModelChange(kind=kind, route=model.route, before=model.backends, after=after),
         actor=asked.actor,
         reason=asked.reason,
         created_at=datetime.now(UTC),

@@ -35,9 +35,7 @@ def outage(registry):
 async def app(outage, control):
     @asynccontextmanager
     async def parts():
-        yield Parts(
-            registry=outage, control=control, gateway_namespace="tidegate", temporal_ui=UI
-        )
+        yield Parts(registry=outage, control=control, gateway_namespace="tidegate", temporal_ui=UI)
 
     made = assemble(parts)
     async with made.router.lifespan_context(made):
