@@ -1,6 +1,7 @@
 """What the calls on virtual models do: read, decide in the domain, have the gateway obey."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
@@ -20,6 +21,15 @@ from domain.virtual_models import (
     route_name,
     without,
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _What:
+    """What is asked for, by whom."""
+
+    kind: VirtualChangeKind
+    summary: str
+    asked: Asked
 
 
 async def create(parts: Parts, project_id: UUID, wish: VirtualModelIn) -> VirtualModel:
@@ -52,10 +62,8 @@ async def add_backend(parts: Parts, project_id: UUID, name: str, wish: BackendIn
     def joined(model: VirtualModel) -> Backends:
         return added(model.backends, asked, backend_id=backend_id, now=datetime.now(UTC))
 
-    kind = VirtualChangeKind.ADD_BACKEND
-    return await _changed(
-        parts, project_id, name, kind, f"add {asked.name} to {name}", wish, joined
-    )
+    what = _What(kind=VirtualChangeKind.ADD_BACKEND, summary=f"add {asked.name}", asked=wish)
+    return await _changed(parts, project_id, name, what, joined)
 
 
 async def change_backend(
@@ -78,9 +86,9 @@ async def change_backend(
     model = await parts.registry.virtual_model(project_id, name)
     if after(model) == model.backends:
         return model
-    kind = VirtualChangeKind.CHANGE_BACKEND
-    summary = f"change {model.backend(backend_id).name} of {name}"
-    return await _changed(parts, project_id, name, kind, summary, wish, after)
+    summary = f"change {model.backend(backend_id).name}"
+    what = _What(kind=VirtualChangeKind.CHANGE_BACKEND, summary=summary, asked=wish)
+    return await _changed(parts, project_id, name, what, after)
 
 
 async def delete_backend(
@@ -89,8 +97,10 @@ async def delete_backend(
     def rest(model: VirtualModel) -> Backends:
         return without(model.backends, model.backend(backend_id))
 
-    kind, summary = VirtualChangeKind.DELETE_BACKEND, f"remove a backend of {name}"
-    return await _changed(parts, project_id, name, kind, summary, Asked(), rest)
+    model = await parts.registry.virtual_model(project_id, name)
+    summary = f"remove {model.backend(backend_id).name}"
+    what = _What(kind=VirtualChangeKind.DELETE_BACKEND, summary=summary, asked=Asked())
+    return await _changed(parts, project_id, name, what, rest)
 
 
 async def delete(parts: Parts, project_id: UUID, name: str) -> None:
@@ -98,9 +108,9 @@ async def delete(parts: Parts, project_id: UUID, name: str) -> None:
 
     async def propose() -> Operation:
         model = await parts.registry.virtual_model(project_id, name)
-        kind = VirtualChangeKind.DELETE_VIRTUAL_MODEL
-        return _operation(model, kind, f"delete {name}", Asked(), ())
+        return _operation(model, what, ())
 
+    what = _What(kind=VirtualChangeKind.DELETE_VIRTUAL_MODEL, summary="delete it", asked=Asked())
     await carried_out(parts, propose)
 
 
@@ -108,30 +118,28 @@ async def _changed(
     parts: Parts,
     project_id: UUID,
     name: str,
-    kind: VirtualChangeKind,
-    summary: str,
-    asked: Asked,
+    what: _What,
     after: Callable[[VirtualModel], Backends],
 ) -> VirtualModel:
     async def propose() -> Operation:
         model = await parts.registry.virtual_model(project_id, name)
-        return _operation(model, kind, summary, asked, after(model))
+        return _operation(model, what, after(model))
 
     await carried_out(parts, propose)
     return await parts.registry.virtual_model(project_id, name)
 
 
-def _operation(
-    model: VirtualModel, kind: VirtualChangeKind, summary: str, asked: Asked, after: Backends
-) -> Operation:
+def _operation(model: VirtualModel, what: _What, after: Backends) -> Operation:
     return Operation(
         id=uuid4(),
         project_id=model.project_id,
         subject=Subject.VIRTUAL_MODEL,
         subject_id=model.id,
-        summary=summary,
-        change=VirtualModelChange(kind=kind, route=model.route, before=model.backends, after=after),
-        actor=asked.actor,
-        reason=asked.reason,
+        summary=what.summary,
+        change=VirtualModelChange(
+            kind=what.kind, route=model.route, before=model.backends, after=after
+        ),
+        actor=what.asked.actor,
+        reason=what.asked.reason,
         created_at=datetime.now(UTC),
     )

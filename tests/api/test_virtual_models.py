@@ -228,7 +228,7 @@ async def test_an_undone_change_answers_why_and_has_changed_nothing(
     api, claude, control, problem, status
 ):
     detail = "ai_service_backend_name: there is no AIServiceBackend 'aws' in namespace 'tidegate'"
-    control.end_as = Ending(phase=OperationPhase.UNDONE, problem=problem, detail=detail)
+    control.ending = Ending(phase=OperationPhase.UNDONE, problem=problem, detail=detail)
     answer = await api.post(BACKENDS, AWS)
     assert answer.status_code == status
     assert "there is no AIServiceBackend" in answer.json()["detail"]
