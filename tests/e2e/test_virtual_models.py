@@ -39,7 +39,7 @@ class Gateway:
 
     async def counted(self, model, times):
         """Who answered how often, ten requests at a time."""
-        counts = Counter()
+        counts: Counter[tuple[int, str, str]] = Counter()
         for _ in range(times // AT_ONCE):
             counts.update(await asyncio.gather(*(self.ask(model) for _ in range(AT_ONCE))))
         return counts
