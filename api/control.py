@@ -39,7 +39,6 @@ from domain.plan import Variant
 from domain.registry import InferenceService, TrafficConfig
 from domain.rollout import Action, Command, Phase, Rollout, workflow_id
 from domain.story import headline, line, overview
-from domain.workloads import Workload
 from workflows.changes import CHANGES
 from workflows.messages import (
     TASK_QUEUE,

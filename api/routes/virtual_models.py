@@ -36,6 +36,7 @@ class _ModelName(Convertor[str]):
 
 register_url_convertor("model", _ModelName())
 router = APIRouter(prefix=f"{PREFIX}/virtual_models", tags=["virtual models"])
+CHANGES = (*ENGINE, 403)
 _OBEYED = "Answers once the gateway obeys; what cannot be done is undone, and the answer says why."
 
 Name = Annotated[str, Path(description="Its name, slashes as they are or as %2F.")]
@@ -85,7 +86,7 @@ async def list_virtual_models(
     "/{name:model}/backends",
     status_code=201,
     response_model=VirtualModelOut,
-    responses=problems(*ENGINE),
+    responses=problems(*CHANGES),
     summary="Let a provider's backend answer to the name",
     description=_OBEYED,
 )
@@ -120,7 +121,7 @@ async def list_backends(
 @router.patch(
     "/{name:model}/backends/{backend_id}",
     response_model=VirtualModelOut,
-    responses=problems(*ENGINE),
+    responses=problems(*CHANGES),
     summary="Change a backend's weight, priority or model name",
     description=_OBEYED,
 )
@@ -134,7 +135,7 @@ async def change_backend(
 @router.delete(
     "/{name:model}/backends/{backend_id}",
     response_model=VirtualModelOut,
-    responses=problems(*ENGINE),
+    responses=problems(*CHANGES),
     summary="Take a backend away",
     description=_OBEYED + " The last one takes the gateway's route with it.",
 )
@@ -172,7 +173,8 @@ async def describe_virtual_model(
 @router.delete(
     "/{name:model}",
     status_code=204,
-    responses=problems(*ENGINE),
+    response_class=Response,
+    responses=problems(*CHANGES),
     summary="Delete a virtual model, its backends and its route",
     description="Answers once the gateway knows the name no more.",
 )

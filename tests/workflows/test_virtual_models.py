@@ -1,6 +1,7 @@
 """Changes of virtual models: stage by stage, and undone where they cannot be done."""
 
 import asyncio
+import os
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -32,6 +33,7 @@ from domain.virtual_models import (
 from domain.virtual_routes import Layout, layout_of, stages, way_back
 from tests.cluster.virtual import virtual_route_in
 from tests.fakes.virtual_router import RecordingVirtualRouter
+from tests.replay.record import KEEP, keep
 from tests.workflows.stage import Journal, methods
 from workflows.messages import Mode, OperationOrder, OperationView, watchers_of
 from workflows.virtual_models import ChangeVirtualModelWorkflow
@@ -160,9 +162,13 @@ async def described(handle: Any) -> OperationView:
 
 
 @pytest.fixture
-async def stage(skipping):
+async def stage(skipping, request):
+    """Where tests/replay/record.py asks for it, the history of the test is kept."""
     async with VirtualStage(skipping.client) as made:
         yield made
+        if made.handle and KEEP in os.environ:
+            history = await made.handle.fetch_history()
+            keep(history, request.node.name.removeprefix("test_"))
 
 
 async def test_the_first_backend_makes_the_route(stage):
