@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,14 +14,17 @@ from temporalio import activity
 from temporalio.client import WorkflowFailureError
 from temporalio.worker import Replayer, Worker
 
+from activities.care import CareActivities
 from activities.failures import DomainFailures
 from activities.heartbeats import Heartbeats
 from activities.record import RecordActivities
 from activities.virtual_models import ObeyOrder, VirtualModelActivities
+from adapters.temporal.runs import TemporalRuns
 from bootstrap.sandboxing import workflow_runner
 from domain.decision import Acted
 from domain.errors import Conflict, NotYet, Refused, Unreachable
 from domain.operations import Ending, Operation, OperationPhase, Subject
+from domain.registry import TrafficConfig
 from domain.traffic import Ownership
 from domain.virtual_models import (
     Backends,
@@ -32,9 +36,11 @@ from domain.virtual_models import (
 )
 from domain.virtual_routes import Layout, layout_of, stages, way_back
 from tests.cluster.virtual import virtual_route_in
+from tests.fakes.registry import MemoryRegistry
 from tests.fakes.virtual_router import RecordingVirtualRouter
 from tests.replay.record import KEEP, keep
-from tests.workflows.stage import Journal, methods
+from tests.workflows.stage import ROUND, SHIFT, Journal, methods
+from workflows.caretaker import CaretakerWorkflow
 from workflows.messages import Mode, OperationOrder, OperationView, watchers_of
 from workflows.virtual_models import ChangeVirtualModelWorkflow
 
@@ -71,6 +77,7 @@ class VirtualStage:
         self.queue = f"test-{uuid4()}"
         self.router, self.journal = RecordingVirtualRouter(), Journal()
         self.acts = Impatient(self.router)
+        self.cut_off: list[Operation] = []
         self.operation_id = uuid4()
         self.handle: Any = None
         self._stack = AsyncExitStack()
@@ -78,11 +85,16 @@ class VirtualStage:
     async def __aenter__(self) -> Self:
         acts = [
             *methods(self.acts),
+            *methods(
+                CareActivities(
+                    self, MemoryRegistry(), TemporalRuns(self.client), shift=SHIFT, every=ROUND
+                )
+            ),
             *methods(RecordActivities(self.journal)),
         ]
         common: dict[str, Any] = {"interceptors": [Heartbeats(), DomainFailures()]}
         for queue, workflows in (
-            (self.queue, [ChangeVirtualModelWorkflow]),
+            (self.queue, [ChangeVirtualModelWorkflow, CaretakerWorkflow]),
             (watchers_of(self.queue), []),
         ):
             await self._stack.enter_async_context(
@@ -111,11 +123,26 @@ class VirtualStage:
         await self.router.write(ROUTE, layout_of(listed), owner)
         self.router.writes.clear()
 
+    async def running(self) -> Sequence[Operation]:
+        """What the caretaker is told by the registry."""
+        return [one for one in self.cut_off if one.id not in self.journal.endings]
+
+    async def due(self) -> Sequence[TrafficConfig]:
+        return ()
+
     async def start(self, before: Backends, after: Backends, *, mode: Mode = Mode.WALK) -> Any:
+        operation = self.operation(before, after)
+        order = OperationOrder(operation=operation, mode=mode)
+        self.handle = await self.client.start_workflow(
+            ChangeVirtualModelWorkflow.run, order, id=str(uuid4()), task_queue=self.queue
+        )
+        return self.handle
+
+    def operation(self, before: Backends, after: Backends) -> Operation:
         change = VirtualModelChange(
             kind=VirtualChangeKind.CHANGE_BACKEND, route=ROUTE, before=before, after=after
         )
-        operation = Operation(
+        return Operation(
             id=self.operation_id,
             project_id=ROUTE.project_id,
             subject=Subject.VIRTUAL_MODEL,
@@ -126,11 +153,6 @@ class VirtualStage:
             reason="a test",
             created_at=NOW,
         )
-        order = OperationOrder(operation=operation, mode=mode)
-        self.handle = await self.client.start_workflow(
-            ChangeVirtualModelWorkflow.run, order, id=str(uuid4()), task_queue=self.queue
-        )
-        return self.handle
 
     async def change(self, before: Backends, after: Backends, **more: Any) -> Ending:
         ending: Ending = await (await self.start(before, after, **more)).result()
@@ -280,6 +302,23 @@ async def test_a_newer_owner_is_left_alone(stage):
     assert (ending.phase, ending.problem) == (OperationPhase.UNDONE, "FencedOut")
     assert "left to its newer owner" in ending.detail
     assert await stage.stands() == layout_of(TWO)
+
+
+async def test_the_caretaker_undoes_what_was_cut_off(stage):
+    await stage.stand(TWO)
+    stage.cut_off.append(stage.operation(ONE, TWO))
+    caretaker = await stage.client.start_workflow(
+        CaretakerWorkflow.run, id=str(uuid4()), task_queue=stage.queue
+    )
+    async with asyncio.timeout(30):
+        while stage.operation_id not in stage.journal.endings:  # noqa: ASYNC110 - a plain value
+            await asyncio.sleep(0.05)
+    await caretaker.terminate()
+
+    ending = stage.journal.endings[stage.operation_id]
+    assert (ending.phase, ending.problem) == (OperationPhase.UNDONE, "Cancelled")
+    assert stage.router.writes == list(way_back(ONE, TWO))
+    stage.handle = stage.client.get_workflow_handle(f"virtual-model-{ROUTE.virtual_model_id}")
 
 
 async def test_a_removal_that_was_begun_is_finished(stage):
