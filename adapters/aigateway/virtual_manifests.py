@@ -112,15 +112,21 @@ def _manifest_of(ref: Ref) -> Manifest:
 
 def _fallback(layout: Layout, gateway: Gateway) -> Manifest:
     whole_time = gateway.request_timeout or DEFAULT_TIMEOUT
-    each = max(1, round(whole_time / layout.levels / timedelta(milliseconds=1)))
     return {
         "retry": {
             "numRetries": layout.levels - 1,
             "numAttemptsPerPriority": 1,
-            "perRetry": {"timeout": f"{each}ms"},
+            "perRetry": {"timeout": _duration(whole_time / layout.levels)},
             "retryOn": {"httpStatusCodes": RETRIED_STATUS_CODES, "triggers": RETRY_TRIGGERS},
         }
     }
+
+
+def _duration(span: timedelta) -> str:
+    """As the Gateway API writes it, to the millisecond: no number of it may have six digits."""
+    seconds, rest = divmod(max(span, timedelta(milliseconds=1)), timedelta(seconds=1))
+    milliseconds = rest // timedelta(milliseconds=1)
+    return f"{seconds}s{milliseconds}ms" if milliseconds else f"{seconds}s"
 
 
 def _split() -> Manifest:

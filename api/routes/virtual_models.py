@@ -3,7 +3,8 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path, Response
+from pydantic import AfterValidator
 from starlette.convertors import Convertor, register_url_convertor
 
 from api import virtual_models
@@ -11,6 +12,8 @@ from api.contract import ENGINE, READS, WRITES, problems
 from api.parts import ProjectId, WithParts
 from api.rendering import rendered
 from api.routes import PREFIX
+from api.routes.models import ByName
+from api.schemas.fields import printable
 from api.schemas.paging import Listed, WithPage, next_offset
 from api.schemas.virtual_models import (
     BackendIn,
@@ -39,7 +42,11 @@ router = APIRouter(prefix=f"{PREFIX}/virtual_models", tags=["virtual models"])
 CHANGES = (*ENGINE, 403)
 _OBEYED = "Answers once the gateway obeys; what cannot be done is undone, and the answer says why."
 
-Name = Annotated[str, Path(description="Its name, slashes as they are or as %2F.")]
+Name = Annotated[
+    str,
+    Path(description="Its name, slashes as they are or as %2F."),
+    AfterValidator(printable),
+]
 BackendId = Annotated[UUID, Path(description="The backend's id.")]
 
 
@@ -68,7 +75,7 @@ async def list_virtual_models(
     parts: WithParts,
     project: ProjectId,
     page: WithPage,
-    name: Annotated[str | None, Query(max_length=255)] = None,
+    name: ByName = None,
 ) -> Response:
     found, total = await parts.registry.virtual_models(project, page, name=name)
     items = [VirtualModelOut.from_domain(model) for model in found]

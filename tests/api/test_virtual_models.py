@@ -207,6 +207,11 @@ async def test_what_does_not_exist_is_a_404(api, claude):
         assert answer.status_code == 404, (method, path)
 
 
+@pytest.mark.parametrize("path", ["/virtual_models/a%00b", "/virtual_models?name=a%00b"])
+async def test_a_name_with_control_characters_cannot_be_asked_for(api, path):
+    assert (await api.get(path)).status_code in (400, 422)
+
+
 async def test_a_method_that_a_path_does_not_have_is_a_405(api, claude):
     assert (await api.call("DELETE", BACKENDS)).status_code == 405
     assert (await api.post("/virtual_models/claude-4-sonnet", {})).status_code == 405

@@ -86,17 +86,20 @@ async def test_without_fallbacks_each_backend_has_a_cluster_of_its_own(router, r
     assert "retry" not in spec
 
 
+@pytest.mark.parametrize("times", [(None, "30s"), (90, "45s"), (7, "3s500ms"), (600, "300s")])
 async def test_with_fallbacks_each_priority_is_tried_once_within_its_time(
-    cluster, route, hands, fallback
+    cluster, route, hands, fallback, times
 ):
-    gateway = Gateway(name=GATEWAY, namespace="gateways", request_timeout=timedelta(seconds=90))
+    whole, each = times
+    timeout = timedelta(seconds=whole) if whole else None
+    gateway = Gateway(name=GATEWAY, namespace="gateways", request_timeout=timeout)
     await AIGatewayVirtualModels(cluster, gateway).write(route, fallback, owner(1))
 
     spec = (await policy_of(hands, route))["spec"]
     assert "loadBalancer" not in spec
     assert spec["retry"]["numRetries"] == 1
     assert spec["retry"]["numAttemptsPerPriority"] == 1
-    assert spec["retry"]["perRetry"] == {"timeout": "45000ms"}
+    assert spec["retry"]["perRetry"] == {"timeout": each}
     assert spec["retry"]["retryOn"]["httpStatusCodes"] == [429, 500, 502, 503, 504]
 
 
