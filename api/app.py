@@ -29,6 +29,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             yield Parts(
                 registry=clients.registry,
                 control=Control(clients.temporal),
+                gateway_namespace=chosen.gateway_namespace,
                 temporal_ui=TemporalUI(
                     url=str(chosen.temporal_ui_url), namespace=chosen.temporal_namespace
                 ),

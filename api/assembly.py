@@ -24,6 +24,7 @@ from api.routes import (
     services,
     traffic,
     variants,
+    virtual_models,
 )
 
 _ROUTERS = (
@@ -33,6 +34,7 @@ _ROUTERS = (
     traffic.router,
     variants.router,
     operations.router,
+    virtual_models.router,
     rollouts.router,
     commands.router,
     events.router,

@@ -15,10 +15,12 @@ from domain.errors import (
     AlreadyRunning,
     Conflict,
     Forbidden,
+    InvalidTraffic,
     NotSettled,
     Outdated,
     Refused,
     TidegateError,
+    Violation,
     WorkloadFailed,
 )
 from domain.operations import Operation, OperationPhase
@@ -115,6 +117,9 @@ async def _still_running(parts: Parts, operation: Operation) -> TidegateError:
 
 
 def _undone(problem: str | None, detail: str) -> TidegateError:
+    if problem == InvalidTraffic.__name__:
+        field, _, rule = detail.partition(": ")
+        return InvalidTraffic(Violation(field, rule))
     kind = _PROBLEMS.get(problem or "")
     if kind is None:
         return ClusterUnreachable(f"{detail}; what was begun is taken back")

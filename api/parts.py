@@ -87,6 +87,7 @@ class TemporalUI:
 class Parts:
     registry: Registry
     control: RolloutControl
+    gateway_namespace: str
     temporal_ui: TemporalUI
     reports: Reports
     gauges: Gauges

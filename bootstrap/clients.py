@@ -13,6 +13,7 @@ from temporalio.service import RetryConfig
 
 from adapters.aigateway.manifests import Gateway
 from adapters.aigateway.router import AIGatewayRouter
+from adapters.aigateway.virtual_models import AIGatewayVirtualModels
 from adapters.kserve.runtime import KServeRuntime
 from adapters.kubernetes.client import connect as connect_kubernetes
 from adapters.postgres.evidence import PostgresEvidence
@@ -38,6 +39,7 @@ from domain.ports import (
     RunDirectory,
     Survey,
     TrafficRouter,
+    VirtualModelRouter,
     WorkloadRuntime,
 )
 
@@ -62,6 +64,7 @@ class WorkerClients:
     temporal: Client
     workloads: WorkloadRuntime
     router: TrafficRouter
+    virtual_models: VirtualModelRouter
     counters: CounterSource
     evidence: EvidenceStore
     journal: Journal
@@ -103,6 +106,7 @@ async def worker_clients(
             temporal=temporal,
             workloads=KServeRuntime(cluster),
             router=AIGatewayRouter(cluster, gateway),
+            virtual_models=AIGatewayVirtualModels(cluster, gateway),
             counters=PrometheusCounters(store),
             evidence=PostgresEvidence(pool),
             journal=PostgresJournal(pool),

@@ -28,6 +28,8 @@ from domain.registry import (
 from domain.rollout import Entry, Event, Phase, Rollout
 from domain.survey import Standing, TokenBearer
 from domain.traffic import Drift, Ownership, Route, RouteState, Slots
+from domain.virtual_models import VirtualModel, VirtualRoute
+from domain.virtual_routes import Layout, Ref, VirtualRouteState
 from domain.workloads import Workload, WorkloadStatus
 
 
@@ -68,6 +70,29 @@ class TrafficRouter(Protocol):
         """The first difference to what was written, with the manager that made it."""
 
     async def remove(self, route: Route, owner: Ownership) -> None:
+        """Have the route gone. Removing what is not there is success."""
+
+
+class VirtualModelRouter(Protocol):
+    """Routes a virtual model's name to providers: Envoy AI Gateway."""
+
+    async def require_known(self, route: VirtualRoute, refs: Sequence[Ref]) -> None:
+        """Raise InvalidTraffic for a backend that the gateway does not know."""
+
+    async def observe(self, route: VirtualRoute) -> VirtualRouteState | None:
+        """The route as it stands, None where there is none."""
+
+    async def write(
+        self, route: VirtualRoute, layout: Layout, owner: Ownership, *, insist: bool = False
+    ) -> None:
+        """Have the route stand exactly so, compared and swapped.
+
+        Raises FencedOut when a newer owner has written, Contended when somebody wrote in between,
+        Conflict when another manager holds the rules; `insist` takes them back from it. Raises
+        NotYet while the gateway is not ready to fall back as the layout needs it.
+        """
+
+    async def remove(self, route: VirtualRoute, owner: Ownership) -> None:
         """Have the route gone. Removing what is not there is success."""
 
 
@@ -177,7 +202,22 @@ class Page:
     offset: int
 
 
-class Registry(Protocol):
+class VirtualModelRegistry(Protocol):
+    """Which backends answer to which name. What changes a route comes in with an operation."""
+
+    async def create_virtual_model(self, model: VirtualModel) -> None:
+        """Store one without backends. A name that the gateway serves already: AlreadyExists."""
+
+    async def virtual_model(self, project_id: UUID, name: str) -> VirtualModel: ...
+    async def virtual_models(
+        self, project_id: UUID, page: Page, *, name: str | None = None
+    ) -> tuple[Sequence[VirtualModel], int]: ...
+    async def describe_virtual_model(
+        self, project_id: UUID, model_id: UUID, description: str, at: datetime
+    ) -> None: ...
+
+
+class Registry(VirtualModelRegistry, Protocol):
     """The registry as the API needs it. Everything is scoped by project.
 
     Reads of a thing that is not in the project raise NotFound. Creating under a taken name raises

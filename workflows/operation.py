@@ -31,7 +31,7 @@ class ChangeTrafficWorkflow:
 
     @workflow.init
     def __init__(self, order: OperationOrder) -> None:
-        self._operation, self._change = order.operation, order.operation.change
+        self._operation, self._change = order.operation, order.operation.traffic
         self._hands = Hands(order.operation)
         self._view = OperationView(doing=order.operation.summary)
         # What the route was last asked to be.

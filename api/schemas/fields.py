@@ -13,7 +13,7 @@ _OBJECT = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 LONGEST_SECONDS = 366 * 24 * 3600
 
 
-def _printable(value: str) -> str:
+def printable(value: str) -> str:
     if _CONTROL.search(value) or value != value.strip():
         raise ValueError("must not hold control characters, nor begin or end with a space")
     return value
@@ -50,8 +50,8 @@ def _key(value: str) -> str:
 
 
 Key = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_key)]
-Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_printable)]
-Label = Annotated[str, Field(min_length=1, max_length=253), AfterValidator(_printable)]
+Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(printable)]
+Label = Annotated[str, Field(min_length=1, max_length=253), AfterValidator(printable)]
 Prose = Annotated[str, Field(max_length=2000), AfterValidator(_readable)]
 Uri = Annotated[str, Field(min_length=1, max_length=2048), AfterValidator(_uri)]
 ModelFormat = Annotated[str, Field(min_length=1, max_length=63), AfterValidator(_model_format)]

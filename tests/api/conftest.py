@@ -57,6 +57,7 @@ async def app(outage, control, metrics, survey):
         yield Parts(
             registry=outage,
             control=control,
+            gateway_namespace="tidegate",
             temporal_ui=UI,
             reports=Reports(outage, survey, metrics, prices),
             gauges=Gauges(survey, metrics),
