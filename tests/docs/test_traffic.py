@@ -16,7 +16,7 @@ from domain.errors import (
 )
 from domain.registry import DEFAULT_ROLLBACK_WINDOW, TrafficStrategy
 from tests.docs.pages import page, search, section, tables
-from workflows.timeouts import BRIEF_WRITE, CHANGE_SETTLES_WITHIN
+from workflows.timeouts import BRIEF_WRITE, CHANGE_IS_SEEN_WITHIN, CHANGE_SETTLES_WITHIN
 
 TEXT = page("traffic")
 KINDS = (
@@ -39,6 +39,7 @@ def test_every_refusal_is_told_with_its_status():
 
 
 def test_the_numbers_are_those_of_the_code():
+    assert search(r"for up to (\d+) seconds", TEXT) == (f"{CHANGE_IS_SEEN_WITHIN.seconds}",)
     assert search(r"elsewhere for (\d+) seconds", TEXT) == (f"{CHANGE_SETTLES_WITHIN.seconds}",)
     brief = BRIEF_WRITE["schedule_to_close_timeout"].seconds
     assert search(r"did not answer for (\d+) seconds", TEXT) == (f"{brief}",)
