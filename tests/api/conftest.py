@@ -10,6 +10,7 @@ from api.parts import Parts, TemporalUI
 from tests.api.caller import Caller
 from tests.api.scripted import ScriptedControl
 from tests.api.staging import Outage
+from tests.api.traffic import Traffic
 from tests.fakes.registry import MemoryRegistry
 
 UI = TemporalUI(url="http://temporal.test/", namespace="tests")
@@ -59,3 +60,9 @@ def api(http):
 def stranger(http):
     """Calls in the name of another project."""
     return Caller(http)
+
+
+@pytest.fixture
+async def traffic(api):
+    """An active config with stable at 100 and versions to add."""
+    return Traffic(api, await api.served())
