@@ -19,6 +19,7 @@ from activities.guard import GuardActivities
 from activities.heartbeats import Heartbeats
 from activities.record import RecordActivities
 from activities.traffic import TrafficActivities
+from activities.virtual_models import VirtualModelActivities
 from activities.workload import WorkloadActivities
 from bootstrap.clients import WorkerClients, worker_clients
 from bootstrap.sandboxing import workflow_runner
@@ -31,9 +32,11 @@ from workflows.operation import ChangeTrafficWorkflow
 from workflows.provisioning import DeployServiceWorkflow, PublishConfigWorkflow
 from workflows.rollout import RolloutWorkflow
 from workflows.serving import ServeWorkflow
+from workflows.virtual_models import ChangeVirtualModelWorkflow
 
 WORKFLOWS = [
-    *(RolloutWorkflow, ChangeTrafficWorkflow, GuardianWorkflow, CaretakerWorkflow),
+    *(RolloutWorkflow, ChangeTrafficWorkflow, ChangeVirtualModelWorkflow),
+    *(GuardianWorkflow, CaretakerWorkflow),
     *(ServeWorkflow, DeployServiceWorkflow, PublishConfigWorkflow),
 ]
 # Longer than the slowest write, shorter than a pod's usual grace period.
@@ -50,6 +53,7 @@ def activities(clients: WorkerClients) -> tuple[Activities, Activities]:
     """What writes, and what looks for long."""
     workload = WorkloadActivities(clients.workloads)
     traffic = TrafficActivities(clients.router, clients.workloads, clients.counters)
+    virtual = VirtualModelActivities(clients.virtual_models)
     record = RecordActivities(clients.journal)
     guard = GuardActivities(clients.patrol, clients.runs, shift=PATROL_SHIFT)
     care = CareActivities(clients.chores, clients.registry, clients.runs, shift=PATROL_SHIFT)
@@ -65,11 +69,12 @@ def activities(clients: WorkerClients) -> tuple[Activities, Activities]:
     writes: Activities = [
         *(workload.deploy, workload.remove),
         *(traffic.connect, traffic.disconnect, traffic.shift, traffic.remove),
+        *(virtual.check, virtual.write, virtual.remove),
         *(record.rollout, record.service_state, record.config_status),
         *(record.operation_ended, record.forget_service),
     ]
     looks: Activities = [
-        *(workload.await_ready, traffic.settle, traffic.settle_shares),
+        *(workload.await_ready, traffic.settle, traffic.settle_shares, virtual.settle),
         *(analysis.watch, guard.patrol, care.look),
     ]
     return writes, looks

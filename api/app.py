@@ -7,10 +7,13 @@ from fastapi import FastAPI
 
 from api.assembly import assemble
 from api.control import Control
+from api.gauges import Gauges
 from api.parts import Parts, TemporalUI
+from api.reports import Reports
 from bootstrap.clients import api_clients
 from bootstrap.settings import Settings, read_settings
 from bootstrap.telemetry import api_runtime
+from domain.prices import TokenPrice
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -26,9 +29,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             yield Parts(
                 registry=clients.registry,
                 control=Control(clients.temporal),
+                gateway_namespace=chosen.gateway_namespace,
                 temporal_ui=TemporalUI(
                     url=str(chosen.temporal_ui_url), namespace=chosen.temporal_namespace
                 ),
+                reports=Reports(clients.registry, clients.survey, clients.metrics, _prices(chosen)),
+                gauges=Gauges(clients.survey, clients.metrics),
             )
 
     return assemble(parts)
+
+
+def _prices(settings: Settings) -> dict[str, TokenPrice]:
+    given = settings.token_prices or {}
+    return {model: TokenPrice(**price.model_dump()) for model, price in given.items()}

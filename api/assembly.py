@@ -17,12 +17,14 @@ from api.routes import (
     environments,
     events,
     health,
+    metrics,
     models,
     operations,
     rollouts,
     services,
     traffic,
     variants,
+    virtual_models,
 )
 
 _ROUTERS = (
@@ -32,9 +34,11 @@ _ROUTERS = (
     traffic.router,
     variants.router,
     operations.router,
+    virtual_models.router,
     rollouts.router,
     commands.router,
     events.router,
+    metrics.router,
     health.router,
 )
 

@@ -1,11 +1,39 @@
 """Who is in the way of a call that was refused because something is running."""
 
+import asyncio
+import time
+from datetime import timedelta
 from uuid import UUID
 
 from api.errors import OperationRunning, RolloutRunning
 from domain.errors import AlreadyRunning, NotFound
+from domain.operations import ChangeKind
 from domain.ports import Registry
 from domain.rollout import Rollout
+
+# Retiring what was kept is nobody's wish of this moment: a call waits for it instead of being
+# refused.
+HOUSEKEEPING_PATIENCE = timedelta(seconds=20)
+_POLL_SECONDS = 0.25
+
+
+def is_housekeeping(error: AlreadyRunning) -> bool:
+    """Whether what is in the way was begun by the engine itself, and is over in a moment."""
+    return isinstance(error, OperationRunning) and error.operation.change.kind is ChangeKind.RETIRE
+
+
+class Patience:
+    """How long a call goes on waiting for somebody who is in its way."""
+
+    def __init__(self, total: timedelta) -> None:
+        self._until = time.monotonic() + total.total_seconds()
+
+    async def allows(self) -> bool:
+        """Wait a little; False when the time is up."""
+        if time.monotonic() >= self._until:
+            return False
+        await asyncio.sleep(_POLL_SECONDS)
+        return True
 
 
 async def in_the_way(

@@ -45,6 +45,11 @@ _TAGS = {
         "How an inference service's traffic is divided among variants. Each change answers once "
         "the gateway obeys, or is taken back."
     ),
+    "virtual models": (
+        "A name for clients, and the providers' backends that answer to it: shared out by weight, "
+        "tried in the order of their priority."
+    ),
+    "metrics": "What variants did, in numbers and for charts.",
     "operations": "One-shot changes, looked up: what a 409 or a 504 names as running.",
     "rollouts": "Canaries that advance on their evidence, and what people ask of them.",
     "process": "Whether this process works, and what it has done.",

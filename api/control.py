@@ -39,6 +39,7 @@ from domain.plan import Variant
 from domain.registry import InferenceService, TrafficConfig
 from domain.rollout import Action, Command, Phase, Rollout, workflow_id
 from domain.story import headline, line, overview
+from workflows.changes import CHANGES
 from workflows.messages import (
     TASK_QUEUE,
     OperationOrder,
@@ -158,7 +159,7 @@ class Control:
     async def start_operation(self, operation: Operation) -> str:
         try:
             handle = await self._start(
-                ChangeTrafficWorkflow.run,
+                CHANGES[operation.subject],
                 OperationOrder(operation=operation),
                 id=operation.workflow_id,
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,

@@ -1,6 +1,13 @@
 """Errors that only the front door knows. Their messages are written for the caller."""
 
-from domain.errors import AlreadyRunning, InvalidSpec, TransientError, Unreachable, Violation
+from domain.errors import (
+    AlreadyRunning,
+    InvalidSpec,
+    Refused,
+    TransientError,
+    Unreachable,
+    Violation,
+)
 from domain.operations import Operation
 from domain.rollout import Rollout
 
@@ -44,6 +51,14 @@ class Unfinished(TransientError):
 
 class EngineUnreachable(Unreachable):
     """The workflow engine does not answer. Asking again does no harm."""
+
+
+class MetricsUnreachable(Unreachable):
+    """The metrics store does not answer. Asking again does no harm."""
+
+
+class MetricsRefused(Refused):
+    """The metrics store will not answer this: ask for a shorter window or a longer step."""
 
 
 class Absent(Unreachable):

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID, uuid4, uuid5
 
-from api.busy import in_the_way
+from api.busy import HOUSEKEEPING_PATIENCE, Patience, in_the_way, is_housekeeping
 from api.errors import KeyReused, RolloutRunning, broken
 from api.parts import Parts
 from api.schemas.rollouts import RolloutIn
@@ -81,6 +81,21 @@ async def launch(
 
     Raises RolloutRunning when the config's traffic is in other hands.
     """
+    patience = Patience(HOUSEKEEPING_PATIENCE)
+    while True:
+        try:
+            rollout = await _kept(parts, project_id, config_id, wish, key)
+        except AlreadyRunning as error:
+            if not (is_housekeeping(error) and await patience.allows()):
+                raise
+        else:
+            return rollout if rollout.phase is not Phase.PENDING else await _started(parts, rollout)
+
+
+async def _kept(
+    parts: Parts, project_id: UUID, config_id: UUID, wish: RolloutIn, key: str | None
+) -> Rollout:
+    """The rollout's row: that of the key, or a pending one of the plan as it is now."""
     registry, digest = parts.registry, _digest(config_id, wish)
     rollout_id = _rollout_id(project_id, key, digest)
     earlier = await _found(registry, project_id, rollout_id) if key is not None else None
@@ -92,8 +107,7 @@ async def launch(
     if earlier is not None and earlier.plan != plan:
         await registry.discard_rollout(project_id, earlier.id)
         earlier = None
-    pending = earlier or await _stored(parts, _pending(rollout_id, plan, wish), key, digest)
-    return pending if pending.phase is not Phase.PENDING else await _started(parts, pending)
+    return earlier or await _stored(parts, _pending(rollout_id, plan, wish), key, digest)
 
 
 async def _require_idle(registry: Registry, config: TrafficConfig) -> None:

@@ -15,6 +15,7 @@ from api.schemas.registry import ModelVersionOut, RegisteredModelOut, ServingEnv
 from api.schemas.rollouts import CommandOut, RolloutOut, RolloutSummary
 from api.schemas.services import InferenceServiceOut
 from api.schemas.traffic import TrafficConfigOut, TrafficVariantOut, Variants
+from api.schemas.virtual_models import BackendOut, VirtualModelOut
 
 Json = dict[str, Any]
 Places = Mapping[str, str]
@@ -39,7 +40,7 @@ _SHOWN: Mapping[type[BaseModel], _Shown] = {
         own={"environment_id": "/id", "serving_environment_id": "/id"}, others={}
     ),
     InferenceServiceOut: _Shown(
-        own={"service_id": "/id", "inference_service_id": "/id"},
+        own={"service_id": "/id", "inference_service_id": "/id", "service": "/id"},
         others={
             "environment_id": "/serving_environment_id",
             "model_id": "/registered_model_id",
@@ -54,7 +55,7 @@ _SHOWN: Mapping[type[BaseModel], _Shown] = {
             # The one beside stable, as long as nothing was promoted.
             "variant_name": "/variants/1/variant_name",
         },
-        others={"service_id": "/inference_service_id"},
+        others={"service_id": "/inference_service_id", "service": "/inference_service_id"},
     ),
     Variants: _Shown(
         own={"config_id": "/config_id", "variant_name": "/variants/1/variant_name"}, others={}
@@ -63,6 +64,10 @@ _SHOWN: Mapping[type[BaseModel], _Shown] = {
         own={"config_id": "$request.path.config_id", "variant_name": "/variant_name"},
         others={"version_id": "/model_version_id"},
     ),
+    VirtualModelOut: _Shown(
+        own={"name": "/name", "subject_id": "/id", "backend_id": "/backends/0/id"}, others={}
+    ),
+    BackendOut: _Shown(own={"name": "$request.path.name", "backend_id": "/id"}, others={}),
     RolloutOut: _ROLLOUT,
     RolloutSummary: _ROLLOUT,
     CommandOut: _Shown(own={"rollout_id": "/rollout/id"}, others={}),
@@ -100,14 +105,16 @@ class _Target:
         self.id, self.summary = operation["operationId"], operation["summary"]
         self.looks_up = method == "get" and path.endswith("}")
         self._path = {p["name"] for p in parameters if p["in"] == "path"}
-        self._query = {p["name"] for p in parameters if p["in"] == "query"}
+        # Of what can be filtered by, only ids refer to something.
+        self._query = {p["name"] for p in parameters if p["in"] == "query" and _is_id(p["name"])}
         self._body = _required_fields(operation, document)
 
     def link(self, values: Places) -> Json | None:
         """The link that gives it these values; None where they do not make a call of it."""
         filled = self._path | (self._query & values.keys())
         made: Json = {"operationId": self.id, "description": self.summary}
-        if not self._path and self._body and self._body <= values.keys():
+        is_told = self._body <= values.keys() and all(_is_id(name) for name in self._body)
+        if not self._path and self._body and is_told:
             made["requestBody"] = {name: values[name] for name in sorted(self._body)}
         elif not filled or not self._path <= values.keys():
             return None
@@ -153,6 +160,10 @@ def _shown_by(document: Json, response: Json) -> tuple[str, str]:
         if _referred(listed) in _BY_SCHEMA:
             return _referred(listed), "/items/0"
     return "", ""
+
+
+def _is_id(name: str) -> bool:
+    return name.endswith("_id")
 
 
 def _referred(schema: Json) -> str:

@@ -8,24 +8,26 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 
-from api.busy import in_the_way
+from api.busy import HOUSEKEEPING_PATIENCE, Patience, in_the_way, is_housekeeping
 from api.errors import ClusterUnreachable, Unfinished
 from api.parts import Parts
 from domain.errors import (
     AlreadyRunning,
     Conflict,
     Forbidden,
+    InvalidTraffic,
     NotSettled,
     Outdated,
     Refused,
     TidegateError,
+    Violation,
     WorkloadFailed,
 )
 from domain.operations import Operation, OperationPhase
 
 PATIENCE = timedelta(seconds=60)
 # The registry knows of an end a moment before its workflow closes and makes room.
-_WHILE_CLOSING_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8)
+_WHILE_CLOSING_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 1.6)
 _TRIES = 5
 # What an operation was undone for, by the class of the error that it met. All others say that the
 # cluster did not do as asked in time.
@@ -66,18 +68,24 @@ async def carried_out(
 
 
 async def _begun(parts: Parts, propose: Callable[[], Awaitable[Operation]]) -> Operation:
-    for tries_left in reversed(range(_TRIES)):
+    """The operation, begun: proposed anew while what it rests on changes under it."""
+    patience, tries_left = Patience(HOUSEKEEPING_PATIENCE), _TRIES
+    while True:
         operation = await propose()
+        tries_left -= 1
         try:
             await parts.registry.begin(operation)
         except AlreadyRunning as error:
-            raise await _named(parts, operation, error) from error
+            named = await _named(parts, operation, error)
+            if is_housekeeping(named) and await patience.allows():
+                tries_left += 1
+            elif named is not error or not tries_left:
+                raise named from error  # else: whoever was in the way has ended meanwhile
         except Outdated:
             if not tries_left:
                 raise
         else:
             return operation
-    raise AssertionError("the last try returns or raises")
 
 
 async def _started(parts: Parts, operation: Operation) -> str:
@@ -109,6 +117,9 @@ async def _still_running(parts: Parts, operation: Operation) -> TidegateError:
 
 
 def _undone(problem: str | None, detail: str) -> TidegateError:
+    if problem == InvalidTraffic.__name__:
+        field, _, rule = detail.partition(": ")
+        return InvalidTraffic(Violation(field, rule))
     kind = _PROBLEMS.get(problem or "")
     if kind is None:
         return ClusterUnreachable(f"{detail}; what was begun is taken back")

@@ -7,6 +7,8 @@ from uuid import UUID
 
 from fastapi import Depends, Header, Path, Request
 
+from api.gauges import Gauges
+from api.reports import Reports
 from domain.operations import Ending, Operation
 from domain.plan import Variant
 from domain.ports import Registry
@@ -85,7 +87,10 @@ class TemporalUI:
 class Parts:
     registry: Registry
     control: RolloutControl
+    gateway_namespace: str
     temporal_ui: TemporalUI
+    reports: Reports
+    gauges: Gauges
 
 
 async def _parts(request: Request) -> Parts:

@@ -17,6 +17,8 @@ from api.errors import (
     ClusterUnreachable,
     EngineUnreachable,
     KeyReused,
+    MetricsRefused,
+    MetricsUnreachable,
     NoReply,
     NotReady,
     OperationRunning,
@@ -125,6 +127,19 @@ TABLE: Mapping[type[TidegateError], Kind] = {
         slug="engine-unreachable",
         title="The workflow engine does not answer",
         retry_after_seconds=2,
+    ),
+    MetricsUnreachable: Kind(
+        status=503,
+        slug="metrics-unreachable",
+        title="The metrics store does not answer",
+        detail="the metrics store does not answer; traffic and rollouts are not touched by that",
+        retry_after_seconds=5,
+    ),
+    MetricsRefused: Kind(
+        status=502,
+        slug="metrics-refused",
+        title="The metrics store refuses",
+        detail="the metrics store refuses this query; ask for a shorter window or a longer step",
     ),
     Absent: Kind(
         status=503,

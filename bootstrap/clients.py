@@ -1,7 +1,7 @@
 """Builds what the two processes speak with, and closes it again in reverse order."""
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -13,6 +13,7 @@ from temporalio.service import RetryConfig
 
 from adapters.aigateway.manifests import Gateway
 from adapters.aigateway.router import AIGatewayRouter
+from adapters.aigateway.virtual_models import AIGatewayVirtualModels
 from adapters.kserve.runtime import KServeRuntime
 from adapters.kubernetes.client import connect as connect_kubernetes
 from adapters.postgres.evidence import PostgresEvidence
@@ -20,7 +21,11 @@ from adapters.postgres.journal import PostgresJournal
 from adapters.postgres.pool import open_pool
 from adapters.postgres.registry import PostgresChores, PostgresRegistry
 from adapters.postgres.rollouts import PostgresPatrol
-from adapters.prometheus.counters import connect as connect_prometheus
+from adapters.postgres.survey import PostgresSurvey
+from adapters.prometheus.client import PrometheusClient
+from adapters.prometheus.client import connect as connect_prometheus
+from adapters.prometheus.counters import PrometheusCounters
+from adapters.prometheus.metrics import PrometheusMetrics
 from adapters.temporal.runs import TemporalRuns
 from bootstrap.settings import Settings
 from domain.ports import (
@@ -28,10 +33,13 @@ from domain.ports import (
     CounterSource,
     EvidenceStore,
     Journal,
+    MetricsStore,
     Patrol,
     Registry,
     RunDirectory,
+    Survey,
     TrafficRouter,
+    VirtualModelRouter,
     WorkloadRuntime,
 )
 
@@ -41,9 +49,11 @@ _IMPATIENT = RetryConfig(max_retries=4, max_elapsed_time_millis=1500)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiClients:
-    """What the API needs: the registry, and Temporal to start and ask."""
+    """What the API needs: the registry, Temporal to start and ask, the metrics store."""
 
     registry: Registry
+    survey: Survey
+    metrics: MetricsStore
     temporal: Client
 
 
@@ -54,6 +64,7 @@ class WorkerClients:
     temporal: Client
     workloads: WorkloadRuntime
     router: TrafficRouter
+    virtual_models: VirtualModelRouter
     counters: CounterSource
     evidence: EvidenceStore
     journal: Journal
@@ -68,9 +79,14 @@ async def api_clients(
     settings: Settings, runtime: Runtime | None = None
 ) -> AsyncGenerator[ApiClients]:
     """Connect to PostgreSQL; to Temporal only at the first call, so that reads work without it."""
-    async with _pool(settings) as pool:
+    async with _pool(settings) as pool, _prometheus(settings) as store:
         temporal = await connect_temporal(settings, runtime=runtime, retries=_IMPATIENT, lazy=True)
-        yield ApiClients(registry=PostgresRegistry(pool), temporal=temporal)
+        yield ApiClients(
+            registry=PostgresRegistry(pool),
+            survey=PostgresSurvey(pool),
+            metrics=PrometheusMetrics(store, settings.token_metrics),
+            temporal=temporal,
+        )
 
 
 @asynccontextmanager
@@ -79,19 +95,19 @@ async def worker_clients(
 ) -> AsyncGenerator[WorkerClients]:
     """Connect to PostgreSQL and Temporal; the cluster and the metrics store are asked later."""
     kubernetes_timeout = timedelta(seconds=settings.kubernetes_timeout_seconds)
-    prometheus_timeout = timedelta(seconds=settings.prometheus_timeout_seconds)
     gateway = Gateway(name=settings.gateway_name, namespace=settings.gateway_namespace)
     async with (
         _pool(settings) as pool,
         connect_kubernetes(settings.kubeconfig, timeout=kubernetes_timeout) as cluster,
-        connect_prometheus(str(settings.prometheus_url), timeout=prometheus_timeout) as counters,
+        _prometheus(settings) as store,
     ):
         temporal = await connect_temporal(settings, runtime=runtime)
         yield WorkerClients(
             temporal=temporal,
             workloads=KServeRuntime(cluster),
             router=AIGatewayRouter(cluster, gateway),
-            counters=counters,
+            virtual_models=AIGatewayVirtualModels(cluster, gateway),
+            counters=PrometheusCounters(store),
             evidence=PostgresEvidence(pool),
             journal=PostgresJournal(pool),
             patrol=PostgresPatrol(pool),
@@ -128,3 +144,8 @@ async def _pool(settings: Settings) -> AsyncGenerator[asyncpg.Pool]:
         yield pool
     finally:
         await pool.close()
+
+
+def _prometheus(settings: Settings) -> AbstractAsyncContextManager[PrometheusClient]:
+    timeout = timedelta(seconds=settings.prometheus_timeout_seconds)
+    return connect_prometheus(str(settings.prometheus_url), timeout=timeout)

@@ -4,9 +4,21 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, SecretStr, UrlConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    UrlConstraints,
+    ValidationError,
+)
 from pydantic.networks import AnyUrl
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_core import from_json
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from domain.metrics import TokenSource
 
 PREFIX = "TIDEGATE_"
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -22,6 +34,31 @@ def _require_postgres(url: SecretStr) -> SecretStr:
 PostgresUrl = Annotated[SecretStr, AfterValidator(_require_postgres)]
 Address = Annotated[str, Field(pattern=r"^[^\s:/]+:\d{1,5}$")]
 Label = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
+
+
+Amount = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+
+
+class Price(BaseModel):
+    """What a million tokens cost."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    input: Amount
+    output: Amount
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
+
+
+def _from_json(given: Any) -> Any:
+    if not isinstance(given, str):
+        return given
+    try:
+        return from_json(given)
+    except ValueError:
+        raise ValueError('must be JSON, such as {"chat": {"input": 3, "output": 15}}') from None
+
+
+Prices = Annotated[dict[str, Price], NoDecode, BeforeValidator(_from_json)]
 
 
 class SettingsError(Exception):
@@ -52,9 +89,13 @@ class Settings(BaseSettings):
     """The Temporal UI as people reach it; only for links."""
 
     prometheus_url: HttpUrl = AnyUrl("http://127.0.0.1:9090")
-    """The Prometheus that the gates read from."""
+    """The Prometheus that gates, metrics and charts are read from."""
     prometheus_timeout_seconds: Annotated[float, Field(gt=0, le=300)] = 10
     """How long one query may take before the store counts as silent, in seconds."""
+    token_metrics: TokenSource = TokenSource.GEN_AI
+    """Who counts tokens: gen_ai (the AI gateway) or vllm (the model servers)."""
+    token_prices: Prices | None = None
+    """Prices of a million tokens by model, as JSON; without them no cost is told."""
 
     kubeconfig: Path | None = None
     """A kubeconfig file; without it the pod's own service account is used."""

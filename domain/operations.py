@@ -14,6 +14,8 @@ from uuid import UUID
 from domain.registry import ModelVersion, Role, TrafficConfig, TrafficVariant, Variants
 from domain.rollout import workflow_id as traffic_workflow_id
 from domain.traffic import Bearer, Route, Slots, compose
+from domain.virtual_models import VirtualModelChange
+from domain.virtual_models import workflow_id as virtual_workflow_id
 from domain.workloads import Workload
 
 
@@ -21,6 +23,7 @@ class Subject(StrEnum):
     """What an operation changes."""
 
     TRAFFIC_CONFIG = "traffic_config"
+    VIRTUAL_MODEL = "virtual_model"
 
 
 class ChangeKind(StrEnum):
@@ -69,7 +72,7 @@ class TrafficChange:
         return tuple(v for v in self.before if v.holds_slot and v.workload not in holding)
 
 
-Change = TrafficChange
+Change = TrafficChange | VirtualModelChange
 
 
 class OperationPhase(StrEnum):
@@ -108,8 +111,24 @@ class Operation:
     ended_at: datetime | None = None
 
     @property
+    def traffic(self) -> TrafficChange:
+        """The change, of an operation on a traffic config."""
+        if not isinstance(self.change, TrafficChange):
+            raise TypeError(f"{self.summary} is no change of a traffic config")
+        return self.change
+
+    @property
+    def virtual(self) -> VirtualModelChange:
+        """The change, of an operation on a virtual model."""
+        if not isinstance(self.change, VirtualModelChange):
+            raise TypeError(f"{self.summary} is no change of a virtual model")
+        return self.change
+
+    @property
     def workflow_id(self) -> str:
         """The one workflow ID under which the subject may be changed."""
+        if self.subject is Subject.VIRTUAL_MODEL:
+            return virtual_workflow_id(self.subject_id)
         return traffic_workflow_id(self.subject_id)
 
 

@@ -4,15 +4,16 @@ Every method may raise the errors of `domain.errors` and no others. Writes are a
 one twice is the same as running it once.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
 from domain.evidence.counters import Cursor, Reading
 from domain.evidence.intervals import Interval
 from domain.gates import Source
+from domain.metrics import Grid, MeasuredVariant, Measurement, Tokens
 from domain.operations import Ending, Operation
 from domain.registry import (
     ConfigStatus,
@@ -25,7 +26,10 @@ from domain.registry import (
     TrafficStrategy,
 )
 from domain.rollout import Entry, Event, Phase, Rollout
+from domain.survey import Standing, TokenBearer
 from domain.traffic import Drift, Ownership, Route, RouteState, Slots
+from domain.virtual_models import VirtualModel, VirtualRoute
+from domain.virtual_routes import Layout, Ref, VirtualRouteState
 from domain.workloads import Workload, WorkloadStatus
 
 
@@ -69,6 +73,29 @@ class TrafficRouter(Protocol):
         """Have the route gone. Removing what is not there is success."""
 
 
+class VirtualModelRouter(Protocol):
+    """Routes a virtual model's name to providers: Envoy AI Gateway."""
+
+    async def require_known(self, route: VirtualRoute, refs: Sequence[Ref]) -> None:
+        """Raise InvalidTraffic for a backend that the gateway does not know."""
+
+    async def observe(self, route: VirtualRoute) -> VirtualRouteState | None:
+        """The route as it stands, None where there is none."""
+
+    async def write(
+        self, route: VirtualRoute, layout: Layout, owner: Ownership, *, insist: bool = False
+    ) -> None:
+        """Have the route stand exactly so, compared and swapped.
+
+        Raises FencedOut when a newer owner has written, Contended when somebody wrote in between,
+        Conflict when another manager holds the rules; `insist` takes them back from it. Raises
+        NotYet while the gateway is not ready to fall back as the layout needs it.
+        """
+
+    async def remove(self, route: VirtualRoute, owner: Ownership) -> None:
+        """Have the route gone. Removing what is not there is success."""
+
+
 class CounterSource(Protocol):
     """Reads raw counters of two slots of a route."""
 
@@ -76,6 +103,29 @@ class CounterSource(Protocol):
         self, route: Route, source: Source, *, candidate: int, stable: int, window: timedelta
     ) -> Reading:
         """The samples of the last `window`, per slot. Raises Unreachable when the store is down."""
+
+
+class MetricsStore(Protocol):
+    """Measures variants for people: charts and comparisons. Gates read a CounterSource.
+
+    Every question raises Unreachable when the store is down, Refused when it is too much for it.
+    """
+
+    def counted_as(self, route: Route, slot: int) -> str:
+        """The name that the gateway's statistics carry for a slot of a route."""
+
+    async def measure(
+        self, variant: MeasuredVariant, *, at: datetime, window: timedelta
+    ) -> Measurement:
+        """What the variant did in the window before `at`, whoever held its slot in it."""
+
+    async def chart(self, variant: MeasuredVariant, grid: Grid) -> tuple[Measurement, ...]:
+        """One measurement a point, each of the step before it. The grid ends at a whole second."""
+
+    async def tokens(
+        self, workloads: Sequence[str], *, at: datetime, window: timedelta
+    ) -> Mapping[str, Tokens]:
+        """The tokens of each of these workloads in the window before `at`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +202,22 @@ class Page:
     offset: int
 
 
-class Registry(Protocol):
+class VirtualModelRegistry(Protocol):
+    """Which backends answer to which name. What changes a route comes in with an operation."""
+
+    async def create_virtual_model(self, model: VirtualModel) -> None:
+        """Store one without backends. A name that the gateway serves already: AlreadyExists."""
+
+    async def virtual_model(self, project_id: UUID, name: str) -> VirtualModel: ...
+    async def virtual_models(
+        self, project_id: UUID, page: Page, *, name: str | None = None
+    ) -> tuple[Sequence[VirtualModel], int]: ...
+    async def describe_virtual_model(
+        self, project_id: UUID, model_id: UUID, description: str, at: datetime
+    ) -> None: ...
+
+
+class Registry(VirtualModelRegistry, Protocol):
     """The registry as the API needs it. Everything is scoped by project.
 
     Reads of a thing that is not in the project raise NotFound. Creating under a taken name raises
@@ -291,3 +356,19 @@ class Registry(Protocol):
 
     async def ready(self) -> None:
         """Answer, or raise Unreachable."""
+
+
+class Survey(Protocol):
+    """Looks over the registry in the ways that metrics need."""
+
+    async def service_named(self, project_id: UUID, name: str) -> UUID | None:
+        """The inference service of this name."""
+
+    async def configs_with(self, project_id: UUID, variants: Sequence[str]) -> Sequence[UUID]:
+        """Traffic configs that have a variant of each of these names; two at most."""
+
+    async def token_bearers(self, project_id: UUID, since: datetime) -> Sequence[TokenBearer]:
+        """Everything whose tokens may have been counted since then, gone or not."""
+
+    async def standing(self, since: datetime) -> Standing:
+        """How all projects stand: weights, and the rollouts that began after `since` or go on."""

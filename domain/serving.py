@@ -47,6 +47,16 @@ def served(versions: Sequence[ModelVersion]) -> tuple[ServedModel, ...]:
     )
 
 
+def own_name(service: InferenceService) -> str | None:
+    """The name of the one InferenceService of a service, None while it serves nothing."""
+    if not service.served_models:
+        return None
+    first = service.served_models[0]
+    return workload_name(
+        service.name, first.model_version_name, service.id, *service.model_version_ids
+    )
+
+
 def own_workload(
     service: InferenceService, namespace: str, versions: Sequence[ModelVersion]
 ) -> Workload:

@@ -24,7 +24,8 @@ class Behaviour:
 
     Streamed, the first token comes after `ttft_ms` and the others at `tokens_per_second`, or
     spread so that the last comes at the answer's end when that is 0. Errors begin once the model
-    has been loaded for `error_after_seconds` and has been asked `error_after_requests` times.
+    has been loaded for `error_after_seconds` and has been asked `error_after_requests` times. Where
+    `error_model` is set they befall requests for that model name only: a provider serves many.
     """
 
     model: str
@@ -39,6 +40,7 @@ class Behaviour:
     error_status: int = 500
     error_after_seconds: float = 0.0
     error_after_requests: int = 0
+    error_model: str = ""
     load_seconds: float = 0.0
     fail_load: bool = False
     seed: int = -1
@@ -67,7 +69,9 @@ class Behaviour:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rule:
-    kind: type[bool] | type[int] | type[float]
+    """Bounds of a number, or of the length of a text."""
+
+    kind: type[bool] | type[int] | type[float] | type[str]
     low: float
     high: float
 
@@ -90,6 +94,7 @@ _RULES: Mapping[str, _Rule] = MappingProxyType(
         "error_status": _Rule(kind=int, low=400, high=599),
         "error_after_seconds": _SECONDS,
         "error_after_requests": _COUNT,
+        "error_model": _Rule(kind=str, low=0, high=256),
         "load_seconds": _SECONDS,
         "fail_load": _Rule(kind=bool, low=0, high=1),
         "seed": _Rule(kind=int, low=-1, high=2**63),
@@ -120,7 +125,11 @@ def _values(given: Mapping[str, object]) -> dict[str, Any]:
     return {name: _value(name, value, _RULES[name]) for name, value in given.items()}
 
 
-def _value(name: str, given: object, rule: _Rule) -> float | int | bool:
+def _value(name: str, given: object, rule: _Rule) -> float | int | bool | str:
+    if rule.kind is str:
+        if not isinstance(given, str) or len(given) > rule.high:
+            raise BehaviourError(f"{name} must be a text of at most {rule.high:g} characters")
+        return given
     number = _number(given)
     whole = rule.kind is not float
     if number is None or not rule.low <= number <= rule.high or (whole and number % 1):

@@ -6,11 +6,14 @@ from collections.abc import Collection
 from contextlib import suppress
 from datetime import timedelta
 
+import httpx
+
 from sandbox.cluster import cluster
 from sandbox.greeting import addresses, first_steps, variables
 from sandbox.interrupts import stoppable
 from sandbox.layout import Layout
 from sandbox.parts import PARTS
+from sandbox.providers import provide
 from sandbox.record import stop_from_elsewhere
 from sandbox.seed import SeedFailed, seed
 
@@ -54,7 +57,8 @@ async def _filled(layout: Layout) -> str:
     """
     try:
         seeded = await seed(layout)
+        await provide(layout)
         layout.first_steps_file.write_text(variables(layout, seeded))
         return first_steps(layout, seeded)
-    except SeedFailed as error:
+    except (SeedFailed, httpx.HTTPError) as error:
         return f"\n  {error}\n"

@@ -40,6 +40,7 @@ def variables(layout: Layout, seeded: Seeded) -> str:
     """The same ids for a shell to source, so that the README's calls can be pasted as they are."""
     named = {
         "API": layout.api_url + PREFIX,
+        "GATEWAY": layout.gateway_url,
         "PROJECT": f"Project-ID: {PROJECT_ID}",
         "CONFIG": seeded.config_id,
         **{

@@ -180,6 +180,8 @@ class Layout:
             "TIDEGATE_TEMPORAL_NAMESPACE": TEMPORAL_NAMESPACE,
             "TIDEGATE_TEMPORAL_UI_URL": self.temporal_ui_url,
             "TIDEGATE_PROMETHEUS_URL": self.prometheus_url,
+            # Nothing here plays the AI gateway's own metrics; the models count their tokens.
+            "TIDEGATE_TOKEN_METRICS": "vllm",
             "TIDEGATE_KUBECONFIG": str(self.kubeconfig),
             "TIDEGATE_API_HOST": HOST,
             "TIDEGATE_API_PORT": str(self.api_port),

@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 
 from bootstrap.settings import Settings
+from sandbox import administrator
 from sandbox.caller import Caller, CallFailed, Document, calling
 from sandbox.layout import Layout
 
@@ -54,7 +55,6 @@ _DEPLOYED_WITHIN = timedelta(seconds=60)
 _SERVED_WITHIN = timedelta(seconds=30)
 _POLL_SECONDS = 0.1
 _OK = 200
-_MANAGER = "tidegate-sandbox"
 
 
 class SeedFailed(Exception):
@@ -162,7 +162,7 @@ async def _prepare_cluster(layout: Layout) -> None:
     """What an administrator sets up once: namespaces, and the Gateway that routes attach to."""
     defaults = Settings.model_fields
     namespace = defaults["gateway_namespace"].default
-    objects = [_namespace(ENVIRONMENT), _namespace(namespace)]
+    objects = [administrator.namespace(ENVIRONMENT), administrator.namespace(namespace)]
     objects.append(
         {
             "apiVersion": "gateway.networking.k8s.io/v1",
@@ -181,28 +181,7 @@ async def _prepare_cluster(layout: Layout) -> None:
             },
         }
     )
-    async with httpx.AsyncClient(base_url=layout.kubernetes_url, trust_env=False) as http:
-        for one in objects:
-            answer = await http.patch(
-                _path(one),
-                params={"fieldManager": _MANAGER, "force": "true"},
-                headers={"Content-Type": "application/apply-patch+yaml"},
-                json=one,
-            )
-            answer.raise_for_status()
-
-
-def _namespace(name: str) -> Document:
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-
-
-def _path(one: Document) -> str:
-    metadata = one["metadata"]
-    if one["kind"] == "Namespace":
-        return f"/api/v1/namespaces/{metadata['name']}"
-    return (
-        f"/apis/{one['apiVersion']}/namespaces/{metadata['namespace']}/gateways/{metadata['name']}"
-    )
+    await administrator.apply(layout, objects)
 
 
 async def _until_served(layout: Layout) -> None:

@@ -27,6 +27,8 @@ from domain.rollout import Entry, EventKind, Phase, Rollout, workflow_id
 from domain.serving import served
 from domain.strategies.canary import CanarySpec, CanaryStep, compile_canary
 from domain.traffic import Route
+from domain.virtual_models import VirtualModel
+from domain.virtual_models import route_name as virtual_route_name
 from domain.workloads import Workload
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -259,3 +261,14 @@ def a_project(**config_changes: Any) -> Project:
         config=config,
         plan=a_plan(config, stable, a_variant(config, v2)),
     )
+
+
+def a_virtual_model(project_id: UUID, **changes: Any) -> VirtualModel:
+    given: dict[str, Any] = {
+        "id": uuid4(),
+        "name": f"claude-{uuid4().hex[:8]}",
+        "namespace": "tidegate",
+        "created_at": NOW,
+        "updated_at": NOW,
+    } | changes
+    return VirtualModel(project_id=project_id, route_name=virtual_route_name(given["id"]), **given)

@@ -7,8 +7,8 @@ from temporalio.workflow import ParentClosePolicy
 from activities.care import CareActivities
 from domain.operations import ChangeKind, Operation, OperationPhase
 from domain.story import line
+from workflows.changes import CHANGES
 from workflows.messages import Mode, OperationOrder
-from workflows.operation import ChangeTrafficWorkflow
 from workflows.search import OPERATION_MEMO, attributes_of_operation
 from workflows.timeouts import look
 
@@ -40,7 +40,7 @@ class CaretakerWorkflow:
         mode = Mode.WALK if retires else Mode.RECOVER
         try:
             await workflow.start_child_workflow(
-                ChangeTrafficWorkflow.run,
+                CHANGES[operation.subject],
                 OperationOrder(operation=operation, mode=mode),
                 id=operation.workflow_id,
                 parent_close_policy=ParentClosePolicy.ABANDON,

@@ -38,7 +38,7 @@ class Hands:
     """
 
     def __init__(self, operation: Operation) -> None:
-        self._operation, self._change = operation, operation.change
+        self._operation, self._change = operation, operation.traffic
         self._writes = 0
         self.has_written = False
 

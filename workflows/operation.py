@@ -31,7 +31,7 @@ class ChangeTrafficWorkflow:
 
     @workflow.init
     def __init__(self, order: OperationOrder) -> None:
-        self._operation, self._change = order.operation, order.operation.change
+        self._operation, self._change = order.operation, order.operation.traffic
         self._hands = Hands(order.operation)
         self._view = OperationView(doing=order.operation.summary)
         # What the route was last asked to be.
@@ -99,7 +99,8 @@ class ChangeTrafficWorkflow:
     async def _remove(self, detail: str) -> Ending:
         change = self._change
         self._show("removing what left")
-        await workflow.sleep(DRAIN)
+        if any(variant.weight for variant in change.leaving):
+            await workflow.sleep(DRAIN)
         left = await self._drop(slots_of(change.after), change.after, change.leaving)
         said = "; ".join(part for part in (detail, *left) if part)
         return await self._end(Ending(phase=OperationPhase.DONE, detail=said))

@@ -66,6 +66,9 @@ CHANGE_DEPLOYS_WITHIN = timedelta(minutes=30)
 # Between the last weight and the removal: requests under way may end.
 DRAIN = timedelta(seconds=5)
 
+# How long the gateway may take to put each stage of a virtual model's change in force.
+STAGE_SETTLES_WITHIN = timedelta(seconds=20)
+
 # How soon a look is known to be dead. Seldom ones beat more seldom: with probes 15 s apart a beat
 # each 1.7 s would cost as much as they.
 LOOK_DIES_WITHIN = timedelta(seconds=5)

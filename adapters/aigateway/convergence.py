@@ -26,7 +26,7 @@ def obstacle(
         return f"HTTPRoute {name} is not there yet"
     if slots_of(http_route) != slots_of(found):
         return f"HTTPRoute {name} still shows {_shown(slots_of(http_route))}"
-    return _parent_obstacle(http_route, gateway)
+    return parent_obstacle(http_route, gateway)
 
 
 def refusal(found: Mapping[str, Any]) -> str:
@@ -43,7 +43,22 @@ def refusal(found: Mapping[str, Any]) -> str:
     return "" if accepted.holds else str(accepted)
 
 
-def _parent_obstacle(http_route: Mapping[str, Any], gateway: Gateway) -> str:
+def policy_obstacle(policy: Mapping[str, Any], gateway: Gateway) -> str:
+    """Say what keeps a BackendTrafficPolicy from being in force; empty when it is."""
+    name = text(policy, "metadata", "name")
+    generation = whole(policy, "metadata", "generation")
+    for ancestor in mappings(policy, "status", "ancestors"):
+        accepted = conditions(ancestor).get("Accepted")
+        if text(ancestor, "ancestorRef", "name") != gateway.name or accepted is None:
+            continue
+        if accepted.observed_generation != generation:
+            break
+        return "" if accepted.holds else f"BackendTrafficPolicy {name} is refused: {accepted}"
+    return f"Gateway {gateway.name} has not taken BackendTrafficPolicy {name} yet"
+
+
+def parent_obstacle(http_route: Mapping[str, Any], gateway: Gateway) -> str:
+    """Say what keeps an HTTPRoute from being in force; empty when it is."""
     name = text(http_route, "metadata", "name")
     generation = whole(http_route, "metadata", "generation")
     parents = [

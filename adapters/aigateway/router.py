@@ -17,6 +17,7 @@ from adapters.aigateway.manifests import (
     slots_of,
     split_policy,
 )
+from adapters.aigateway.objects import forget, take_away
 from adapters.kubernetes.client import Cluster
 from adapters.kubernetes.documents import (
     Manifest,
@@ -74,7 +75,7 @@ class AIGatewayRouter(TrafficRouter):
                 raise NotYet(f"{resource.kind} {route.name} still names {workload.name}")
         identity = workload_labels(workload)
         for resource in (AI_SERVICE_BACKEND, BACKEND):
-            await self._forget(resource, route.namespace, workload.name, identity)
+            await forget(self._cluster, resource, route.namespace, workload.name, identity)
 
     async def observe(self, route: Route) -> RouteState | None:
         found = await self._find(route)
@@ -126,8 +127,9 @@ class AIGatewayRouter(TrafficRouter):
         found = await self._find(route)
         if found is not None and is_ours(found, identity):
             require_newest(owner_of(found), owner)
-            await self._take_away(AI_GATEWAY_ROUTE, found)
-        await self._forget(BACKEND_TRAFFIC_POLICY, route.namespace, policy_name(route), identity)
+            await take_away(self._cluster, AI_GATEWAY_ROUTE, found)
+        name = policy_name(route)
+        await forget(self._cluster, BACKEND_TRAFFIC_POLICY, route.namespace, name, identity)
 
     async def _find(self, route: Route) -> Manifest | None:
         return await self._cluster.get(AI_GATEWAY_ROUTE, route.namespace, route.name)
@@ -178,18 +180,3 @@ class AIGatewayRouter(TrafficRouter):
         if covers(found.get("spec"), wanted["spec"]):
             return found
         return await self._cluster.apply(resource, wanted)
-
-    async def _forget(
-        self, resource: Resource, namespace: str, name: str, identity: Mapping[str, str]
-    ) -> None:
-        found = await self._cluster.get(resource, namespace, name)
-        if found is not None and is_ours(found, identity):
-            await self._take_away(resource, found)
-
-    async def _take_away(self, resource: Resource, found: Manifest) -> None:
-        namespace, name = text(found, "metadata", "namespace"), text(found, "metadata", "name")
-        if not is_leaving(found):
-            await self._cluster.delete(resource, found)
-        left = await self._cluster.get(resource, namespace, name)
-        if left is not None and text(left, "metadata", "uid") == text(found, "metadata", "uid"):
-            raise NotYet(f"{resource.kind} {name} is still being deleted")

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from domain.traffic import Route
+from domain.virtual_models import VirtualRoute
 from domain.workloads import Workload
 
 Manifest = dict[str, Any]
@@ -17,6 +18,7 @@ Manifest = dict[str, Any]
 MANAGER = "tidegate"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 DOMAIN = "tidegate.dev"
+PROJECT_LABEL = f"{DOMAIN}/project"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +108,12 @@ def route_labels(route: Route) -> dict[str, str]:
     return _labels(project=route.project_id, config=route.config_id)
 
 
+def virtual_route_labels(route: VirtualRoute) -> dict[str, str]:
+    """What marks an object as ours, and as one of this virtual model's route."""
+    labels = _labels(project=route.project_id)
+    return labels | {f"{DOMAIN}/virtual-model": str(route.virtual_model_id)}
+
+
 def _labels(**identities: UUID) -> dict[str, str]:
     return {MANAGED_BY: MANAGER} | {f"{DOMAIN}/{k}": str(v) for k, v in identities.items()}
 
@@ -137,6 +145,11 @@ def owns(found: Mapping[str, Any], manager: str, *path: str) -> bool:
         text(entry, "manager") == manager and _holds(entry, path)
         for entry in mappings(found, "metadata", "managedFields")
     )
+
+
+def owns_rules(found: Mapping[str, Any]) -> bool:
+    """Whether a route's rules are held by us. Whoever changed anything in them holds all."""
+    return owns(found, MANAGER, "spec", "rules")
 
 
 def last_other_manager(found: Mapping[str, Any], *path: str) -> str:

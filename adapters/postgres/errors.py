@@ -99,6 +99,8 @@ _UNIQUE = {
         "its inference service has a traffic config"
     ),
     "traffic_configs_namespace_route_name_key": "its route belongs to another traffic config",
+    "gateway_model_name": "its name is taken on this gateway",
+    "virtual_models_name": "its name is taken on this gateway",
     "traffic_variants_slot": "its slot is held by another variant",
     "traffic_variants_traffic_config_id_model_version_id_key": "its version is a variant",
 }

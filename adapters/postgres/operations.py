@@ -5,10 +5,10 @@ from uuid import UUID
 
 import asyncpg
 
-from adapters.postgres import rows, traffic
+from adapters.postgres import rows, traffic, virtual_models
 from adapters.postgres.database import Database, found
 from adapters.postgres.sql import load
-from domain.operations import Ending, Operation, OperationPhase
+from domain.operations import Ending, Operation, OperationPhase, TrafficChange
 from domain.ports import Page
 
 _SQL = load("operations")
@@ -22,7 +22,7 @@ class Operations:
 
     async def begin(self, operation: Operation) -> None:
         async with self._db.transaction(f"the operation {operation.summary!r}") as connection:
-            await traffic.require_unchanged(connection, operation)
+            await _require_unchanged(connection, operation)
             await connection.execute(
                 _SQL["begin"],
                 operation.id,
@@ -87,7 +87,7 @@ class OperationEndings:
                 return
             done = ending.phase is not OperationPhase.UNDONE
             if done and operation.phase is OperationPhase.RUNNING:
-                await traffic.apply(connection, operation)
+                await _apply(connection, operation)
             await connection.execute(
                 _SQL["end_operation"],
                 operation_id,
@@ -96,3 +96,21 @@ class OperationEndings:
                 ending.problem,
                 rows.text(ending.detail),
             )
+
+
+async def _require_unchanged(connection: asyncpg.Connection, operation: Operation) -> None:
+    ids = (operation.project_id, operation.subject_id)
+    match operation.change:
+        case TrafficChange() as change:
+            await traffic.require_unchanged(connection, *ids, change)
+        case change:
+            await virtual_models.require_unchanged(connection, *ids, change)
+
+
+async def _apply(connection: asyncpg.Connection, operation: Operation) -> None:
+    ids = (operation.project_id, operation.subject_id)
+    match operation.change:
+        case TrafficChange() as change:
+            await traffic.apply(connection, *ids, change)
+        case change:
+            await virtual_models.apply(connection, *ids, change)

@@ -7,9 +7,10 @@ from adapters.postgres.operations import Operations, RunningOperations
 from adapters.postgres.rollouts import Rollouts
 from adapters.postgres.services import Services
 from adapters.postgres.traffic import DueConfigs, Traffic
+from adapters.postgres.virtual_models import VirtualModels
 
 
-class PostgresRegistry(Catalog, Services, Traffic, Operations, Rollouts):
+class PostgresRegistry(Catalog, Services, Traffic, VirtualModels, Operations, Rollouts):
     """Implements `domain.ports.Registry`."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:

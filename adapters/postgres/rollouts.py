@@ -13,6 +13,7 @@ from adapters.postgres.database import Database, Row, found
 from adapters.postgres.sql import load
 from adapters.postgres.wake import Wake
 from domain.errors import AlreadyRunning, Conflict, Outdated, Unreachable
+from domain.plan import Plan
 from domain.ports import Page
 from domain.rollout import Event, Phase, Rollout
 
@@ -39,13 +40,19 @@ class Rollouts:
                     f"the operation {running['summary']!r} has not ended",
                     operation_id=str(running["id"]),
                 )
+            held = await connection.fetch(_SQL["holders"], rollout.config_id)
+            if not _is_all(rollout.plan, {(row["workload"], row["slot"]) for row in held}):
+                return await self._known(rollout, idempotency_key, request_hash)
             created = await connection.fetchrow(
                 _SQL["create_rollout"], *_columns(rollout), idempotency_key, request_hash
             )
         if created is not None:
             return rollout
-        row = await self._db.row(_SQL["rollout_of_key"], rollout.project_id, idempotency_key)
-        return _same_request(row, idempotency_key, request_hash)
+        return await self._known(rollout, idempotency_key, request_hash)
+
+    async def _known(self, rollout: Rollout, key: str | None, request_hash: str) -> Rollout:
+        row = await self._db.row(_SQL["rollout_of_key"], rollout.project_id, key)
+        return _same_request(row, key, request_hash)
 
     async def discard_rollout(self, project_id: UUID, rollout_id: UUID) -> None:
         await self._db.row(_SQL["discard_rollout"], project_id, rollout_id)
@@ -153,3 +160,10 @@ def _same_request(row: Row | None, key: str | None, request_hash: str) -> Rollou
     if row["request_hash"] != request_hash:
         raise Conflict(f"the idempotency key {key!r} was used for another request")
     return rows.to_rollout(row)
+
+
+def _is_all(plan: Plan, held: set[tuple[str, int]]) -> bool:
+    """Whether the plan knows of every variant that holds a slot, and of no other."""
+    candidate = (plan.candidate.workload.name, plan.candidate.slot)
+    known = {(v.workload.name, v.slot) for v in (plan.stable, *plan.bystanders)}
+    return held - {candidate} == known

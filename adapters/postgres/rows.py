@@ -26,6 +26,7 @@ from domain.registry import (
     TrafficVariant,
 )
 from domain.rollout import Event, EventKind, Phase, Rollout
+from domain.virtual_models import Backends, VirtualModel
 from domain.workloads import Workload
 
 _PLAN = TypeAdapter(Plan)
@@ -37,6 +38,7 @@ _WORKLOADS = TypeAdapter(tuple[Workload, ...])
 _CHANGE: TypeAdapter[Change] = TypeAdapter(Change)
 _GATES = TypeAdapter(tuple[Gate, ...])
 _POLICIES = TypeAdapter(Policies)
+_BACKENDS: TypeAdapter[Backends] = TypeAdapter(Backends)
 _PLANS_KEPT = 512
 _NOT_OURS = frozenset({"total", "request_hash"})
 
@@ -83,6 +85,16 @@ def to_operation(row: Row) -> Operation:
     columns["change"] = _CHANGE.validate_json(row["change"])
     columns["phase"] = OperationPhase(row["phase"])
     return Operation(**columns)
+
+
+def to_virtual_model(row: Row) -> VirtualModel:
+    columns = _columns(row)
+    columns["backends"] = backends_of(row)
+    return VirtualModel(**columns)
+
+
+def backends_of(row: Row) -> Backends:
+    return _BACKENDS.validate_json(row["backends"] or "[]")
 
 
 def to_rollout(row: Row) -> Rollout:

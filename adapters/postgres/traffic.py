@@ -10,7 +10,7 @@ from adapters.postgres import rows
 from adapters.postgres.database import Database, found
 from adapters.postgres.sql import load
 from domain.errors import AlreadyRunning, Conflict, Outdated
-from domain.operations import Operation
+from domain.operations import TrafficChange
 from domain.ports import Page
 from domain.registry import ConfigStatus, Role, TrafficConfig, TrafficStrategy, TrafficVariant
 
@@ -92,9 +92,10 @@ class DueConfigs:
         return tuple(rows.to_config(row) for row in read if row is not None)
 
 
-async def require_unchanged(connection: asyncpg.Connection, operation: Operation) -> None:
-    """Lock the operation's config; raise unless it is at rest and as the operation found it."""
-    project_id, config_id = operation.project_id, operation.subject_id
+async def require_unchanged(
+    connection: asyncpg.Connection, project_id: UUID, config_id: UUID, change: TrafficChange
+) -> None:
+    """Lock the config; raise unless it is at rest and as the change found it."""
     await connection.execute(_SQL["lock_config"], project_id, config_id)
     row = await connection.fetchrow(_SQL["config"], project_id, config_id)
     config = rows.to_config(found(row, "traffic config", config_id))
@@ -102,22 +103,23 @@ async def require_unchanged(connection: asyncpg.Connection, operation: Operation
         raise AlreadyRunning(
             "a rollout of this traffic config has not ended", rollout_id=str(rollout["id"])
         )
-    if set(config.variants) != set(operation.change.before):
+    if set(config.variants) != set(change.before):
         raise Outdated("the traffic was changed just now; ask again")
-    if operation.change.after and config.status is not ConfigStatus.ACTIVE:
+    if change.after and config.status is not ConfigStatus.ACTIVE:
         raise Conflict(f"the traffic config is {config.status}, not active")
 
 
-async def apply(connection: asyncpg.Connection, operation: Operation) -> None:
+async def apply(
+    connection: asyncpg.Connection, project_id: UUID, config_id: UUID, change: TrafficChange
+) -> None:
     """Put the variants after the change in the place of those before it."""
-    config_id, change = operation.subject_id, operation.change
     await connection.execute(_SQL["clear_variants"], config_id)
     if not change.after:
         await connection.execute(_SQL["drop_rollouts"], config_id)
         await connection.execute(_SQL["drop_config"], config_id)
         return
     for variant in change.after:
-        await _create_variant(connection, operation.project_id, variant)
+        await _create_variant(connection, project_id, variant)
     if change.serves is not None:
         former = next((v.model_version_id for v in change.before if v.role is Role.STABLE), None)
         await connection.execute(_SQL["serve_version"], config_id, change.serves, former)

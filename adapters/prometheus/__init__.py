@@ -1,5 +1,7 @@
-"""Raw counters out of Prometheus. The metrics that we read, not the ones that we emit.
+"""Numbers out of Prometheus. The metrics that we read, not the ones that we emit.
 
-`counters` asks the store, `answers` reads what it sends, `promql` quotes; each source that a
-number may come from is a module of its own (`envoy`) with a row in `sources`.
+`client` asks the store, `answers` reads what it sends, `promql` quotes. `counters` gives raw
+samples to gates; each source that those may come from is a module of its own (`envoy`) with a row
+in `sources`. `metrics` measures variants for people: `counting` says how a counter has grown,
+`tokens` who counts them.
 """

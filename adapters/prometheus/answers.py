@@ -1,4 +1,4 @@
-"""Reading what Prometheus sends: the result of a range selector, and its refusals.
+"""Reading what Prometheus sends: series of samples, single values, and its refusals.
 
 Nothing is taken on trust: another program may be listening, or a proxy in between.
 """
@@ -38,11 +38,29 @@ class RawSeries:
         return f"{name}@{digest[:_SHORT]}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawValue:
+    """One series at one moment."""
+
+    labels: Mapping[str, str]
+    value: float
+
+
 def read_matrix(result: Any) -> tuple[RawSeries, ...]:
     """Read a matrix. Raises Unreachable, which says what is odd about it."""
     if not isinstance(result, list):
         raise _odd("the result is no list", result)
     return tuple(_series(one) for one in result)
+
+
+def read_vector(result: Any) -> tuple[RawValue, ...]:
+    """Read a vector, without values that are no numbers. Raises Unreachable as above."""
+    if not isinstance(result, list):
+        raise _odd("the result is no list", result)
+    read = [(_labels(one), _sample(one.get("value"))) for one in result]
+    return tuple(
+        RawValue(labels=labels, value=value) for labels, (_, value) in read if math.isfinite(value)
+    )
 
 
 def refusal(code: int, body: bytes) -> TidegateError:
@@ -59,12 +77,18 @@ def refusal(code: int, body: bytes) -> TidegateError:
     return Refused(f"the metrics store refuses the query: {said}")
 
 
-def _series(found: Any) -> RawSeries:
+def _labels(found: Any) -> Mapping[str, str]:
     if not isinstance(found, dict):
         raise _odd("a series is no object", found)
-    labels, values = found.get("metric"), found.get("values")
+    labels = found.get("metric")
     if not isinstance(labels, dict) or not all(isinstance(one, str) for one in labels.values()):
         raise _odd("a series has no labels", found)
+    return labels
+
+
+def _series(found: Any) -> RawSeries:
+    labels = _labels(found)
+    values = found.get("values")
     if not isinstance(values, list):
         raise _odd("a series has no values, so this is no matrix", found)
     read = sorted(_sample(value) for value in values)

@@ -10,7 +10,7 @@ was retried with success.
 from collections.abc import Mapping
 from datetime import timedelta
 
-from adapters.prometheus.promql import any_of, duration
+from adapters.prometheus.promql import any_of, duration, quoted
 from adapters.prometheus.sources import Meaning
 from domain.evidence.counters import SeriesRole
 from domain.traffic import Route
@@ -24,6 +24,7 @@ _REQUESTS = frozenset(
 _ERRORS = frozenset({"envoy_cluster_upstream_rq_xx", "envoy_cluster_retry_upstream_rq_xx"})
 _BUCKET = "envoy_cluster_upstream_rq_time_bucket"
 _STARTED = "envoy_cluster_upstream_rq_total"
+ANSWERED, RETRIED, FAILED, RETRIED_FAILURES = "answered", "retried", "failed", "retried_failures"
 _NAMES = any_of(sorted(_REQUESTS | _ERRORS | {_BUCKET, _STARTED}))
 
 
@@ -55,6 +56,23 @@ class EnvoyCounters:
             bound_ms = _bound(labels.get("le", "nothing"))
             return Meaning(slot=slot, role=SeriesRole.BUCKET, bound_ms=bound_ms)
         return None
+
+
+def outcomes(cluster: str) -> dict[str, str]:
+    """Selectors by what their sum counts: answers and failures, each with those retried."""
+    named = f"{_CLUSTER}={quoted(cluster)}"
+    failed = f"{named},{_CLASS}={quoted(_SERVER_ERROR)}"
+    return {
+        ANSWERED: f"envoy_cluster_upstream_rq_completed{{{named}}}",
+        RETRIED: f"envoy_cluster_retry_upstream_rq_completed{{{named}}}",
+        FAILED: f"envoy_cluster_upstream_rq_xx{{{failed}}}",
+        RETRIED_FAILURES: f"envoy_cluster_retry_upstream_rq_xx{{{failed}}}",
+    }
+
+
+def times(cluster: str) -> str:
+    """The selector of a cluster's histogram of answer times, whose bounds are milliseconds."""
+    return f"{_BUCKET}{{{_CLUSTER}={quoted(cluster)}}}"
 
 
 def cluster_name(route: Route, slot: int) -> str:

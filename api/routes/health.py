@@ -44,11 +44,12 @@ async def readyz(parts: WithParts) -> Response:
     "/metrics",
     response_class=Response,
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **problems(500)},
-    summary="Prometheus metrics of this process",
+    summary="Prometheus metrics of this process, and how the registry stands",
 )
-async def metrics(request: Request) -> Response:
+async def metrics(request: Request, parts: WithParts) -> Response:
     meters: Meters = request.app.state.meters
-    return Response(generate_latest(meters.registry), media_type=CONTENT_TYPE_LATEST)
+    page = generate_latest(meters.registry) + await parts.gauges.text()
+    return Response(page, media_type=CONTENT_TYPE_LATEST)
 
 
 async def _answers(check: Awaitable[None]) -> bool:

@@ -13,7 +13,7 @@ _OBJECT = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 LONGEST_SECONDS = 366 * 24 * 3600
 
 
-def _printable(value: str) -> str:
+def printable(value: str) -> str:
     if _CONTROL.search(value) or value != value.strip():
         raise ValueError("must not hold control characters, nor begin or end with a space")
     return value
@@ -68,12 +68,12 @@ Key = Annotated[
 Name = Annotated[
     str,
     Field(min_length=1, max_length=255, json_schema_extra=_ONE_LINE),
-    AfterValidator(_printable),
+    AfterValidator(printable),
 ]
 Label = Annotated[
     str,
     Field(min_length=1, max_length=253, json_schema_extra=_ONE_LINE),
-    AfterValidator(_printable),
+    AfterValidator(printable),
 ]
 Prose = Annotated[
     str,

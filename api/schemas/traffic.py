@@ -26,11 +26,9 @@ from domain.traffic import FULL
 ANYBODY = "api"
 # The rules of weights and names are the domain's, and their violation a 400: here they are only
 # read and told.
-_ANY_WHOLE = Field(strict=True, ge=-(2**31), le=2**31 - 1)
-Percent = Annotated[int, _ANY_WHOLE, WithJsonSchema(whole(0, FULL))]
-CanaryPercent = Annotated[
-    int, _ANY_WHOLE, WithJsonSchema(whole(CANARY_WEIGHTS[0], CANARY_WEIGHTS[-1]))
-]
+Whole = Annotated[int, Field(strict=True, ge=-(2**31), le=2**31 - 1)]
+Percent = Annotated[Whole, WithJsonSchema(whole(0, FULL))]
+CanaryPercent = Annotated[Whole, WithJsonSchema(whole(CANARY_WEIGHTS[0], CANARY_WEIGHTS[-1]))]
 VariantName = Annotated[
     Name,
     Field(json_schema_extra={"pattern": f"^{VARIANT.pattern}$", "maxLength": LABEL_LENGTH}),

@@ -11,12 +11,13 @@ from functools import partial
 from sandbox.controllers.cluster import Cluster, Key, Object
 from sandbox.controllers.endpoints import Addresses
 from sandbox.controllers.envoy_files import EnvoyFiles, NotInForce
-from sandbox.controllers.http_routes import model_overrides
+from sandbox.controllers.http_routes import extras
 from sandbox.controllers.informer import Informer
 from sandbox.controllers.objects import covers, generation, is_deleting, timestamp
+from sandbox.controllers.policy_statuses import PolicyStatuses
 from sandbox.controllers.reconciler import Reconciler
 from sandbox.controllers.resources import HTTP_ROUTES
-from sandbox.controllers.translation import Overrides, Snapshot, Translator
+from sandbox.controllers.translation import Extras, Snapshot, Translator
 from sandbox.servers.envoy_listener import ROUTE_CONFIG
 
 _log = logging.getLogger(__name__)
@@ -44,9 +45,10 @@ class EnvoyGateway:
         self._http_routes = http_routes
         self._ai_routes = ai_routes
         self._policies = policies
+        self._policy_statuses = PolicyStatuses(cluster, policies)
         self._places = (backends, services, slices)
         self._addresses = Addresses(backends=backends, services=services, slices=slices)
-        self._translator = Translator(ROUTE_CONFIG, self._addresses, self._overrides)
+        self._translator = Translator(ROUTE_CONFIG, self._addresses, self._extras)
         self._statuses = Reconciler("HTTPRoute", self._write_status)
         self._changed = asyncio.Event()
         self._has_moved = True
@@ -57,9 +59,8 @@ class EnvoyGateway:
         """Call once every informer has its first list: a table of half the routes would harm."""
         for place in self._places:
             place.listen(self._place_changed)
-        self._policies.listen(lambda _: self._changed.set())
-        for routes in (self._http_routes, self._ai_routes):
-            routes.listen(partial(self._route_changed, routes))
+        for written in (self._http_routes, self._ai_routes, self._policies):
+            written.listen(partial(self._spec_changed, written))
         self._changed.set()
 
     async def run(self) -> None:
@@ -74,17 +75,18 @@ class EnvoyGateway:
 
     async def close(self) -> None:
         await self._statuses.close()
+        await self._policy_statuses.close()
 
     def _place_changed(self, _: Key) -> None:
         self._has_moved = True
         self._changed.set()
 
-    def _route_changed(self, routes: Informer, key: Key) -> None:
+    def _spec_changed(self, written: Informer, key: Key) -> None:
         """A mere status is no change; a deletion under way is one, it counts as a generation."""
-        stored = routes.get(key)
+        stored = written.get(key)
         seen = None if stored is None else generation(stored)
-        if self._seen.get((routes.resource.kind, key)) != seen:
-            self._seen[routes.resource.kind, key] = seen
+        if self._seen.get((written.resource.kind, key)) != seen:
+            self._seen[written.resource.kind, key] = seen
             self._changed.set()
 
     async def _wait(self, due: float | None) -> None:
@@ -100,13 +102,15 @@ class EnvoyGateway:
             self._has_moved = False
             self._addresses.refresh()
         routes = [route for route in self._http_routes if not is_deleting(route)]
-        snapshot = self._translator.translate(routes, self._policies)
+        policies = [policy for policy in self._policies if not is_deleting(policy)]
+        snapshot = self._translator.translate(routes, policies)
         due = await self._files.apply(snapshot)
-        self._report(routes, snapshot)
+        present = {Key.of(route): route for route in routes}
+        self._report(present, snapshot)
+        self._policy_statuses.report(policies, present)
         return due
 
-    def _report(self, routes: list[Object], snapshot: Snapshot) -> None:
-        present = {Key.of(route): route for route in routes}
+    def _report(self, present: dict[Key, Object], snapshot: Snapshot) -> None:
         self._in_force = {k: state for k, state in self._in_force.items() if k in present}
         for key, route in present.items():
             state = (generation(route), key not in snapshot.unresolved)
@@ -114,9 +118,9 @@ class EnvoyGateway:
                 self._in_force[key] = state
                 self._statuses.add(key)
 
-    def _overrides(self, key: Key) -> Overrides:
+    def _extras(self, key: Key) -> Extras:
         route = self._ai_routes.get(key)
-        return model_overrides(route) if route else {}
+        return extras(route) if route else {}
 
     async def _write_status(self, key: Key) -> None:
         route = self._http_routes.get(key)

@@ -15,36 +15,43 @@ _UNLIMITED = 1_000_000
 _DURATION = re.compile(r"(\d+)(ms|h|m|s)")
 _UNIT_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _OVERRIDE_HEADER = "x-model-name-override"
+_METADATA = "tidegate.backend"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Locality:
-    """One backendRef inside a merged cluster."""
+    """One backendRef inside a merged cluster. Weights act among those of the same priority."""
 
     region: str
     weight: int
     endpoints: Sequence[Endpoint]
+    priority: int = 0
+    model_override: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightedCluster:
     name: str
     weight: int
-    model_override: str = ""
 
 
-def cluster(name: str, endpoints: Sequence[Endpoint]) -> Json:
+def cluster(name: str, endpoints: Sequence[Endpoint], model_override: str = "") -> Json:
     """A cluster of one backend; without endpoints it answers 503."""
-    return {**_cluster(name), "load_assignment": _assignment(name, [_lb_endpoints(endpoints)])}
+    listed = [_lb_endpoints(endpoints, model_override)]
+    return {**_cluster(name), "load_assignment": _assignment(name, listed)}
 
 
 def merged_cluster(name: str, localities: Sequence[Locality]) -> Json:
-    """A cluster of several backends, chosen among by weight."""
+    """A cluster of several backends, chosen among by weight within the highest priority.
+
+    A lower priority is for retries, and for when too few hosts above it are healthy.
+    """
     listed = [
         {
             "locality": {"region": locality.region},
             "load_balancing_weight": locality.weight,
-            **_lb_endpoints(locality.endpoints),
+            "priority": locality.priority,
+            **_lb_endpoints(locality.endpoints, locality.model_override),
         }
         for locality in localities
     ]
@@ -55,18 +62,16 @@ def merged_cluster(name: str, localities: Sequence[Locality]) -> Json:
     }
 
 
-def to_cluster(name: str, timeout: str) -> Json:
-    return {"route": {"cluster": name, "timeout": envoy_duration(timeout)}}
+def to_cluster(name: str, timeout: str, retry: Json | None = None) -> Json:
+    return {"route": {"cluster": name, **_limits(timeout, retry)}}
 
 
-def to_clusters(clusters: Sequence[WeightedCluster], timeout: str) -> Json:
+def to_clusters(
+    clusters: Sequence[WeightedCluster], timeout: str, retry: Json | None = None
+) -> Json:
     """A random choice by weight for each request; at least one weight must be above 0."""
-    return {
-        "route": {
-            "weighted_clusters": {"clusters": [_weighted(one) for one in clusters]},
-            "timeout": envoy_duration(timeout),
-        }
-    }
+    listed = [{"name": one.name, "weight": one.weight} for one in clusters]
+    return {"route": {"weighted_clusters": {"clusters": listed}, **_limits(timeout, retry)}}
 
 
 def direct(status: int, body: str = "") -> Json:
@@ -119,6 +124,10 @@ def envoy_duration(text: str) -> str:
     return f"{seconds:g}s"
 
 
+def _limits(timeout: str, retry: Json | None) -> Json:
+    return {"timeout": envoy_duration(timeout), **({"retry_policy": retry} if retry else {})}
+
+
 def _cluster(name: str) -> Json:
     generous = {
         "max_connections": _UNLIMITED,
@@ -139,29 +148,47 @@ def _cluster(name: str) -> Json:
                 # Sooner than the server's own limit, or a request may meet a closing connection.
                 "common_http_protocol_options": {"idle_timeout": "600s"},
                 "explicit_http_config": {"http_protocol_options": {}},
+                "http_filters": _upstream_filters(),
             }
         },
     }
+
+
+def _upstream_filters() -> list[Json]:
+    """Tell each attempt the model name of the host that it goes to, as the real ext_proc does.
+
+    A retry may go to a backend of another name: what the attempt before was told is taken away.
+    """
+    header = {"key": _OVERRIDE_HEADER, "value": f"%UPSTREAM_METADATA({_METADATA}:model)%"}
+    told = {"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+    mutations = {"request_mutations": [{"remove": _OVERRIDE_HEADER}, {"append": told}]}
+    kinds = f"{_TYPES}.extensions.filters.http"
+    return [
+        {
+            "name": "envoy.filters.http.header_mutation",
+            "typed_config": {
+                "@type": f"{kinds}.header_mutation.v3.HeaderMutation",
+                "mutations": mutations,
+            },
+        },
+        {
+            "name": "envoy.filters.http.upstream_codec",
+            "typed_config": {"@type": f"{kinds}.upstream_codec.v3.UpstreamCodec"},
+        },
+    ]
 
 
 def _assignment(name: str, endpoints: list[Json]) -> Json:
     return {"cluster_name": name, "endpoints": endpoints}
 
 
-def _lb_endpoints(endpoints: Sequence[Endpoint]) -> Json:
-    return {"lb_endpoints": [_lb_endpoint(one) for one in endpoints]}
+def _lb_endpoints(endpoints: Sequence[Endpoint], model_override: str) -> Json:
+    return {"lb_endpoints": [_lb_endpoint(one, model_override) for one in endpoints]}
 
 
-def _lb_endpoint(endpoint: Endpoint) -> Json:
+def _lb_endpoint(endpoint: Endpoint, model_override: str) -> Json:
     socket = {"address": endpoint.address, "port_value": endpoint.port}
-    return {"endpoint": {"address": {"socket_address": socket}}}
-
-
-def _weighted(chosen: WeightedCluster) -> Json:
-    entry: Json = {"name": chosen.name, "weight": chosen.weight}
-    if chosen.model_override:
-        header = {"key": _OVERRIDE_HEADER, "value": chosen.model_override}
-        entry["request_headers_to_add"] = [
-            {"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
-        ]
+    entry: Json = {"endpoint": {"address": {"socket_address": socket}}}
+    if model_override:
+        entry["metadata"] = {"filter_metadata": {_METADATA: {"model": model_override}}}
     return entry

@@ -1,11 +1,12 @@
 """What Envoy AI Gateway makes of an AIGatewayRoute: one HTTPRoute. Pure; `ai_gateway.py` acts.
 
-Left out: ReferenceGrants are not asked for, InferencePools and priorities are not known, and the
+Left out: ReferenceGrants are not asked for, InferencePools are not known, and the
 HTTPRouteFilters that a rule refers to are not created (the Envoy side knows what they mean).
 """
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from sandbox.controllers.cluster import Key, Object
 from sandbox.controllers.resources import AI_ROUTES
@@ -21,6 +22,14 @@ _EVERY_PATH = {"type": "PathPrefix", "value": "/"}
 
 FindBackend = Callable[[Key], Object | None]
 """Finds an AIServiceBackend."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extra:
+    """What an AIGatewayRoute says of a backendRef that its HTTPRoute cannot carry."""
+
+    model_override: str = ""
+    priority: int = 0
 
 
 class Unacceptable(Exception):
@@ -47,13 +56,14 @@ def http_route(route: Object, find_backend: FindBackend) -> Object:
     return {"metadata": metadata, "spec": wanted}
 
 
-def model_overrides(route: Object) -> dict[tuple[int, int], str]:
-    """The model name that a backend is asked for, by rule and reference position."""
+def extras(route: Object) -> dict[tuple[int, int], Extra]:
+    """By rule and reference position."""
     return {
-        (i, j): ref["modelNameOverride"]
+        (i, j): Extra(
+            model_override=ref.get("modelNameOverride") or "", priority=ref.get("priority") or 0
+        )
         for i, rule in enumerate(route["spec"].get("rules", []))
         for j, ref in enumerate(rule.get("backendRefs", []))
-        if ref.get("modelNameOverride")
     }
 
 

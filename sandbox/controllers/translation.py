@@ -4,8 +4,9 @@ One cluster a rule with a locality a backendRef, or, where a BackendTrafficPolic
 reference forces the split, one cluster a backendRef; positions count in both.
 """
 
+import json
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from sandbox.controllers.cluster import Key, Object
 from sandbox.controllers.endpoints import Addresses, Endpoint
@@ -24,14 +25,14 @@ from sandbox.controllers.envoy_resources import (
     to_clusters,
     virtual_host,
 )
-from sandbox.controllers.http_routes import NOT_FOUND_RULE
-from sandbox.controllers.resources import HTTP_ROUTES
+from sandbox.controllers.http_routes import NOT_FOUND_RULE, Extra
+from sandbox.controllers.policies import NO_POLICY, RoutePolicy, by_route
 
 _ANY_HOST = "*"
 _DEFAULT_TIMEOUT = "60s"
 _NO_MODEL = "No matching route found. The model of the request is not configured in the gateway."
 
-Overrides = Mapping[tuple[int, int], str]
+Extras = Mapping[tuple[int, int], Extra]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,7 @@ class _Ref:
     position: int
     weight: int
     endpoints: tuple[Endpoint, ...] | None
+    extra: Extra
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,23 +73,23 @@ class _Part:
 
 
 class Translator:
-    """`overrides` finds the model names that an AIGatewayRoute gives its backends.
+    """`extras` finds what an AIGatewayRoute says of its backends beyond its HTTPRoute.
 
     A route is translated anew only when something about it has changed, or some endpoint.
     """
 
     def __init__(
-        self, table_name: str, addresses: Addresses, overrides: Callable[[Key], Overrides]
+        self, table_name: str, addresses: Addresses, extras: Callable[[Key], Extras]
     ) -> None:
         self._table_name = table_name
         self._addresses = addresses
-        self._overrides = overrides
+        self._extras = extras
         self._parts: dict[Key, _Part] = {}
 
     def translate(self, http_routes: Iterable[Object], policies: Iterable[Object]) -> Snapshot:
-        split = {key for policy in policies for key in _split_by(policy)}
+        by_key = by_route(policies)
         self._parts = {
-            Key.of(http_route): self._part(http_route, is_split=Key.of(http_route) in split)
+            Key.of(http_route): self._part(http_route, by_key.get(Key.of(http_route), NO_POLICY))
             for http_route in http_routes
         }
         parts = self._parts.items()
@@ -97,14 +99,14 @@ class Translator:
             unresolved=frozenset(key for key, part in parts if not part.is_resolved),
         )
 
-    def _part(self, http_route: Object, *, is_split: bool) -> _Part:
+    def _part(self, http_route: Object, policy: RoutePolicy) -> _Part:
         key, metadata = Key.of(http_route), http_route["metadata"]
-        overrides = self._overrides(key)
+        extras = self._extras(key)
         basis = (
             metadata.get("uid"),
             metadata.get("generation"),
-            is_split,
-            frozenset(overrides.items()),
+            json.dumps(asdict(policy)),
+            frozenset(extras.items()),
             self._addresses.edition,
         )
         known = self._parts.get(key)
@@ -112,15 +114,15 @@ class Translator:
             return known
         part = _Part(basis=basis)
         for i, rule in enumerate(http_route["spec"].get("rules", [])):
-            self._add(part, http_route, i, rule, is_split=is_split)
+            self._add(part, http_route, i, rule, policy)
         return part
 
     def _add(
-        self, part: _Part, http_route: Object, i: int, rule: Object, *, is_split: bool
+        self, part: _Part, http_route: Object, i: int, rule: Object, policy: RoutePolicy
     ) -> None:
         key = Key.of(http_route)
         created = http_route["metadata"].get("creationTimestamp", "")
-        answer = self._rule(part, key, i, rule, is_split=is_split)
+        answer = self._rule(part, key, i, rule, policy)
         for k, match in enumerate(rule.get("matches") or [{}]):
             headers = match.get("headers") or []
             exact = sum(header.get("type", "Exact") == "Exact" for header in headers)
@@ -135,17 +137,10 @@ class Translator:
                 part.placed.append((domain, placed))
 
     def _rule(
-        self, part: _Part, key: Key, i: int, rule: Object, *, is_split: bool
+        self, part: _Part, key: Key, i: int, rule: Object, policy: RoutePolicy
     ) -> list[tuple[Json, float]]:
         """The actions of a rule with the share each takes of what those before it left."""
-        refs = [
-            _Ref(
-                position=j,
-                weight=ref.get("weight", 1),
-                endpoints=self._addresses.of(ref, key.namespace),
-            )
-            for j, ref in enumerate(rule.get("backendRefs") or [])
-        ]
+        refs = self._refs(key, i, rule)
         if any(ref.endpoints is None for ref in refs):
             part.is_resolved = False
         total = sum(ref.weight for ref in refs)
@@ -153,41 +148,54 @@ class Translator:
             unmatched = rule.get("name") == NOT_FOUND_RULE
             return [(direct(404, _NO_MODEL) if unmatched else direct(500), 1.0)]
         invalid = sum(ref.weight for ref in refs if ref.endpoints is None and ref.weight)
-        place = self._split if is_split or invalid else self._merged
+        name = f"httproute/{key}/rule/{i}"
         timeout = (rule.get("timeouts") or {}).get("request") or _DEFAULT_TIMEOUT
         answers = [(direct(500), invalid / total)] if invalid else []
         if invalid < total:
-            answers.append((place(part, key, i, refs, timeout), 1.0))
+            place = _split if policy.is_split or invalid else _merged
+            answers.append((place(part, name, refs, timeout, policy.retry), 1.0))
         return answers
 
-    def _split(self, part: _Part, key: Key, i: int, refs: list[_Ref], timeout: str) -> Json:
-        overrides = self._overrides(key)
-        chosen = []
-        for ref in refs:
-            if ref.endpoints is None:
-                continue
-            name = f"httproute/{key}/rule/{i}/backend/{ref.position}"
-            # At weight 0 too: the way to 1 % then needs no new cluster.
-            part.clusters[name] = cluster(name, ref.endpoints)
-            if ref.weight:
-                override = overrides.get((i, ref.position), "")
-                weighted = WeightedCluster(name=name, weight=ref.weight, model_override=override)
-                chosen.append(weighted)
-        return to_clusters(chosen, timeout)
-
-    def _merged(self, part: _Part, key: Key, i: int, refs: list[_Ref], timeout: str) -> Json:
-        name = f"httproute/{key}/rule/{i}"
-        localities = [
-            Locality(
-                region=f"{name}/backend/{ref.position}",
-                weight=ref.weight,
-                endpoints=ref.endpoints or (),
+    def _refs(self, key: Key, i: int, rule: Object) -> list[_Ref]:
+        extras = self._extras(key)
+        return [
+            _Ref(
+                position=j,
+                weight=ref.get("weight", 1),
+                endpoints=self._addresses.of(ref, key.namespace),
+                extra=extras.get((i, j), Extra()),
             )
-            for ref in refs
-            if ref.weight
+            for j, ref in enumerate(rule.get("backendRefs") or [])
         ]
-        part.clusters[name] = merged_cluster(name, localities)
-        return to_cluster(name, timeout)
+
+
+def _split(part: _Part, rule: str, refs: list[_Ref], timeout: str, retry: Json | None) -> Json:
+    chosen = []
+    for ref in refs:
+        if ref.endpoints is None:
+            continue
+        name = f"{rule}/backend/{ref.position}"
+        # At weight 0 too: the way to 1 % then needs no new cluster.
+        part.clusters[name] = cluster(name, ref.endpoints, ref.extra.model_override)
+        if ref.weight:
+            chosen.append(WeightedCluster(name=name, weight=ref.weight))
+    return to_clusters(chosen, timeout, retry)
+
+
+def _merged(part: _Part, rule: str, refs: list[_Ref], timeout: str, retry: Json | None) -> Json:
+    localities = [
+        Locality(
+            region=f"{rule}/backend/{ref.position}",
+            weight=ref.weight,
+            endpoints=ref.endpoints or (),
+            priority=ref.extra.priority,
+            model_override=ref.extra.model_override,
+        )
+        for ref in refs
+        if ref.weight
+    ]
+    part.clusters[rule] = merged_cluster(rule, localities)
+    return to_cluster(rule, timeout, retry)
 
 
 def _hosts(parts: Iterable[_Part]) -> list[Json]:
@@ -205,15 +213,3 @@ def _hosts(parts: Iterable[_Part]) -> list[Json]:
 def _match(match: Object) -> Json:
     headers = [header_match(header) for header in match.get("headers") or []]
     return {**path_match(match.get("path") or {}), **({"headers": headers} if headers else {})}
-
-
-def _split_by(policy: Object) -> Iterable[Key]:
-    """The HTTPRoutes whose clusters a BackendTrafficPolicy forces apart."""
-    spec = policy["spec"]
-    zones = (spec.get("loadBalancer") or {}).get("zoneAware") or {}
-    if not (zones.get("preferLocal") or zones.get("weightedZones")):
-        return
-    targets = [*(spec.get("targetRefs") or []), *filter(None, [spec.get("targetRef")])]
-    for target in targets:
-        if target["kind"] == HTTP_ROUTES.kind:
-            yield Key(policy["metadata"]["namespace"], target["name"])

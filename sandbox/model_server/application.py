@@ -114,7 +114,7 @@ class Application:
         name = override.decode("latin-1") if override else request["model"]
         self._metrics.running += 1
         try:
-            draw = self._mounted.get(name, self._model).draw()
+            draw = self._mounted.get(name, self._model).draw(name)
             prompt_tokens = 1 + len(body) // _BYTES_PER_TOKEN
             respond = self._stream if request.get("stream") else self._respond
             await respond(exchange, answers, draw, name, prompt_tokens)

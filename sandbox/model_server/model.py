@@ -51,7 +51,8 @@ class Model:
         self._behaviour = self._behaviour.changed(parameters)
         return self._behaviour
 
-    def draw(self) -> Draw:
+    def draw(self, model_name: str = "") -> Draw:
+        """How a request for this model name goes."""
         behaviour, rnd = self._behaviour, self._random
         self._asked += 1
         slow = behaviour.slow_rate > 0 and rnd.random() < behaviour.slow_rate
@@ -61,7 +62,7 @@ class Model:
         total = max(0.0, base_ms) / 1000
         delay = max(0.0, behaviour.slow_ms - behaviour.latency_ms) if slow else 0.0
         first = (behaviour.ttft_ms + delay) / 1000
-        failing = self._is_failing() and rnd.random() < behaviour.error_rate
+        failing = self._is_failing(model_name) and rnd.random() < behaviour.error_rate
         return Draw(
             error_status=behaviour.error_status if failing else 0,
             tokens=behaviour.tokens,
@@ -75,8 +76,10 @@ class Model:
             return 1 / self._behaviour.tokens_per_second
         return max(0.0, total - first) / max(1, self._behaviour.tokens - 1)
 
-    def _is_failing(self) -> bool:
+    def _is_failing(self, model_name: str) -> bool:
         behaviour = self._behaviour
+        if behaviour.error_model not in ("", model_name):
+            return False
         if behaviour.error_rate <= 0 or self._asked <= behaviour.error_after_requests:
             return False
         return time.monotonic() - (self._loaded_at or 0.0) >= behaviour.error_after_seconds

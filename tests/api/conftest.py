@@ -6,12 +6,17 @@ import httpx
 import pytest
 
 from api.assembly import assemble
+from api.gauges import Gauges
 from api.parts import Parts, TemporalUI
+from api.reports import Reports
+from domain.prices import TokenPrice
 from tests.api.caller import Caller
 from tests.api.scripted import ScriptedControl
 from tests.api.staging import Outage
 from tests.api.traffic import Traffic
+from tests.fakes.metrics import ScriptedMetrics
 from tests.fakes.registry import MemoryRegistry
+from tests.fakes.survey import MemorySurvey
 
 UI = TemporalUI(url="http://temporal.test/", namespace="tests")
 
@@ -33,10 +38,31 @@ def outage(registry):
 
 
 @pytest.fixture
-async def app(outage, control):
+def metrics():
+    """The metrics store."""
+    return ScriptedMetrics()
+
+
+@pytest.fixture
+def survey(registry):
+    """What metrics ask of the registry, to be switched off."""
+    return Outage(MemorySurvey(registry))
+
+
+@pytest.fixture
+async def app(outage, control, metrics, survey):
+    prices = {"chat": TokenPrice(input=3, output=15)}
+
     @asynccontextmanager
     async def parts():
-        yield Parts(registry=outage, control=control, temporal_ui=UI)
+        yield Parts(
+            registry=outage,
+            control=control,
+            gateway_namespace="tidegate",
+            temporal_ui=UI,
+            reports=Reports(outage, survey, metrics, prices),
+            gauges=Gauges(survey, metrics),
+        )
 
     made = assemble(parts)
     async with made.router.lifespan_context(made):

@@ -16,12 +16,12 @@ _event_ids = count(1)
 
 
 class Outage:
-    """Stands before a registry; while `error` is set, every call raises it.
+    """Stands before a registry, or a look over it; while `error` is set, every call raises it.
 
     `followers` counts the streams that are open. `then` has something happen in between.
     """
 
-    def __init__(self, registry: MemoryRegistry) -> None:
+    def __init__(self, registry: Any) -> None:
         self.behind = registry
         self.error: TidegateError | None = None
         self.followers = 0

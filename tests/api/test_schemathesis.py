@@ -29,14 +29,14 @@ UUID_LIKE = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 NAMES = ["canary", "stable"]
 NAMED = re.compile(r'"(?:\w*id|variant_name)":"([^"]+)"')
 SOME = settings(
-    max_examples=6,
+    max_examples=5,
     deadline=None,
     derandomize=True,
     database=None,
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-CHAINS = settings(SOME, max_examples=60, stateful_step_count=8)
+CHAINS = settings(SOME, max_examples=40, stateful_step_count=8)
 SCHEMA = schemathesis.openapi.from_dict(
     create_app().openapi(), config=SchemathesisConfig(seed=SEED)
 )
@@ -60,24 +60,32 @@ class World:
 
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http, self._loop = http, asyncio.get_running_loop()
-        self._project = ""
+        self._api = Caller(http)
+        # The ids by the fields and parameters that take them; and what else a path may name.
         self._known: dict[str, list[str]] = {}
+        self._named: dict[str, list[str]] = {}
         self._shown: set[str] = set()
         self.succeeded: set[str] = set()
 
     def begin(self) -> None:
         """Make a project of its own, so that nothing is left of what was tried before."""
-        api = Caller(self._http)
-        ids = self._run(_things(api))
-        self._project, self._known = api.project, _by_field(ids)
+        self._run(_give_names_back(self._api))
+        self._api = Caller(self._http)
+        ids = self._run(_things(self._api))
+        self._known = _by_field(ids)
+        self._named = {
+            "variant_name": NAMES,
+            "service": [ids["service"], "talk"],
+            "name": ["claude"],
+        }
         self._shown.clear()
 
     def prepare(self, case: Any) -> None:
         if "Project-ID" in case.headers:
-            case.headers["Project-ID"] = self._project
+            case.headers["Project-ID"] = self._api.project
         if case.query.get("follow"):
             case.query["follow"] = False  # a stream of what has not ended does not end
-        self._settle(case.path_parameters, self._known | {"variant_name": NAMES})
+        self._settle(case.path_parameters, self._known | self._named)
         if isinstance(case.body, dict):
             self._settle(case.body, self._known)
             if isinstance(weights := case.body.get("weights"), dict):
@@ -110,17 +118,27 @@ class World:
         return asyncio.run_coroutine_threadsafe(call, self._loop).result(PATIENCE_SECONDS)
 
 
+async def _give_names_back(api: Caller) -> None:
+    """Virtual models are named once on a gateway, whatever the project."""
+    for model in (await api.get("/virtual_models?limit=100")).json()["items"]:
+        gone = await api.delete(f"/virtual_models/{model['name']}")
+        assert gone.status_code == 204, gone.text
+
+
 async def _things(api: Caller) -> dict[str, str]:
-    """A served model with its config, and another one whose rollout runs."""
+    """A served model with its config, another one whose rollout runs, and a virtual model."""
     ids = await api.served()
     service = await api.made("/inference_services", service_of(ids, name="talk"))
     config = await api.made("/traffic_configs", {"inference_service_id": service["id"]})
     rollouts = f"/traffic_configs/{config['id']}/rollouts"
-    return {**ids, "rollout": (await api.made(rollouts, canary(ids["v2"])))["id"]}
+    rollout = await api.made(rollouts, canary(ids["v2"]))
+    await api.made("/virtual_models", {"name": "claude"})
+    wish = {"ai_service_backend_name": "aws"}
+    model = await api.made("/virtual_models/claude/backends", wish)
+    return {**ids, "rollout": rollout["id"], "backend": model["backends"][0]["id"]}
 
 
 def _by_field(ids: Mapping[str, str]) -> dict[str, list[str]]:
-    """The ids by the fields and parameters that take them."""
     versions = [ids[name] for name in ("v1", "v2", "v3")]
     return {
         "model_id": [ids["model"]],
@@ -136,6 +154,7 @@ def _by_field(ids: Mapping[str, str]) -> dict[str, list[str]]:
         "config_id": [ids["config"]],
         "traffic_config_id": [ids["config"]],
         "rollout_id": [ids["rollout"]],
+        "backend_id": [ids["backend"]],
     }
 
 

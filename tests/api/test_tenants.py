@@ -13,6 +13,7 @@ LISTS = [
     "/inference_services",
     "/traffic_configs",
     "/rollouts",
+    "/virtual_models",
 ]
 
 
@@ -20,7 +21,15 @@ LISTS = [
 async def ids(api):
     made = await api.served()
     rollout = await api.made(f"/traffic_configs/{made['config']}/rollouts", canary(made["v2"]))
-    return {**made, "rollout": rollout["id"]}
+    virtual = await api.made("/virtual_models", {"name": f"claude-{uuid4()}"})
+    backends = f"/virtual_models/{virtual['name']}/backends"
+    virtual = await api.made(backends, {"ai_service_backend_name": "aws"})
+    return {
+        **made,
+        "rollout": rollout["id"],
+        "virtual": virtual["name"],
+        "backend": virtual["backends"][0]["id"],
+    }
 
 
 @pytest.mark.parametrize("path", LISTS)
@@ -56,8 +65,19 @@ def _calls(ids):
     yield "GET", f"/rollouts/{ids['rollout']}", None
     yield "GET", f"/rollouts/{ids['rollout']}/events", None
     yield "GET", f"/rollouts/{ids['rollout']}/events?follow=true", None
+    yield "GET", f"/metrics/deployments/{ids['service']}", None
+    yield "GET", f"/metrics/compare/{ids['service']}", None
+    yield "GET", f"/metrics/compare?inference_service={ids['service']}", None
     for action in ("promote", "abort", "pause", "resume"):
         yield "POST", f"/rollouts/{ids['rollout']}/{action}", {}
+    virtual = f"/virtual_models/{ids['virtual']}"
+    yield "GET", virtual, None
+    yield "PATCH", virtual, {"description": "mine"}
+    yield "DELETE", virtual, None
+    yield "GET", f"{virtual}/backends", None
+    yield "POST", f"{virtual}/backends", {"ai_service_backend_name": "gcp"}
+    yield "PATCH", f"{virtual}/backends/{ids['backend']}", {"weight": 2}
+    yield "DELETE", f"{virtual}/backends/{ids['backend']}", None
 
 
 async def test_what_another_project_has_is_answered_as_if_it_did_not_exist(stranger, ids, control):

@@ -64,7 +64,9 @@ async def toured(http: Any, document: dict[str, Any]) -> Recorder:
     ids = await api.served()
     await _registry(api, ids)
     await _traffic(api, ids)
+    await _metrics(api, ids)
     await _rollout(api, ids)
+    await _virtual_model(api)
     for path in ("/operations", "/rollouts"):
         found = (await api.get(path)).json()["items"][0]
         await api.get(f"{path}/{found['id']}")
@@ -116,6 +118,29 @@ async def _rollout(api: Caller, ids: dict[str, str]) -> None:
     for action in ("pause", "resume", "promote", "abort"):
         await api.post(f"/rollouts/{rollout}/{action}")
     await api.get(f"/rollouts/{rollout}/events")
+
+
+async def _metrics(api: Caller, ids: dict[str, str]) -> None:
+    for path in (f"/deployments/{ids['service']}", f"/compare/{ids['service']}"):
+        await api.get(f"/metrics{path}")
+    await api.get("/metrics/compare?inference_service=chat")
+    await api.get("/metrics/tokens")
+
+
+async def _virtual_model(api: Caller) -> None:
+    model = "/virtual_models/claude"
+    await api.made("/virtual_models", {"name": "claude"})
+    made = await api.made(f"{model}/backends", {"ai_service_backend_name": "aws"})
+    await api.get(f"{model}/backends")
+    await api.patch(f"{model}/backends/{made['backends'][0]['id']}", {"weight": 3})
+    for method, path, body in (
+        ("GET", "/virtual_models", None),
+        ("GET", model, None),
+        ("PATCH", model, {"description": "new"}),
+        ("DELETE", f"{model}/backends/{made['backends'][0]['id']}", None),
+        ("DELETE", model, None),
+    ):
+        await api.call(method, path, json=body)
 
 
 async def _farewell(api: Caller, ids: dict[str, str]) -> None:

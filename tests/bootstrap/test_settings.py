@@ -51,6 +51,13 @@ def test_all_wrong_variables_are_named_at_once(environment):
         ("TEMPORAL_ADDRESS", "http://temporal:7233"),
         ("GATEWAY_NAME", "Not A Label"),
         ("KUBERNETES_TIMEOUT_SECONDS", "-1"),
+        ("TOKEN_METRICS", "guess"),
+        ("TOKEN_PRICES", "hunter2"),
+        ("TOKEN_PRICES", '["hunter2"]'),
+        ("TOKEN_PRICES", '{"chat": {"input": 3}}'),
+        ("TOKEN_PRICES", '{"chat": {"input": -3, "output": 1}}'),
+        ("TOKEN_PRICES", '{"chat": {"input": 3, "output": NaN}}'),
+        ("TOKEN_PRICES", '{"chat": {"input": 3, "output": 1, "currency": "dollars"}}'),
     ],
 )
 def test_what_makes_no_sense_is_refused_without_repeating_it(environment, name, value):
@@ -59,6 +66,15 @@ def test_what_makes_no_sense_is_refused_without_repeating_it(environment, name, 
         read_settings()
     assert f"TIDEGATE_{name}" in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+def test_prices_are_read_from_json(environment):
+    environment(DATABASE_URL=DSN)
+    assert read_settings().token_prices is None
+    given = '{"chat": {"input": 3, "output": 15.5}}'
+    environment(TOKEN_PRICES=given)
+    (price,) = (read_settings().token_prices or {}).values()
+    assert (price.input, price.output, price.currency) == (3, 15.5, "USD")
 
 
 def test_an_empty_variable_counts_as_unset(environment):

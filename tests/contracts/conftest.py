@@ -9,11 +9,13 @@ from adapters.postgres.journal import PostgresJournal
 from adapters.postgres.pool import open_pool
 from adapters.postgres.registry import PostgresChores, PostgresRegistry
 from adapters.postgres.rollouts import PostgresPatrol
-from domain.ports import Chores, EvidenceStore, Journal, Patrol, Registry
+from adapters.postgres.survey import PostgresSurvey
+from domain.ports import Chores, EvidenceStore, Journal, Patrol, Registry, Survey
 from tests.cluster.fixtures import cluster, hands, kube, kubeconfig, namespace
 from tests.fakes.evidence import MemoryEvidence
 from tests.fakes.journal import MemoryJournal
 from tests.fakes.registry import MemoryRegistry
+from tests.fakes.survey import MemorySurvey
 
 __all__ = ["cluster", "hands", "kube", "kubeconfig", "namespace"]
 
@@ -25,6 +27,7 @@ class Stores:
     evidence: EvidenceStore
     patrol: Patrol
     chores: Chores
+    survey: Survey
 
 
 @pytest.fixture
@@ -36,6 +39,7 @@ def memory_stores():
         evidence=MemoryEvidence(),
         patrol=registry,
         chores=registry,
+        survey=MemorySurvey(registry),
     )
 
 
@@ -48,6 +52,7 @@ async def postgres_stores(database_url):
         evidence=PostgresEvidence(pool),
         patrol=PostgresPatrol(pool),
         chores=PostgresChores(pool),
+        survey=PostgresSurvey(pool),
     )
     await pool.close()
 

@@ -257,11 +257,12 @@ async def test_a_former_stable_takes_the_lowest_free_name(registry, journal, it,
     await journal.record(rollout.id, [an_entry("end", phase=Phase.ROLLED_BACK)])
     v2, v3 = it.plan.candidate, a_variant(it.config, it.v3, name="next", slot=2)
     first = await promote(it.plan)
-    await promote(a_plan(it.config, replace(v2, name="stable"), v3))
+    second = a_plan(it.config, replace(v2, name="stable"), v3)
+    await promote(replace(second, bystanders=(it.plan.stable,)))
     assert set(await variants()) == {"stable", "old-stable-1", "old-stable-2"}
     await journal.record(first.id, [an_entry("left", left=it.plan.stable)])
     assert (await variants())["old-stable-1"][-1] is VariantStatus.RETIRED
-    await promote(a_plan(it.config, replace(v3, name="stable"), replace(v2, name="back", slot=3)))
+    await promote(a_plan(it.config, replace(v3, name="stable"), replace(v2, name="back", slot=1)))
     assert {name: version for name, (_, version, *_) in (await variants()).items()} == {
         "stable": "v2",
         "old-stable-1": "v1",

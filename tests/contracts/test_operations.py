@@ -28,7 +28,15 @@ from domain.registry import (
 from domain.rollout import Phase
 from domain.serving import served
 from domain.strategies.canary import DEFAULT_GATES
-from tests.projects import NOW, a_config, a_project, an_entry
+from tests.projects import (
+    NOW,
+    a_config,
+    a_plan,
+    a_project,
+    a_rollout,
+    a_variant,
+    an_entry,
+)
 
 DONE = Ending(phase=OperationPhase.DONE, detail="the requests show it")
 UNDONE = Ending(phase=OperationPhase.UNDONE, problem="Refused", detail="no such gateway")
@@ -218,6 +226,23 @@ async def test_a_rollout_does_not_begin_while_stable_shares_its_traffic(registry
     await done(registry, journal, an_operation(it.config, with_canary(it)))
     with pytest.raises(Outdated):
         await it.start(registry)
+
+
+async def test_a_rollout_does_not_begin_beside_a_variant_that_its_plan_does_not_know(
+    registry, journal, it
+):
+    config = await done(registry, journal, an_operation(it.config, with_canary(it, 0)))
+    with pytest.raises(Outdated):
+        await registry.create_rollout(
+            a_rollout(a_plan(it.config, it.plan.stable, a_variant(it.config, it.v3, slot=2))),
+            idempotency_key=None,
+            request_hash="",
+        )
+    beside = a_variant(it.config, it.v2, name="canary", slot=1)
+    plan = a_plan(it.config, it.plan.stable, a_variant(it.config, it.v3, slot=2))
+    plan = replace(plan, bystanders=(beside,))
+    await registry.create_rollout(a_rollout(plan), idempotency_key=None, request_hash="")
+    assert config.variants[1].workload == beside.workload.name
 
 
 async def test_a_discarded_operation_leaves_the_subject_free(registry, it):

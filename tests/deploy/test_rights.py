@@ -11,22 +11,24 @@ from aiohttp import web
 
 from adapters.aigateway.manifests import Gateway, policy_name
 from adapters.aigateway.router import AIGatewayRouter
+from adapters.aigateway.virtual_models import AIGatewayVirtualModels
 from adapters.kserve.runtime import KServeRuntime
 from adapters.kubernetes.client import Cluster, connect
-from adapters.kubernetes.resources import BACKEND, BACKEND_TRAFFIC_POLICY, SERVICE
+from adapters.kubernetes.resources import BACKEND, BACKEND_TRAFFIC_POLICY, HTTP_ROUTE, SERVICE
 from domain.errors import NotYet
 from domain.workloads import WorkloadPhase
 from sandbox.kube.kubeconfig import write_kubeconfig
 from sandbox.kube.server import serving
+from tests.cluster import virtual
 from tests.cluster.builders import owner, route_in, slots, workload_in
 from tests.cluster.hands import GATEWAY, Hands
 from tests.deploy.files import ROOT, of_kind
 
 NAMESPACE = "default"
-ADAPTERS = [
-    ROOT / "adapters" / "kserve" / "runtime.py",
-    ROOT / "adapters" / "aigateway" / "router.py",
-]
+AIGATEWAY = ROOT / "adapters" / "aigateway"
+ROLLOUTS = [ROOT / "adapters" / "kserve" / "runtime.py", AIGATEWAY / "router.py"]
+VIRTUAL_MODELS = [AIGATEWAY / "virtual_models.py"]
+SHARED = [AIGATEWAY / "objects.py"]
 PASSED_ON = {"Host", "Content-Length", "Transfer-Encoding", "Connection"}
 
 
@@ -112,13 +114,13 @@ def calls_in(path):
     return {
         (path.name, node.lineno)
         for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("self._cluster.")
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func).startswith(("self._cluster.", "cluster."))
     }
 
 
-@pytest.fixture
-async def used(tmp_path):
-    """The rights and the lines that the whole life of a route with two variants takes."""
+async def used_in(life, tmp_path):
+    """The rights and the lines that a whole life takes."""
     rights: set[tuple[str, str, str]] = set()
     lines: set[tuple[str, int]] = set()
     async with (
@@ -128,8 +130,19 @@ async def used(tmp_path):
     ):
         write_kubeconfig(tmp_path / "kubeconfig", url)
         async with connect(tmp_path / "kubeconfig") as client:
-            await live(Noted(client, lines), hands)
+            await life(Noted(client, lines), hands)
     return rights, lines
+
+
+@pytest.fixture
+async def used(tmp_path):
+    """What a route with two variants takes."""
+    return await used_in(live, tmp_path)
+
+
+@pytest.fixture
+async def used_by_virtual_models(tmp_path):
+    return await used_in(live_virtually, tmp_path)
 
 
 async def live(cluster, hands):
@@ -164,6 +177,31 @@ async def live(cluster, hands):
     await router.remove(route, owner(4))
 
 
+async def live_virtually(cluster, hands):
+    """A virtual model whose second provider becomes a fallback, then leaves."""
+    router = AIGatewayVirtualModels(cluster, Gateway(name=GATEWAY, namespace=NAMESPACE))
+    route = virtual.virtual_route_in(NAMESPACE)
+    aws, gcp = virtual.ref_in(NAMESPACE, "aws"), virtual.ref_in(NAMESPACE, "gcp", priority=1)
+    for name in ("aws", "gcp"):
+        await virtual.add_backend(hands, NAMESPACE, name)
+    await router.require_known(route, [aws, gcp])
+    await router.write(route, virtual.layout(aws), owner(1))
+    await virtual.obey(hands, route)
+    fallback = virtual.layout(aws, gcp, levels=2)
+    with pytest.raises(NotYet):
+        await router.write(route, fallback, owner(2))
+    await virtual.take_policy(hands, route)
+    await router.write(route, fallback, owner(2))
+    await virtual.obey(hands, route)
+    state = await router.observe(route)
+    assert state is not None
+    assert state.obeyed
+    with pytest.raises(NotYet):
+        await router.remove(route, owner(3))
+    await hands.delete(HTTP_ROUTE, NAMESPACE, route.name)
+    await router.remove(route, owner(3))
+
+
 async def changed_by_others_and_put_right(router, hands, route, workload):
     """What exists already is patched, which takes another right than creating it."""
     elsewhere = {"spec": {"endpoints": [{"fqdn": {"hostname": "elsewhere.test", "port": 80}}]}}
@@ -175,23 +213,33 @@ async def changed_by_others_and_put_right(router, hands, route, workload):
     await router.connect(route, workload)
 
 
-async def test_the_worker_s_role_is_what_its_adapters_call(used):
-    rights, _ = used
-    role = of_kind("ClusterRole", "tidegate-worker")
-    granted = {
+def granted_by(role):
+    return {
         (group, resource, verb)
         for rule in role["rules"]
         for group in rule["apiGroups"]
         for resource in rule["resources"]
         for verb in rule["verbs"]
     }
+
+
+async def test_the_worker_s_role_is_what_its_adapters_call(used):
+    rights, _ = used
+    granted = granted_by(of_kind("ClusterRole", "tidegate-worker"))
     assert granted - rights == set(), "granted, but no adapter calls it"
     assert rights - granted == set(), "called, but not granted"
 
 
-async def test_no_call_of_an_adapter_was_left_out(used):
-    _, lines = used
-    calls = set().union(*(calls_in(path) for path in ADAPTERS))
+async def test_its_role_beside_the_gateway_is_what_virtual_models_take(used_by_virtual_models):
+    rights, _ = used_by_virtual_models
+    granted = granted_by(of_kind("Role", "tidegate-worker-virtual-models"))
+    assert granted - rights == set(), "granted, but no adapter calls it"
+    assert rights - granted == set(), "called, but not granted"
+
+
+async def test_no_call_of_an_adapter_was_left_out(used, used_by_virtual_models):
+    lines = used[1] | used_by_virtual_models[1]
+    calls = set().union(*(calls_in(path) for path in (*ROLLOUTS, *VIRTUAL_MODELS, *SHARED)))
     assert len(calls) > 10
     assert calls - lines == set()
 
@@ -202,11 +250,16 @@ def test_no_other_adapter_speaks_to_the_cluster():
         for path in (ROOT / "adapters").rglob("*.py")
         if "self._cluster" in path.read_text() or "Cluster(" in path.read_text()
     }
-    assert speakers == {*ADAPTERS, ROOT / "adapters" / "kubernetes" / "client.py"}
+    client = ROOT / "adapters" / "kubernetes" / "client.py"
+    assert speakers == {*ROLLOUTS, *VIRTUAL_MODELS, client}
 
 
 def test_the_role_is_bound_in_one_namespace_at_a_time_and_to_the_worker_alone():
     assert of_kind("ClusterRoleBinding") == []
-    (binding,) = of_kind("RoleBinding")
-    assert binding["roleRef"]["name"] == "tidegate-worker"
-    assert [one["name"] for one in binding["subjects"]] == ["tidegate-worker"]
+    bindings = of_kind("RoleBinding")
+    assert {one["roleRef"]["name"] for one in bindings} == {
+        "tidegate-worker",
+        "tidegate-worker-virtual-models",
+    }
+    for binding in bindings:
+        assert [one["name"] for one in binding["subjects"]] == ["tidegate-worker"]

@@ -16,6 +16,7 @@ from domain.serving import (
     ServiceWish,
     Turn,
     mount_names,
+    own_name,
     own_workload,
     require_servable,
     served,
@@ -189,3 +190,13 @@ def test_versions_that_one_server_cannot_serve_are_refused(versions, rule):
 
 def test_versions_of_one_kind_can_be_served_together():
     require_servable(MODEL.id, (V1, V2, V3))
+
+
+@pytest.mark.parametrize("versions", [(V1,), (V1, V2), (V2, V1, V3)])
+def test_a_service_s_workload_is_named_without_looking_its_versions_up(versions):
+    service = a_service(ENVIRONMENT, V1, served_models=served(versions))
+    assert own_name(service) == own_workload(service, "prod", versions).name
+
+
+def test_a_service_that_serves_nothing_has_no_workload_to_name():
+    assert own_name(a_service(ENVIRONMENT, V1, served_models=())) is None

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from domain.spans import spoken
+from domain.spans import read_span, spoken
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,18 @@ from domain.spans import spoken
 )
 def test_a_span_is_said_in_its_two_largest_units(seconds, said):
     assert spoken(timedelta(seconds=seconds)) == said
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("30s", 30), ("5m", 300), ("1h", 3600), ("7d", 604_800)]
+)
+def test_a_span_is_read_as_it_is_written(text, seconds):
+    assert read_span(text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "5", "m", "0s", "-5m", "5.5m", "1h30m", "5 m", "5M", "٣s", "5m\n", "9999999999d"]
+)
+def test_what_is_no_span_is_refused_with_the_rule(text):
+    with pytest.raises(ValueError, match="30s, 5m, 1h or 7d"):
+        read_span(text)

@@ -72,10 +72,13 @@ class Scene:
         """The events of the workflow's present run."""
         return json.loads(await self.temporal("show", "--workflow-id", workflow_id))["events"]
 
-    async def serve(self, name, *, stable=HEALTHY, candidate=HEALTHY, **more):
-        """A model of this name whose version v1 is served; v2 behaves as `candidate` says."""
+    async def serve(self, name, *, stable=HEALTHY, candidate=HEALTHY, v3=None, **config):
+        """A model of this name whose version v1 is served; v2 behaves as `candidate` says.
+
+        `config` is what the traffic config is asked for beyond its service.
+        """
         model = await self.post("/registered_models", name=name)
-        behaviours = {"v1": stable, "v2": candidate, **more}
+        behaviours = {"v1": stable, "v2": candidate, **({"v3": v3} if v3 else {})}
         uris = {
             version: said if "://" in said else f"sim://{name}?{said}"
             for version, said in behaviours.items()
@@ -105,7 +108,7 @@ class Scene:
             return found["current_state"] == "deployed"
 
         await until(deployed, f"{name} deployed")
-        config = await self.post("/traffic_configs", inference_service_id=service["id"])
+        config = await self.post("/traffic_configs", inference_service_id=service["id"], **config)
         return Served(self, config, versions)
 
     async def _environment(self):

@@ -30,11 +30,58 @@ PATIENCE = timedelta(seconds=60)
 LONG = ({"weight": 20, "soak_seconds": 600, "pace": "time"},)
 
 
+class Division:
+    """How a config said that its traffic is divided."""
+
+    def __init__(self, config):
+        self.config = config
+        self.weights = Variants.weights_of(config)
+
+    def workload(self, name):
+        found = (v for v in self.config["variants"] if v["variant_name"] == name)
+        return next(found)["kserve_isvc_name"]
+
+
+class Variants:
+    """The variants of one config, changed as a person would; each answer is the new division."""
+
+    def __init__(self, scene, config_id, versions):
+        self._scene, self._versions = scene, versions
+        self._path = f"/traffic_configs/{config_id}"
+
+    @staticmethod
+    def weights_of(config):
+        return {v["variant_name"]: v["weight"] for v in config["variants"]}
+
+    async def add(self, name, version, **more):
+        body = {"variant_name": name, "model_version_id": self._versions[version], **more}
+        return await self._done("POST", "/variants", body)
+
+    async def set_weights(self, **weights):
+        return await self._done("PATCH", "/weights", {"weights": weights})
+
+    async def promote(self, name):
+        return await self._done("POST", f"/promote/{name}")
+
+    async def roll_back(self):
+        return await self._done("POST", "/rollback")
+
+    async def delete(self, name):
+        return await self._done("DELETE", f"/variants/{name}")
+
+    async def _done(self, method, path, body=None):
+        answer = await self._scene.call(method, self._path + path, body, timeout=120)
+        assert answer.status_code < 300, answer.text
+        return Division(answer.json())
+
+
 class Served:
     def __init__(self, scene, config, versions):
         self.scene = scene
         self.versions = versions
         self.config_id = config["id"]
+        self.service_id = config["inference_service_id"]
+        self.variants = Variants(scene, config["id"], versions)
         self.model = config["inference_service_name"]
         self.route = config["ai_gateway_route_name"]
         self.stable = config["variants"][0]["kserve_isvc_name"]
@@ -89,20 +136,22 @@ class Served:
         assert [
             (one["role"], one["model_version_name"], one["weight"], one["kserve_isvc_name"])
             for one in config["variants"]
+            if one["status"] != "retired"
         ] == [("stable", version, 100, workload)]
         assert set((await self.weights()).items()) <= {(workload, 100), (workload, 0)}
         for resource in (INFERENCE_SERVICE, BACKEND, AI_SERVICE_BACKEND):
-            assert await self._names(resource) == [workload], resource.kind
+            assert await self.names(resource) == [workload], resource.kind
         made = await self.scene.hands.get(HTTP_ROUTE, NAMESPACE, self.route)
         assert set(_weights(made)) == {workload}
 
         # What belongs to an InferenceService is collected a moment after it, as in any cluster.
         async def collected():
-            return await self._names(SERVICE) == [f"{workload}-predictor"]
+            return await self.names(SERVICE) == [f"{workload}-predictor"]
 
         await until(collected, f"only the Service of {workload} is left", within=10)
 
-    async def _names(self, resource):
+    async def names(self, resource):
+        """Of this kind, the objects that serve this model."""
         listed = await self.scene.hands.call("GET", resource.path(NAMESPACE))
         named = (one["metadata"]["name"] for one in listed["items"])
         return sorted(name for name in named if name.startswith(f"{self.model}-v"))

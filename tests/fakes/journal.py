@@ -24,6 +24,7 @@ from domain.registry import (
 )
 from domain.rollout import Entry, Event, Rollout
 from domain.serving import later, served
+from domain.virtual_models import VirtualModelChange
 from tests.fakes.registry import MemoryRegistry
 
 
@@ -114,6 +115,10 @@ class MemoryJournal:
 
     def _apply_change(self, operation: Operation) -> None:
         things, change = self._registry.things, operation.change
+        if isinstance(change, VirtualModelChange):
+            ids = (operation.project_id, operation.subject_id)
+            self._registry.apply_virtual_change(*ids, change)
+            return
         config = self._thing(TrafficConfig, operation.subject_id)
         if not change.after:
             del things[TrafficConfig][config.id]

@@ -19,12 +19,14 @@ from domain.registry import (
     TrafficStrategy,
 )
 from domain.rollout import Event, Phase, Rollout
+from domain.virtual_models import VirtualModelChange
 from tests.fakes.catalog import MemoryCatalog
+from tests.fakes.virtual_models import MemoryVirtualModels
 
 T = TypeVar("T")
 
 
-class MemoryRegistry(MemoryCatalog, Registry, Patrol, Chores):
+class MemoryRegistry(MemoryCatalog, MemoryVirtualModels, Registry, Patrol, Chores):
     """`told` has the events by rollout; `MemoryJournal` writes into it and into `things`.
 
     `news` is notified when a history has grown.
@@ -37,6 +39,7 @@ class MemoryRegistry(MemoryCatalog, Registry, Patrol, Chores):
         self._keys: dict[tuple[UUID, str], tuple[str, UUID]] = {}
 
     async def create_config(self, config: TrafficConfig) -> None:
+        self.require_no_virtual_model(config.inference_service_name)
         service = self._get(InferenceService, config.project_id, config.inference_service_id)
         for variant in config.variants:
             self._get(ModelVersion, config.project_id, variant.model_version_id)
@@ -80,6 +83,16 @@ class MemoryRegistry(MemoryCatalog, Registry, Patrol, Chores):
         )
 
     async def begin(self, operation: Operation) -> None:
+        if isinstance(operation.change, VirtualModelChange):
+            ids = (operation.project_id, operation.subject_id)
+            self.require_unchanged(*ids, operation.change)
+        else:
+            await self._require_at_rest(operation)
+        if await self.live_operation(operation.project_id, operation.subject_id):
+            raise AlreadyRunning("another operation on the same thing has not ended")
+        self._add(operation, lambda o: o.id)
+
+    async def _require_at_rest(self, operation: Operation) -> None:
         config = self._get(TrafficConfig, operation.project_id, operation.subject_id)
         rollout = await self.live_rollout(operation.project_id, operation.subject_id)
         if rollout is not None:
@@ -89,9 +102,6 @@ class MemoryRegistry(MemoryCatalog, Registry, Patrol, Chores):
             raise Outdated("the traffic was changed just now; ask again")
         if operation.change.after and config.status is not ConfigStatus.ACTIVE:
             raise Conflict(f"the traffic config is {config.status}, not active")
-        if await self.live_operation(operation.project_id, operation.subject_id):
-            raise AlreadyRunning("another operation on the same thing has not ended")
-        self._add(operation, lambda o: o.id)
 
     async def discard(self, operation: Operation) -> None:
         known = self.things[Operation].get(operation.id)
@@ -148,7 +158,11 @@ class MemoryRegistry(MemoryCatalog, Registry, Patrol, Chores):
             message = f"the operation {operation.summary!r} has not ended"
             raise AlreadyRunning(message, operation_id=str(operation.id))
         stable, version = config.stable, rollout.plan.stable.version_id
-        if stable and (stable.model_version_id != version or stable.weight < 100):
+        plan, candidate = rollout.plan, rollout.plan.candidate
+        held = {(v.workload, v.slot) for v in config.variants if v.holds_slot}
+        planned = {(v.workload.name, v.slot) for v in (plan.stable, *plan.bystanders)}
+        moved = stable and (stable.model_version_id != version or stable.weight < 100)
+        if moved or held - {(candidate.workload.name, candidate.slot)} != planned:
             raise Outdated("the traffic was changed just now; ask again")
         if await self.live_rollout(rollout.project_id, rollout.config_id):
             raise AlreadyRunning("another rollout of this traffic config has not ended")

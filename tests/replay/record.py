@@ -32,8 +32,12 @@ PATHS = (
     "a_way_home_that_the_cluster_forbids",
     "other_versions_are_ready_before_the_former_ones_go",
     "a_service_is_forgotten_once_nothing_is_left_of_it",
+    "a_fallback_joins_stage_by_stage",
+    "what_the_gateway_does_not_obey_is_undone",
+    "the_last_backend_takes_the_route_with_it",
 )
-TESTS = tuple(f"tests/workflows/test_{name}.py" for name in ("rollout", "serving"))
+STORIES = ("rollout", "serving", "virtual_models")
+TESTS = tuple(f"tests/workflows/test_{name}.py" for name in STORIES)
 
 
 def keep(history: WorkflowHistory, name: str) -> None:

@@ -23,6 +23,11 @@ def test_each_parameter_is_read_in_its_unit():
     assert behaviour.error_after_requests == 100
 
 
+def test_a_model_name_is_read_as_it_stands():
+    behaviour = Behaviour.parse("sim://openai?error_rate=1&error_model=gpt-5%2Fdown:1.0")
+    assert behaviour.error_model == "gpt-5/down:1.0"
+
+
 @pytest.mark.parametrize(
     ("uri", "message"),
     [
@@ -41,6 +46,7 @@ def test_each_parameter_is_read_in_its_unit():
         ("sim://chat?tokens=1.5", "tokens must be a whole number from 1"),
         ("sim://chat?tokens=0", "tokens must be a whole number from 1"),
         ("sim://chat?fail_load=yes", "fail_load must be a whole number from 0 to 1"),
+        ("sim://chat?error_model=" + "m" * 257, "error_model must be a text of at most 256"),
         ("sim://chat?error_status=200", "error_status must be a whole number from 400"),
     ],
 )

@@ -8,6 +8,10 @@ SELECT id FROM traffic_configs WHERE project_id = $1 AND id = $2 FOR NO KEY UPDA
 -- $1 config
 SELECT id, summary FROM operations WHERE subject_id = $1 AND phase IN ('running', 'tidying')
 
+-- name: holders
+-- $1 config
+SELECT workload, slot FROM traffic_variants WHERE traffic_config_id = $1 AND status <> 'retired'
+
 -- name: create_rollout
 -- $1 id, $2 project, $3 config, $4 plan, $5 phase, $6 its reason, $7 step, $8 candidate weight,
 -- $9 actor, $10 reason, $11 workflow, $12 run or null, $13 created, $14 updated, $15 ended or null,

@@ -15,10 +15,22 @@ ORDERED = {
     ("rollouts", "unfinished"): "rollouts_unfinished",
     ("rollouts", "events"): "rollout_events_in_order",
     ("evidence", "intervals"): "evidence_intervals_pkey",
+    ("survey", "standing_variants"): "traffic_variants_slot",
+    ("survey", "standing_rollouts"): "rollouts_of_config",
+    ("survey", "standing_verdicts"): "rollout_events_in_order",
 }
 
 
-SUBJECTS = ("catalog", "services", "traffic", "operations", "rollouts", "journal", "evidence")
+SUBJECTS = (
+    "catalog",
+    "services",
+    "traffic",
+    "operations",
+    "rollouts",
+    "journal",
+    "evidence",
+    "survey",
+)
 
 
 async def plan_of(connection, query):

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from aiohttp import web
 
+from adapters.prometheus import client
 from adapters.prometheus.counters import connect
 from domain.errors import Refused, Unreachable
 from domain.gates import Source
@@ -31,9 +32,9 @@ def answering(status, body, calls):
 
 
 async def test_a_query_that_is_wrong_is_refused_with_what_the_store_says(prometheus_server):
-    async with connect(prometheus_server.url) as counters:
+    async with client.connect(prometheus_server.url) as store:
         with pytest.raises(Refused, match="parse error"):
-            await counters._ask("{__name__=~")
+            await store.samples("{__name__=~")
 
 
 async def test_a_store_that_is_not_there_is_unreachable():

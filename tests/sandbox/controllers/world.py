@@ -154,6 +154,34 @@ class World:
         spec = {"targetRefs": [target], "loadBalancer": balancer}
         await self.create(TRAFFIC_POLICIES, f"split-{route}", spec)
 
+    async def fall_back(self, route: str, *, levels: int) -> None:
+        """Have the gateway try each of so many priorities once before an answer is final."""
+        target = {"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": route}
+        retry = {
+            "numRetries": levels - 1,
+            "numAttemptsPerPriority": 1,
+            "retryOn": {
+                "httpStatusCodes": [429, 500, 502, 503, 504],
+                "triggers": ["connect-failure", "reset", "retriable-status-codes"],
+            },
+        }
+        await self.create(
+            TRAFFIC_POLICIES, f"retry-{route}", {"targetRefs": [target], "retry": retry}
+        )
+
+    async def add_provider(self, name: str, port: int) -> None:
+        """A backend outside the cluster, at an address of this machine."""
+        endpoint = {"ip": {"address": "127.0.0.1", "port": port}}
+        await self.create(BACKENDS, name, {"endpoints": [endpoint]})
+        await self.connect(name, backend=False)
+
+    async def add_virtual(self, route: str, model: str, *refs: Object) -> None:
+        """A route of which each reference is given in full."""
+        parents = [{"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "tidegate"}]
+        matches = [{"headers": [{"name": "x-ai-eg-model", "value": model}]}]
+        rule = {"name": "main", "matches": matches, "backendRefs": list(refs)}
+        await self.create(AI_ROUTES, route, {"parentRefs": parents, "rules": [rule]})
+
     def rules(self, model: str, weights: dict[str, int]) -> list[Object]:
         return [
             {
@@ -211,6 +239,16 @@ class World:
         ) as response:
             await response.read()
             return response.status, response.headers.get("x-served-by", "")
+
+    async def answer(self, model: str, **headers: str) -> tuple[int, str, str]:
+        """The status of one chat request, who answered, and as which model."""
+        body = {"model": model, "messages": [{"role": "user", "content": "hi"}]}
+        async with self.http.post(
+            f"{self.envoy.url}/v1/chat/completions", json=body, headers=headers
+        ) as response:
+            document = await response.json() if response.status == 200 else {}
+            served_by = response.headers.get("x-served-by", "")
+            return response.status, served_by, document.get("model", "")
 
     async def served_by(self, model: str, name: str) -> None:
         """Waits until `name` answers."""

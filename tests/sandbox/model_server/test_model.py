@@ -32,6 +32,11 @@ async def test_errors_begin_after_so_many_requests():
     assert [model.draw().error_status for _ in range(5)] == [0, 0, 0, 500, 500]
 
 
+async def test_errors_may_befall_one_model_name_only():
+    model = await loaded("error_rate=1&error_model=gpt-5")
+    assert [model.draw(name).error_status for name in ("gpt-5", "gpt-5-mini", "")] == [500, 0, 0]
+
+
 async def test_errors_begin_after_so_much_time():
     model = await loaded("error_rate=1&error_after_seconds=0.05")
     early = model.draw()
