@@ -117,7 +117,7 @@ def _between(pair: Pair, share: Share, slots: Slots) -> str:
     one = slots[pair.slot].workload if pair.slot < len(slots) else "what has left"
     other = slots[pair.reference].workload
     if share.percent is None:
-        return f"no request came by for {one} or {other}"
+        return f"no request was seen for {one} or {other}"
     return (
         f"of {share.total:,} requests for {one} or {other} {share.percent:.1f} % went to {one}, "
         f"{pair.weight:.3g} % by weight"

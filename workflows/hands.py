@@ -1,6 +1,6 @@
 """What a one-shot change does to the cluster: bring variants up, write the route, see it obeyed."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
@@ -11,7 +11,7 @@ from activities.workload import ReadyOrder, WorkloadActivities
 from domain.decision import ActState
 from domain.errors import NotSettled
 from domain.gates import Source
-from domain.operations import Operation, TrafficChange
+from domain.operations import TrafficChange
 from domain.registry import Variants
 from domain.traffic import Ownership, Slots
 from domain.workloads import Workload
@@ -32,19 +32,15 @@ from workflows.waiting import heeding
 
 
 class Hands:
-    """The hands of one operation on a traffic config. Absolute orders, safe to give twice.
+    """The hands of one change of a traffic config. Absolute orders, safe to give twice.
 
-    `has_written` from the first order on that may have changed the route.
+    `has_written` from the first order on that may have changed the route. `owner` gives the owner
+    of each write.
     """
 
-    def __init__(self, operation: Operation) -> None:
-        self._operation, self._change = operation, operation.traffic
-        self._writes = 0
+    def __init__(self, change: TrafficChange, owner: Callable[[], Ownership]) -> None:
+        self._change, self._owner = change, owner
         self.has_written = False
-
-    @property
-    def change(self) -> TrafficChange:
-        return self._change
 
     def workloads(self, variants: Variants) -> tuple[Workload, ...]:
         return tuple(self._change.workload_of(variant) for variant in variants)
@@ -183,15 +179,6 @@ class Hands:
             insist=insist,
             if_absent=absent,
             slots_without=slots_without,
-        )
-
-    def _owner(self) -> Ownership:
-        self._writes += 1
-        return Ownership(
-            holder=f"operation {self._operation.id}",
-            ordered_at=workflow.now(),
-            run_id=workflow.info().run_id,
-            sequence=self._writes,
         )
 
 

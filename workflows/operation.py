@@ -1,71 +1,45 @@
 """A one-shot change of live traffic: done in full, or taken back."""
 
-import asyncio
-
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, FailureError
 
-from activities.record import EndingOrder, RecordActivities
-from domain.errors import FencedOut, Unreachable
+from domain.errors import FencedOut
 from domain.operations import Ending, OperationPhase, slots_of
 from domain.registry import Variants
 from domain.traffic import Slots
 from workflows.acts import failure_type, root
 from workflows.hands import Hands
-from workflows.messages import Mode, OperationOrder, OperationView
-from workflows.timeouts import DRAIN, INSIST_AGAIN_AFTER, RECORD
-from workflows.waiting import unbroken
-
-CANCELLED = "Cancelled"
-CUT_OFF = "its run was cut off from outside; the caretaker took back what it had begun"
+from workflows.messages import OperationOrder
+from workflows.timeouts import DRAIN, INSIST_AGAIN_AFTER
+from workflows.undertaking import Undertaking
 
 
 @workflow.defn(name="ChangeTrafficWorkflow")
-class ChangeTrafficWorkflow:
+class ChangeTrafficWorkflow(Undertaking):
     """One operation on one traffic config, under the workflow ID `traffic-<config id>`.
 
     Whoever joins is ready and referenced at weight 0 before any weight moves; whoever leaves is
-    drained before it goes. The registry is told at the end, in one transaction: until then what it
-    says is what there was, and what is gone back to.
+    drained before it goes.
     """
 
     @workflow.init
     def __init__(self, order: OperationOrder) -> None:
-        self._operation, self._change = order.operation, order.operation.traffic
-        self._hands = Hands(order.operation)
-        self._view = OperationView(doing=order.operation.summary)
+        super().__init__(order.operation)
+        self._change = order.operation.traffic
+        self._hands = Hands(self._change, self._owner)
         # What the route was last asked to be.
         self._written: Slots = ()
 
-    @workflow.query(name="describe")
-    def describe(self) -> OperationView:
-        """What it is doing, and why it is being undone if it is."""
-        return self._view
-
     @workflow.run
     async def run(self, order: OperationOrder) -> Ending:
-        """Return how it ended; that it could not be done is a result, no failure."""
-        if not self._change.after:
-            return await unbroken(self._dismantle())
-        if order.mode is Mode.RECOVER:
-            return await unbroken(self._take_over())
-        try:
-            detail = await self._make()
-        except (asyncio.CancelledError, Exception) as error:
-            # Not BaseException: a collected coroutine's GeneratorExit must issue no command.
-            problem, detail = problem_of(error)
-            ending = await unbroken(self._undo(problem, detail))
-            if is_cancelled_exception(error):
-                raise
-            return ending
-        return await unbroken(self._tidy(detail))
+        return await self._carry_out(order)
 
     async def _take_over(self) -> Ending:
         """Onward where the registry knows of the new state already, else back."""
         self._hands.has_written = True
         if self._operation.phase is OperationPhase.TIDYING:
-            return await self._remove(self._operation.detail)
-        return await self._undo(CANCELLED, CUT_OFF)
+            return await self._tidy(self._operation.detail)
+        return await super()._take_over()
 
     async def _make(self) -> str:
         """Get the traffic to where it is to be, and say what was seen of it."""
@@ -89,37 +63,31 @@ class ChangeTrafficWorkflow:
         await self._hands.write(slots, bearing=bearing)
         return await self._hands.settle(before, slots)
 
-    async def _tidy(self, detail: str) -> Ending:
+    async def _finish(self, detail: str) -> Ending:
         """Have the registry know, and those who leave gone."""
         if not self._change.leaving:
-            return await self._end(Ending(phase=OperationPhase.DONE, detail=detail))
-        await self._end(Ending(phase=OperationPhase.TIDYING, detail=detail))
-        return await self._remove(detail)
+            return await self._end(OperationPhase.DONE, detail)
+        await self._end(OperationPhase.TIDYING, detail)
+        return await self._tidy(detail)
 
-    async def _remove(self, detail: str) -> Ending:
+    async def _tidy(self, detail: str) -> Ending:
         change = self._change
         self._show("removing what left")
         if any(variant.weight for variant in change.leaving):
             await workflow.sleep(DRAIN)
         left = await self._drop(slots_of(change.after), change.after, change.leaving)
-        said = "; ".join(part for part in (detail, *left) if part)
-        return await self._end(Ending(phase=OperationPhase.DONE, detail=said))
+        return await self._end(OperationPhase.DONE, detail, *left)
 
-    async def _undo(self, problem: str, detail: str) -> Ending:
-        """Traffic back first, at once and for ever tried again; then whoever had joined goes."""
-        change = self._change
-        self._view = OperationView(doing="going back", problem=problem, detail=detail)
-        self._show(f"going back: {detail}")
-        left: list[str] = []
-        if self._hands.has_written:
-            left += await self._go_back()
-        if change.joining and self._hands.has_written:
+    async def _take_back(self, problem: str) -> list[str]:  # noqa: ARG002 - whatever it was
+        """Traffic first, at once and for ever tried again; then whoever had joined goes."""
+        change, hands = self._change, self._hands
+        if not hands.has_written:
+            return await hands.take_down(hands.workloads(change.joining))
+        left = await self._go_back()
+        if change.joining:
             await workflow.sleep(DRAIN)
             left += await self._drop(slots_of(change.before), change.before, change.joining)
-        elif change.joining:
-            left += await self._hands.take_down(self._hands.workloads(change.joining))
-        said = "; ".join(part for part in (detail, *left) if part)
-        return await self._end(Ending(phase=OperationPhase.UNDONE, problem=problem, detail=said))
+        return left
 
     async def _go_back(self) -> list[str]:
         """Write what was; for ever tried again, unless a newer owner has the route."""
@@ -158,28 +126,4 @@ class ChangeTrafficWorkflow:
         self._show("removing the route")
         await self._hands.remove_route()
         left = await self._hands.take_down(self._hands.workloads(self._change.leaving))
-        return await self._end(Ending(phase=OperationPhase.DONE, detail="; ".join(left)))
-
-    async def _end(self, ending: Ending) -> Ending:
-        self._show(f"telling the registry: {ending.phase}")
-        await workflow.execute_activity_method(
-            RecordActivities.operation_ended,
-            EndingOrder(operation_id=self._operation.id, ending=ending),
-            summary=ending.phase,
-            **RECORD,
-        )
-        self._show(ending.detail or ending.phase)
-        return ending
-
-    def _show(self, doing: str) -> None:
-        self._view = OperationView(
-            doing=doing, problem=self._view.problem, detail=self._view.detail
-        )
-        workflow.set_current_details(f"**{self._operation.summary}**\n\n{doing}")
-
-
-def problem_of(error: BaseException) -> tuple[str, str]:
-    """The class of the domain error that stood in the way, and its words."""
-    if is_cancelled_exception(error):
-        return CANCELLED, "the operation was cancelled"
-    return failure_type(error) or Unreachable.__name__, root(error)
+        return await self._end(OperationPhase.DONE, *left)

@@ -1,15 +1,8 @@
 """A one-shot change of a virtual model: done in full at the gateway, or taken back."""
 
-import asyncio
-
 from temporalio import workflow
-from temporalio.exceptions import (
-    ActivityError,
-    ApplicationError,
-    is_cancelled_exception,
-)
+from temporalio.exceptions import ActivityError, ApplicationError
 
-from activities.record import EndingOrder, RecordActivities
 from activities.virtual_models import (
     LayoutOrder,
     ObeyOrder,
@@ -19,62 +12,47 @@ from activities.virtual_models import (
 from domain.decision import ActState
 from domain.errors import FencedOut, NotSettled
 from domain.operations import Ending, OperationPhase
-from domain.traffic import Ownership
 from domain.virtual_routes import Layout, layout_of, stages, way_back
 from workflows.acts import failure_type, root
-from workflows.messages import Mode, OperationOrder, OperationView
-from workflows.operation import CANCELLED, CUT_OFF, problem_of
+from workflows.messages import OperationOrder
 from workflows.timeouts import (
     BRIEF_WRITE,
     INSIST_AGAIN_AFTER,
-    RECORD,
     STAGE_SETTLES_WITHIN,
     WAY_HOME,
     WRITE,
     Options,
     look,
 )
-from workflows.waiting import heeding, unbroken
+from workflows.undertaking import CANCELLED, Undertaking
+from workflows.waiting import heeding
 
 
 @workflow.defn(name="ChangeVirtualModelWorkflow")
-class ChangeVirtualModelWorkflow:
+class ChangeVirtualModelWorkflow(Undertaking):
     """One operation on one virtual model, under the workflow ID `virtual-model-<id>`.
 
-    Walks the route through the stages of the change. The registry is told at the end: until then
-    what it says is what there was, and what is gone back to.
+    Walks the route through the stages of the change.
     """
 
     @workflow.init
     def __init__(self, order: OperationOrder) -> None:
-        self._operation, self._change = order.operation, order.operation.virtual
+        super().__init__(order.operation)
+        self._change = order.operation.virtual
         self._route = self._change.route
-        self._writes = 0
-        self._view = OperationView(doing=order.operation.summary)
-
-    @workflow.query(name="describe")
-    def describe(self) -> OperationView:
-        """What it is doing, and why it is being undone if it is."""
-        return self._view
 
     @workflow.run
     async def run(self, order: OperationOrder) -> Ending:
-        """Return how it ended; that it could not be done is a result, no failure."""
-        if not self._change.after:
-            return await unbroken(self._dismantle())
-        if order.mode is Mode.RECOVER:
-            return await unbroken(self._undo(CANCELLED, CUT_OFF))
-        try:
-            await self._check()
-            for stage in stages(self._change.before, self._change.after):
-                await self._walk_to(stage)
-        except (asyncio.CancelledError, Exception) as error:
-            # Not BaseException: a collected coroutine's GeneratorExit must issue no command.
-            ending = await unbroken(self._undo(*problem_of(error)))
-            if is_cancelled_exception(error):
-                raise
-            return ending
-        return await unbroken(self._end(Ending(phase=OperationPhase.DONE)))
+        return await self._carry_out(order)
+
+    async def _make(self) -> str:
+        await self._check()
+        for stage in stages(self._change.before, self._change.after):
+            await self._walk_to(stage)
+        return ""
+
+    async def _finish(self, detail: str) -> Ending:
+        return await self._end(OperationPhase.DONE, detail)
 
     async def _check(self) -> None:
         self._show("looking for the backends")
@@ -98,14 +76,13 @@ class ChangeVirtualModelWorkflow:
         """Take the route away, however long that takes: nothing leads back from the first try."""
         self._show("removing the route")
         await self._remove(WRITE)
-        return await self._end(Ending(phase=OperationPhase.DONE))
+        return await self._end(OperationPhase.DONE)
 
-    async def _undo(self, problem: str, detail: str) -> Ending:
-        self._view = OperationView(doing="going back", problem=problem, detail=detail)
-        self._show(f"going back: {detail}")
-        left = "" if not self._writes and problem != CANCELLED else await self._go_back()
-        said = "; ".join(part for part in (detail, left) if part)
-        return await self._end(Ending(phase=OperationPhase.UNDONE, problem=problem, detail=said))
+    async def _take_back(self, problem: str) -> list[str]:
+        """Have the route stand as it stood; an earlier run may have written where this has not."""
+        if not self._writes and problem != CANCELLED:
+            return []
+        return [await self._go_back()]
 
     async def _go_back(self) -> str:
         """Have the route stand as it stood. Gives what was left undone, in words."""
@@ -161,32 +138,6 @@ class ChangeVirtualModelWorkflow:
             **look(),
         )
         return "" if acted.state is ActState.DONE else acted.detail
-
-    async def _end(self, ending: Ending) -> Ending:
-        self._show(f"telling the registry: {ending.phase}")
-        await workflow.execute_activity_method(
-            RecordActivities.operation_ended,
-            EndingOrder(operation_id=self._operation.id, ending=ending),
-            summary=ending.phase,
-            **RECORD,
-        )
-        self._show(ending.detail or ending.phase)
-        return ending
-
-    def _owner(self) -> Ownership:
-        self._writes += 1
-        return Ownership(
-            holder=f"operation {self._operation.id}",
-            ordered_at=workflow.now(),
-            run_id=workflow.info().run_id,
-            sequence=self._writes,
-        )
-
-    def _show(self, doing: str) -> None:
-        self._view = OperationView(
-            doing=doing, problem=self._view.problem, detail=self._view.detail
-        )
-        workflow.set_current_details(f"**{self._operation.summary}**\n\n{doing}")
 
 
 def _summary(layout: Layout) -> str:

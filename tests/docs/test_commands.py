@@ -15,12 +15,13 @@ from api.app import create_app
 from api.routes import PREFIX
 from api.schemas.rollouts import CommandIn, PromoteIn, RolloutIn
 from api.schemas.services import InferenceServicePatch
+from api.schemas.traffic import TrafficConfigPatch, VariantIn, WeightsPatch
 from domain.rollout import Command, workflow_id
 from sandbox.servers.temporal import SEARCH_ATTRIBUTES
 from tests.cluster.builders import slots
 from tests.docs.pages import OPERATORS, PAGES, ROOT, blocks, commands, option
 from tests.plans import route
-from workflows.messages import GUARDIAN_ID
+from workflows.messages import CARETAKER_ID, GUARDIAN_ID
 from workflows.rollout import RolloutWorkflow
 
 PATHS = create_app().openapi()["paths"]
@@ -29,6 +30,9 @@ BODIES: dict[str, type[BaseModel]] = {
     "/promote": PromoteIn,
     "/abort": CommandIn,
     "/rollouts": RolloutIn,
+    "/variants": VariantIn,
+    "/weights": WeightsPatch,
+    "/{config_id}": TrafficConfigPatch,
     "/{service_id}": InferenceServicePatch,
 }
 
@@ -84,7 +88,11 @@ def test_every_signal_is_one_and_its_input_can_be_read():
 
 
 def test_every_workflow_id_is_one_of_ours():
-    known = {workflow_id(UUID(int=0)).replace(str(UUID(int=0)), "$CONFIG"), GUARDIAN_ID}
+    known = {
+        workflow_id(UUID(int=0)).replace(str(UUID(int=0)), "$CONFIG"),
+        GUARDIAN_ID,
+        CARETAKER_ID,
+    }
     for words in commands("temporal"):
         assert option(words, "--workflow-id") in {*known, None}
 

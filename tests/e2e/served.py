@@ -114,6 +114,13 @@ class Served:
     async def config(self):
         return await self.scene.get(f"/traffic_configs/{self.config_id}")
 
+    async def division(self):
+        return Division(await self.config())
+
+    async def workloads(self):
+        """The InferenceServices that serve this model."""
+        return await self.names(INFERENCE_SERVICE)
+
     async def weights(self):
         """The weights as the cluster holds them, by workload."""
         found = await self.scene.hands.get(AI_GATEWAY_ROUTE, NAMESPACE, self.route)

@@ -2,7 +2,6 @@
 
 import asyncio
 
-from adapters.kubernetes.resources import INFERENCE_SERVICE
 from tests.e2e.served import Variants
 from tests.e2e.together import together
 from tests.e2e.waiting import until
@@ -72,6 +71,13 @@ async def test_several_variants_share_the_traffic_in_a_test(scene):
             load,
             **{workloads["stable"]: 34, workloads["variant_b"]: 33, workloads["variant_c"]: 33},
         )
+        seen = await scene.get(
+            "/metrics/compare/example-ab",
+            variant=["stable", "variant_b", "variant_c"],
+            window="10s",
+        )
+        assert all(one["requests"] > 0 for one in (seen["stable"], *seen["variants"])), seen
+
         gone = await served.variants.delete("variant_c")
         assert gone.weights == {"stable": 67, "variant_b": 33}
         await divided(load, **{served.stable: 67, workloads["variant_b"]: 33})
@@ -104,7 +110,7 @@ async def test_a_former_stable_is_retired_after_its_window_and_deployed_again_to
     async def retired():
         config = await served.config()
         statuses = {one["variant_name"]: one["status"] for one in config["variants"]}
-        left = await served.names(INFERENCE_SERVICE)
+        left = await served.workloads()
         return statuses["old-stable-1"] == "retired" and served.stable not in left
 
     await until(retired, "the former stable is retired", within=60)
@@ -141,6 +147,6 @@ async def test_a_deleted_config_takes_its_route_and_variants_along(scene):
     assert answer.status_code == 204, answer.text
     gone = await scene.call("GET", f"/traffic_configs/{served.config_id}")
     assert gone.status_code == 404
-    assert await served.names(INFERENCE_SERVICE) == [served.stable]
+    assert await served.workloads() == [served.stable]
     again = await scene.post("/traffic_configs", inference_service_id=served.service_id)
     assert Variants.weights_of(again) == {"stable": 100}

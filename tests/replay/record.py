@@ -32,11 +32,18 @@ PATHS = (
     "a_way_home_that_the_cluster_forbids",
     "other_versions_are_ready_before_the_former_ones_go",
     "a_service_is_forgotten_once_nothing_is_left_of_it",
+    "a_variant_joins_ready_and_at_weight_0",
+    "a_deleted_variant_is_drained",
+    "traffic_that_does_not_obey_is_taken_back",
+    "a_cancelled_operation_goes_back",
+    "an_operation_that_was_cut_off_is_taken_back",
+    "what_was_cut_off_while_tidying",
+    "a_deleted_config_leaves_only",
     "a_fallback_joins_stage_by_stage",
     "what_the_gateway_does_not_obey_is_undone",
     "the_last_backend_takes_the_route_with_it",
 )
-STORIES = ("rollout", "serving", "virtual_models")
+STORIES = ("rollout", "operation", "serving", "virtual_models")
 TESTS = tuple(f"tests/workflows/test_{name}.py" for name in STORIES)
 
 

@@ -27,13 +27,14 @@ from adapters.temporal.runs import TemporalRuns
 from bootstrap.sandboxing import workflow_runner
 from domain.decision import Acted, ActState, Hold, Seen, decide
 from domain.evidence.counters import Reading
-from domain.operations import Ending
+from domain.operations import Ending, Operation
 from domain.plan import Plan
 from domain.rollout import Command, Entry, EventKind, Rollout
 from domain.story import weight_of
 from domain.traffic import Ownership
 from domain.verdicts import Status
 from tests.fakes.counters import ScriptedCounters
+from tests.fakes.journal import MemoryJournal
 from tests.fakes.registry import MemoryRegistry
 from tests.fakes.router import RecordingRouter
 from tests.fakes.runtime import ScriptedRuntime
@@ -59,9 +60,13 @@ FAILED = Seen(verdicts=(verdict(Status.FAIL, reason="Errors are 3 times stable's
 
 
 class Journal:
-    """Keeps entries, each key once, and answers errors on demand."""
+    """Keeps entries, each key once, and answers errors on demand.
 
-    def __init__(self) -> None:
+    Endings of operations that the registry knows reach it.
+    """
+
+    def __init__(self, registry: MemoryRegistry | None = None) -> None:
+        self._registry = registry
         self.entries: list[Entry] = []
         self.states: list[tuple[str, str]] = []
         self.gone: list[str] = []
@@ -89,6 +94,8 @@ class Journal:
         if self.trouble:
             raise self.trouble
         self.endings[operation_id] = ending
+        if self._registry and operation_id in self._registry.things[Operation]:
+            await MemoryJournal(self._registry).operation_ended(operation_id, ending)
 
     @property
     def kinds(self) -> list[EventKind]:
@@ -152,8 +159,9 @@ class Stage:
     def __init__(self, client) -> None:
         self.client = client
         self.queue = f"test-{uuid4()}"
-        self.router, self.runtime, self.journal = RecordingRouter(), ScriptedRuntime(), Journal()
         self.registry = MemoryRegistry()
+        self.router, self.runtime = RecordingRouter(), ScriptedRuntime()
+        self.journal = Journal(self.registry)
         self.analysis = PromptedAnalysis()
         self.settles: Callable[[Any], Acted | None] = lambda order: done()
         self.traffic = PromptedTraffic(self.router, self.runtime, lambda order: self.settles(order))  # noqa: PLW0108 - replaced later
