@@ -29,6 +29,9 @@ class Runs:
         self.asked = []
         self.trouble = []
 
+    async def listed(self):
+        return frozenset(self.running)
+
     async def is_running(self, workflow_id):
         if self.trouble:
             raise self.trouble.pop()

@@ -130,7 +130,7 @@ def ours(app):
 
 
 def test_no_operation_that_names_a_thing_is_left_out(ours):
-    ids = defaultdict(lambda: str(uuid4()))
+    ids: defaultdict[str, str] = defaultdict(lambda: str(uuid4()))
     tried = {(m, f"{PREFIX}{path.partition('?')[0]}") for m, path, _ in _calls(ids)}
     for operation in ours:
         if operation.parameters("path"):

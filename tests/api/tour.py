@@ -17,7 +17,7 @@ class Operation:
 
     @property
     def id(self) -> str:
-        return self.spec["operationId"]
+        return str(self.spec["operationId"])
 
     def parameters(self, *places: str) -> set[str]:
         return {p["name"] for p in self.spec.get("parameters", []) if p["in"] in places}

@@ -26,7 +26,7 @@ from domain.division import (
 )
 from domain.errors import AlreadyExists, Conflict, InvalidTraffic, NotFound
 from domain.operations import slots_of
-from domain.registry import Role, TrafficVariant, VariantStatus
+from domain.registry import Role, TrafficVariant, Variants, VariantStatus
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 WINDOW = timedelta(hours=1)
@@ -62,7 +62,7 @@ def stable(name="stable"):
 
 def divided(**weights):
     """stable, and a variant by name for each weight; the first has version v2, and so on."""
-    variants = (stable(),)
+    variants: Variants = (stable(),)
     for i, (name, weight) in enumerate(weights.items(), start=2):
         variants = added(variants, newcomer(f"v{i}"), name=name, weight=weight, now=NOON)
     return variants
@@ -201,7 +201,8 @@ def test_who_had_left_comes_back_in_a_slot_of_its_own():
 
 
 def test_only_so_many_former_stables_are_remembered():
-    variants, now = (stable(),), NOON
+    variants: Variants = (stable(),)
+    now = NOON
     for i in range(2, FORMER_KEPT + 6):
         now += WINDOW * 2
         variants = retired(variants, now=now)
