@@ -37,9 +37,17 @@ class Patience:
 
 
 async def in_the_way(
-    registry: Registry, project_id: UUID, subject_id: UUID, mine: UUID, error: AlreadyRunning
+    registry: Registry,
+    project_id: UUID,
+    subject_id: UUID,
+    error: AlreadyRunning,
+    *,
+    mine: UUID | None = None,
 ) -> AlreadyRunning:
-    """The same error, naming the rollout or operation that runs where the registry knows it."""
+    """The same error, naming the rollout or operation that runs where the registry knows it.
+
+    `mine` is the one that was refused, and is not in its own way.
+    """
     rollout = await _rollout(registry, project_id, subject_id, error)
     if rollout is not None and rollout.id != mine:
         return RolloutRunning(rollout)

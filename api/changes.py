@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
+from api.busy import in_the_way
 from api.errors import broken
 from api.operations import carried_out
 from api.parts import Parts
 from api.schemas.traffic import Asked
 from domain.division import Newcomer
-from domain.errors import Conflict
+from domain.errors import AlreadyRunning, Conflict
 from domain.operations import ChangeKind, Operation, Subject, traffic_change
 from domain.ports import Registry
 from domain.registry import ConfigStatus, ServiceState, TrafficConfig, Variants
@@ -43,16 +44,25 @@ async def changed(
 
     async def propose() -> Operation:
         config = await parts.registry.config(project_id, config_id)
-        _require_open(config, wish.kind)
-        after = wish.rule(config, datetime.now(UTC))
+        after = await _wished(parts.registry, config, wish)
         return await operation_of(parts.registry, config, after, wish)
 
     config = await parts.registry.config(project_id, config_id)
-    _require_open(config, wish.kind)
-    if set(wish.rule(config, datetime.now(UTC))) == set(config.variants):
+    if set(await _wished(parts.registry, config, wish)) == set(config.variants):
         return config, None
     operation = await carried_out(parts, propose)
     return await parts.registry.config(project_id, config_id), operation
+
+
+async def _wished(registry: Registry, config: TrafficConfig, wish: Wish) -> Variants:
+    """What the rule makes of the variants. What does not fit while somebody is at work is busy."""
+    _require_open(config, wish.kind)
+    try:
+        return wish.rule(config, datetime.now(UTC))
+    except Conflict as error:
+        busy = AlreadyRunning()
+        named = await in_the_way(registry, config.project_id, config.id, busy)
+        raise (error if named is busy else named) from error
 
 
 async def deleted_config(parts: Parts, project_id: UUID, config_id: UUID, asked: Asked) -> None:

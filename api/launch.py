@@ -230,4 +230,4 @@ def _has_ended(running: AlreadyRunning) -> bool:
 
 
 async def _named(registry: Registry, rollout: Rollout, error: AlreadyRunning) -> AlreadyRunning:
-    return await in_the_way(registry, rollout.project_id, rollout.config_id, rollout.id, error)
+    return await in_the_way(registry, rollout.project_id, rollout.config_id, error, mine=rollout.id)

@@ -104,7 +104,7 @@ async def _started(parts: Parts, operation: Operation) -> str:
 
 async def _named(parts: Parts, operation: Operation, error: AlreadyRunning) -> AlreadyRunning:
     return await in_the_way(
-        parts.registry, operation.project_id, operation.subject_id, operation.id, error
+        parts.registry, operation.project_id, operation.subject_id, error, mine=operation.id
     )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Protocol
+from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import Depends, Header, Path, Request
@@ -79,8 +80,17 @@ class TemporalUI:
     namespace: str
 
     def link(self, workflow_id: str, run_id: str | None) -> str:
-        address = f"{self.url.rstrip('/')}/namespaces/{self.namespace}/workflows/{workflow_id}"
+        address = f"{self._workflows}/{workflow_id}"
         return f"{address}/{run_id}" if run_id else address
+
+    def runs(self, workflow_id: str) -> str:
+        """All runs of a workflow ID, the newest first."""
+        query = urlencode({"query": f'WorkflowId="{workflow_id}"'})
+        return f"{self._workflows}?{query}"
+
+    @property
+    def _workflows(self) -> str:
+        return f"{self.url.rstrip('/')}/namespaces/{self.namespace}/workflows"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,10 @@ router = APIRouter(prefix=f"{PREFIX}/operations", tags=["operations"])
 
 
 def shown(parts: Parts, operation: Operation) -> OperationOut:
-    return OperationOut.from_domain(operation, parts.temporal_ui.link(operation.workflow_id, None))
+    """An operation that has ended is one of many runs of its workflow ID."""
+    ui, workflow_id = parts.temporal_ui, operation.workflow_id
+    link = ui.runs(workflow_id) if operation.phase.is_final else ui.link(workflow_id, None)
+    return OperationOut.from_domain(operation, link)
 
 
 @router.get(
