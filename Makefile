@@ -7,7 +7,7 @@ BIN := .venv/bin
 STAMP := .venv/.synced
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: help setup demo up down traffic test check fix bench lock clean
+.PHONY: help setup demo up down traffic openapi test check fix bench lock clean
 
 help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ down: ## Stop the cluster that `make up` started
 
 traffic: setup ## Send chat requests through the gateway until Ctrl-C (RATE=100 a second)
 	@$(BIN)/python -m sandbox traffic --rate $(RATE)
+
+openapi: $(STAMP) ## Print the API's OpenAPI document; no server need run
+	@$(BIN)/python -m api openapi
 
 test: setup ## Run all tests
 	@$(BIN)/python -m pytest

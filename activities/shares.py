@@ -15,6 +15,8 @@ from domain.traffic import Route, Slots
 # So many fresh readings without a request make a route quiet, which is enough where the new weight
 # leaves nothing to divide.
 QUIET_LOOKS = 2
+# The first disagreement may rest on requests that are older than the weights; a second one may not.
+DOUBTS = 2
 WINDOW_AT_LEAST = timedelta(seconds=10)
 
 
@@ -79,15 +81,12 @@ class ShareWatch:
         for pair, tally in self._tallies.items():
             slots = (pair.slot, pair.reference)
             share, missing = await read_share(self._counters, self._order, slots, tally)
-            verdict = agreement(share, weight=pair.weight, previous=pair.previous)
-            if verdict is Agreement.DISAGREES:
-                tally.disagree()
-            verdicts.add(verdict)
-            trouble, advanced = trouble or missing, advanced or tally.advanced
+            verdicts.add(_doubted(pair, share, tally))
+            trouble, advanced = trouble or missing, advanced or (tally.advanced and not missing)
             told.append(_between(pair, share, self._order.slots))
         said = trouble or "; ".join(told)
         say(said)
-        self._looks += advanced
+        self._looks = 0 if Agreement.DISAGREES in verdicts else self._looks + advanced
         return self._judged(verdicts, said)
 
     def _judged(self, verdicts: set[Agreement], said: str) -> Acted | None:
@@ -101,6 +100,16 @@ class ShareWatch:
         if now < self._order.see_until:
             return None
         return seen(ActState.DONE, f"the gateway confirms the route; {said}")
+
+
+def _doubted(pair: Pair, share: Share, tally: StartedTally) -> Agreement:
+    """Whether a pair agrees; twice seen not to, it does only once its requests show it."""
+    verdict = agreement(share, weight=pair.weight, previous=pair.previous)
+    if verdict is Agreement.DISAGREES:
+        tally.disagree()
+    elif verdict is not Agreement.AGREES and tally.disagreements >= DOUBTS:
+        return Agreement.DISAGREES
+    return verdict
 
 
 def _between(pair: Pair, share: Share, slots: Slots) -> str:

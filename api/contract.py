@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
+from api.links import link
 from api.problems import Problem
 from api.rendering import PROBLEM_TYPE
 
@@ -29,7 +30,30 @@ _MEANINGS = {
 READS = (400, 404, 422, 500, 503)
 WRITES = (400, 404, 409, 413, 422, 500, 503)
 DELETES = (400, 404, 409, 413, 422, 500, 503)
-ENGINE = (*WRITES, 429, 502, 504)
+ENGINE = (*WRITES, 403, 429, 502, 504)
+# Whose problems are told to wait, and with what header.
+_LATER = (429, 503)
+_RETRY_AFTER = {
+    "description": "Seconds until it is worth asking again.",
+    "required": True,
+    "schema": {"type": "integer", "minimum": 1},
+}
+_TAGS = {
+    "registry": "Registered models and their immutable versions.",
+    "serving": "Where models are served, and which of their versions are.",
+    "traffic": (
+        "How an inference service's traffic is divided among variants. Each change answers once "
+        "the gateway obeys, or is taken back."
+    ),
+    "virtual models": (
+        "A name for clients, and the providers' backends that answer to it: shared out by weight, "
+        "tried in the order of their priority."
+    ),
+    "metrics": "What variants did, in numbers and for charts.",
+    "operations": "One-shot changes, looked up: what a 409 or a 504 names as running.",
+    "rollouts": "Canaries that advance on their evidence, and what people ask of them.",
+    "process": "Whether this process works, and what it has done.",
+}
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -41,6 +65,7 @@ def problems(*statuses: int) -> Responses:
         status: {
             "description": _MEANINGS[status],
             "content": {PROBLEM_TYPE: {"schema": schema}},
+            **({"headers": {"Retry-After": _RETRY_AFTER}} if status in _LATER else {}),
         }
         for status in sorted(set(statuses))
     }
@@ -55,9 +80,12 @@ def document(app: FastAPI) -> dict[str, Any]:
             summary=app.summary,
             description=app.description,
             routes=app.routes,
+            tags=[{"name": name, "description": words} for name, words in _TAGS.items()],
+            servers=[{"url": "/"}],
         )
         _, shared = models_json_schema([(Problem, "serialization")], ref_template=_REFERENCE)
         schemas = made.setdefault("components", {}).setdefault("schemas", {})
         schemas.update(shared["$defs"])
+        link(made)
         app.openapi_schema = made
     return app.openapi_schema

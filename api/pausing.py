@@ -26,9 +26,10 @@ async def patched(
     config = await parts.registry.config(project_id, config_id)
     changed = replace(config, **_changes(wish), updated_at=datetime.now(UTC))
     require_defaults(changed.default_gates or (), changed.default_policies or Policies())
-    await parts.registry.set_config(changed)
     if changed.paused is not config.paused:
+        # First, so that a repeat tells it again where it could not be told.
         await _tell_rollout(parts, changed)
+    await parts.registry.set_config(changed)
     return await parts.registry.config(project_id, config_id)
 
 

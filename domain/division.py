@@ -82,8 +82,10 @@ def weighed(variants: Variants, weights: Mapping[str, int], *, now: datetime) ->
 def renamed(variants: Variants, name: str, new: str, *, now: datetime) -> Variants:
     """Call a variant by another name. Raises AlreadyExists where another has it."""
     variant = named(variants, name)
+    if new == name:
+        return variants
     require_name("variant_name", new)
-    if any(v.name == new and v is not variant for v in variants):
+    if _taken(variants, new):
         raise AlreadyExists(f"there is a variant {new!r} already")
     changed = replace(variant, name=new, updated_at=now)
     return tuple(changed if v is variant else v for v in variants)

@@ -14,7 +14,7 @@ from api.rendering import rendered
 from api.schemas.health import Health
 from domain.errors import TidegateError
 
-router = APIRouter(tags=["operations"])
+router = APIRouter(tags=["process"])
 PATIENCE_SECONDS = 3.0
 
 

@@ -39,7 +39,6 @@ class _ModelName(Convertor[str]):
 
 register_url_convertor("model", _ModelName())
 router = APIRouter(prefix=f"{PREFIX}/virtual_models", tags=["virtual models"])
-CHANGES = (*ENGINE, 403)
 _OBEYED = "Answers once the gateway obeys; what cannot be done is undone, and the answer says why."
 
 Name = Annotated[
@@ -93,7 +92,7 @@ async def list_virtual_models(
     "/{name:model}/backends",
     status_code=201,
     response_model=VirtualModelOut,
-    responses=problems(*CHANGES),
+    responses=problems(*ENGINE),
     summary="Let a provider's backend answer to the name",
     description=_OBEYED,
 )
@@ -128,7 +127,7 @@ async def list_backends(
 @router.patch(
     "/{name:model}/backends/{backend_id}",
     response_model=VirtualModelOut,
-    responses=problems(*CHANGES),
+    responses=problems(*ENGINE),
     summary="Change a backend's weight, priority or model name",
     description=_OBEYED,
 )
@@ -142,7 +141,7 @@ async def change_backend(
 @router.delete(
     "/{name:model}/backends/{backend_id}",
     response_model=VirtualModelOut,
-    responses=problems(*CHANGES),
+    responses=problems(*ENGINE),
     summary="Take a backend away",
     description=_OBEYED + " The last one takes the gateway's route with it.",
 )
@@ -181,7 +180,7 @@ async def describe_virtual_model(
     "/{name:model}",
     status_code=204,
     response_class=Response,
-    responses=problems(*CHANGES),
+    responses=problems(*ENGINE),
     summary="Delete a virtual model, its backends and its route",
     description="Answers once the gateway knows the name no more.",
 )

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -49,13 +49,56 @@ def _key(value: str) -> str:
     return value
 
 
-Key = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_key)]
-Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(printable)]
-Label = Annotated[str, Field(min_length=1, max_length=253), AfterValidator(printable)]
-Prose = Annotated[str, Field(max_length=2000), AfterValidator(_readable)]
-Uri = Annotated[str, Field(min_length=1, max_length=2048), AfterValidator(_uri)]
-ModelFormat = Annotated[str, Field(min_length=1, max_length=63), AfterValidator(_model_format)]
-ObjectName = Annotated[str, Field(min_length=1, max_length=253), AfterValidator(_object_name)]
+def patterned(pattern: str) -> dict[str, JsonValue]:
+    """The rule for the document; it is checked by a function whose message is for people."""
+    return {"pattern": pattern}
+
+
+def whole(least: int, most: int) -> dict[str, JsonValue]:
+    """The schema of a whole number."""
+    return {"type": "integer", "minimum": least, "maximum": most}
+
+
+_ONE_LINE = patterned(r"^[^\x00-\x1f\x7f\s]([^\x00-\x1f\x7f]*[^\x00-\x1f\x7f\s])?$")
+Key = Annotated[
+    str,
+    Field(min_length=1, max_length=255, json_schema_extra=patterned(r"^[ -~]+$")),
+    AfterValidator(_key),
+]
+Name = Annotated[
+    str,
+    Field(min_length=1, max_length=255, json_schema_extra=_ONE_LINE),
+    AfterValidator(printable),
+]
+Label = Annotated[
+    str,
+    Field(min_length=1, max_length=253, json_schema_extra=_ONE_LINE),
+    AfterValidator(printable),
+]
+Prose = Annotated[
+    str,
+    Field(max_length=2000, json_schema_extra=patterned(r"^[^\x00-\x08\x0b-\x1f\x7f]*$")),
+    AfterValidator(_readable),
+]
+Uri = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=2048,
+        json_schema_extra=patterned(r"^[A-Za-z][A-Za-z0-9+.-]*://[^\s\x00-\x1f\x7f]+$"),
+    ),
+    AfterValidator(_uri),
+]
+ModelFormat = Annotated[
+    str,
+    Field(min_length=1, max_length=63, json_schema_extra=patterned(f"^{_FORMAT.pattern}$")),
+    AfterValidator(_model_format),
+]
+ObjectName = Annotated[
+    str,
+    Field(min_length=1, max_length=253, json_schema_extra=patterned(f"^{_OBJECT.pattern}$")),
+    AfterValidator(_object_name),
+]
 Seconds = Annotated[float, Field(ge=0, le=LONGEST_SECONDS, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(allow_inf_nan=False)]
 

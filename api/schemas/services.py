@@ -15,7 +15,7 @@ from api.schemas.fields import (
     Prose,
     without_immutable,
 )
-from domain.names import WORKLOAD_LENGTH, require_label
+from domain.names import LABEL, WORKLOAD_LENGTH, require_label
 from domain.registry import InferenceService, ModelVersion, ServiceState
 from domain.serving import MOST_VERSIONS, ServiceWish, served
 
@@ -41,7 +41,10 @@ VersionIds = Annotated[
 
 
 class InferenceServiceIn(Incoming):
-    name: Label = Field(description="The model name that clients ask the gateway for.")
+    name: Label = Field(
+        description="The model name that clients ask the gateway for.",
+        json_schema_extra={"pattern": f"^{LABEL.pattern}$", "maxLength": WORKLOAD_LENGTH},
+    )
     description: Prose = ""
     serving_environment_id: UUID
     registered_model_id: UUID

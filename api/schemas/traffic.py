@@ -5,12 +5,13 @@ from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
-from api.schemas.fields import Incoming, Name, Outgoing, Prose, Seconds
+from api.schemas.fields import Incoming, Name, Outgoing, Prose, Seconds, whole
 from api.schemas.operations import OperationOut
 from api.schemas.plans import MOST_LISTED, GateBody, PoliciesBody
 from domain.division import CANARY_WEIGHTS, STABLE
+from domain.names import LABEL_LENGTH, VARIANT
 from domain.registry import (
     DEFAULT_ROLLBACK_WINDOW,
     ConfigStatus,
@@ -20,10 +21,18 @@ from domain.registry import (
     TrafficVariant,
     VariantStatus,
 )
+from domain.traffic import FULL
 
 ANYBODY = "api"
-# Its rules are the domain's, and their violation a 400.
+# The rules of weights and names are the domain's, and their violation a 400: here they are only
+# read and told.
 Whole = Annotated[int, Field(strict=True, ge=-(2**31), le=2**31 - 1)]
+Percent = Annotated[Whole, WithJsonSchema(whole(0, FULL))]
+CanaryPercent = Annotated[Whole, WithJsonSchema(whole(CANARY_WEIGHTS[0], CANARY_WEIGHTS[-1]))]
+VariantName = Annotated[
+    Name,
+    Field(json_schema_extra={"pattern": f"^{VARIANT.pattern}$", "maxLength": LABEL_LENGTH}),
+]
 
 
 class Asked(Incoming):
@@ -42,7 +51,7 @@ class TrafficConfigIn(Incoming):
             "A version that the inference service serves; required where it serves several."
         ),
     )
-    stable_variant_name: Name = Field(
+    stable_variant_name: VariantName = Field(
         default=STABLE, description="What the stable variant is called, such as `blue`."
     )
     default_gates: list[GateBody] | None = Field(default=None, max_length=MOST_LISTED)
@@ -66,18 +75,20 @@ class TrafficConfigPatch(Incoming):
 
 
 class VariantIn(Asked):
-    variant_name: Name = Field(description="Such as `canary`, `variant_b` or `green`.")
+    variant_name: VariantName = Field(description="Such as `canary`, `variant_b` or `green`.")
     model_version_id: UUID
-    weight: Whole = Field(default=0, description="Percent, 0 to 100, taken from stable.")
+    weight: Percent = Field(default=0, description="Percent, 0 to 100, taken from stable.")
 
 
 class VariantPatch(Asked):
-    weight: Whole | None = Field(default=None, description="Percent, 0 to 100.")
-    variant_name: Name | None = Field(default=None, description="What to call it from now on.")
+    weight: Percent | None = Field(default=None, description="Percent, 0 to 100.")
+    variant_name: VariantName | None = Field(
+        default=None, description="What to call it from now on."
+    )
 
 
 class WeightsPatch(Asked):
-    weights: dict[Name, Whole] = Field(
+    weights: dict[VariantName, Percent] = Field(
         max_length=MOST_LISTED,
         description=(
             "Percent by variant. Without stable it takes the rest; those not named keep theirs."
@@ -87,14 +98,14 @@ class WeightsPatch(Asked):
 
 class CanaryIn(Asked):
     model_version_id: UUID
-    initial_weight: Whole = Field(
+    initial_weight: CanaryPercent = Field(
         default=10,
         description=f"Percent, {CANARY_WEIGHTS[0]} to {CANARY_WEIGHTS[-1]}.",
     )
 
 
 class CanaryWeightPatch(Asked):
-    weight: Whole = Field(description="Percent, 0 to 100.")
+    weight: Percent = Field(description="Percent, 0 to 100.")
 
 
 class TrafficVariantOut(Outgoing):

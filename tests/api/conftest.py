@@ -13,6 +13,7 @@ from domain.prices import TokenPrice
 from tests.api.caller import Caller
 from tests.api.scripted import ScriptedControl
 from tests.api.staging import Outage
+from tests.api.traffic import Traffic
 from tests.fakes.metrics import ScriptedMetrics
 from tests.fakes.registry import MemoryRegistry
 from tests.fakes.survey import MemorySurvey
@@ -85,3 +86,9 @@ def api(http):
 def stranger(http):
     """Calls in the name of another project."""
     return Caller(http)
+
+
+@pytest.fixture
+async def traffic(api):
+    """An active config with stable at 100 and versions to add."""
+    return Traffic(api, await api.served())

@@ -1,10 +1,12 @@
 """Two projects never meet: to each, what the other has does not exist."""
 
+from collections import defaultdict
 from uuid import uuid4
 
 import pytest
 
-from tests.api.caller import canary, service_of
+from tests.api.caller import PREFIX, canary, service_of
+from tests.api.tour import operations_of
 
 LISTS = [
     "/registered_models",
@@ -12,20 +14,42 @@ LISTS = [
     "/serving_environments",
     "/inference_services",
     "/traffic_configs",
+    "/operations",
     "/rollouts",
     "/virtual_models",
 ]
+# Answers about a whole project that are no list of things.
+SUMS = ["/metrics/compare", "/metrics/tokens"]
+# Names of things in the cluster, which are no project's: the operator allows them.
+FREE = {"ai_service_backend_id", "external_id"}
+# Which of our things a parameter or a field may name.
+NAMES = {
+    "environment_id": "environment",
+    "inference_service_id": "service",
+    "model_version_id": "v2",
+    "model_version_ids": "v2",
+    "registered_model_id": "model",
+    "serving_environment_id": "environment",
+    "stable_version_id": "v1",
+    "subject_id": "config",
+    "target_version_id": "v2",
+    "traffic_config_id": "config",
+}
 
 
 @pytest.fixture
 async def ids(api):
     made = await api.served()
+    config = f"/traffic_configs/{made['config']}"
+    done = await api.post(f"{config}/canary", {"model_version_id": made["v3"]})
+    await api.post(f"{config}/rollback")
     rollout = await api.made(f"/traffic_configs/{made['config']}/rollouts", canary(made["v2"]))
     virtual = await api.made("/virtual_models", {"name": f"claude-{uuid4()}"})
     backends = f"/virtual_models/{virtual['name']}/backends"
     virtual = await api.made(backends, {"ai_service_backend_name": "aws"})
     return {
         **made,
+        "operation": done.json()["operation"]["id"],
         "rollout": rollout["id"],
         "virtual": virtual["name"],
         "backend": virtual["backends"][0]["id"],
@@ -58,8 +82,9 @@ def _calls(ids):
         yield "DELETE", path, None
     for change in ({"desired_state": "undeployed"}, {"model_version_ids": [ids["v2"]]}):
         yield "PATCH", f"/inference_services/{ids['service']}", change
-    yield "GET", f"/traffic_configs/{ids['config']}", None
     yield "POST", "/traffic_configs", {"inference_service_id": ids["service"]}
+    yield from _traffic_calls(f"/traffic_configs/{ids['config']}", ids["v2"])
+    yield "GET", f"/operations/{ids['operation']}", None
     yield "POST", f"/traffic_configs/{ids['config']}/rollouts", canary(ids["v2"])
     yield "POST", f"/traffic_configs/{ids['config']}/rollouts", canary(ids["v2"], dry_run=True)
     yield "GET", f"/rollouts/{ids['rollout']}", None
@@ -80,7 +105,47 @@ def _calls(ids):
     yield "DELETE", f"{virtual}/backends/{ids['backend']}", None
 
 
+def _traffic_calls(config, version):
+    yield "GET", config, None
+    yield "PATCH", config, {"paused": True}
+    yield "DELETE", config, None
+    yield "GET", f"{config}/variants", None
+    variant = {"variant_name": "b", "model_version_id": version, "weight": 10}
+    yield "POST", f"{config}/variants", variant
+    yield "GET", f"{config}/variants/stable", None
+    yield "PATCH", f"{config}/variants/canary", {"weight": 20}
+    yield "DELETE", f"{config}/variants/canary", None
+    yield "PATCH", f"{config}/weights", {"weights": {"canary": 20}}
+    yield "POST", f"{config}/promote/canary", None
+    yield "POST", f"{config}/rollback", None
+    yield "POST", f"{config}/canary", {"model_version_id": version}
+    yield "PATCH", f"{config}/canary/weight", {"weight": 20}
+    yield "POST", f"{config}/canary/promote", None
+
+
+@pytest.fixture
+def ours(app):
+    """The operations of the document under our prefix."""
+    return [o for o in operations_of(app.openapi()) if o.path.startswith(PREFIX)]
+
+
+def test_no_operation_that_names_a_thing_is_left_out(ours):
+    ids: defaultdict[str, str] = defaultdict(lambda: str(uuid4()))
+    tried = {(m, f"{PREFIX}{path.partition('?')[0]}") for m, path, _ in _calls(ids)}
+    for operation in ours:
+        if operation.parameters("path"):
+            assert any(
+                m == operation.method and operation.arguments(path) is not None for m, path in tried
+            ), operation.id
+
+
+def test_no_list_is_left_out(ours):
+    known = {f"{PREFIX}{path}" for path in (*LISTS, *SUMS)}
+    assert {o.path for o in ours if o.method == "GET" and not o.parameters("path")} == known
+
+
 async def test_what_another_project_has_is_answered_as_if_it_did_not_exist(stranger, ids, control):
+    begun = list(control.operations)
     unknown = {name: str(uuid4()) for name in ids}
     for theirs, nobodys in zip(_calls(ids), _calls(unknown), strict=True):
         answers = [await stranger.call(m, path, json=body) for m, path, body in (theirs, nobodys)]
@@ -89,7 +154,64 @@ async def test_what_another_project_has_is_answered_as_if_it_did_not_exist(stran
         for name, mine in ids.items():
             known, missing = known.replace(mine, name), missing.replace(unknown[name], name)
         assert known == missing
-    assert control.commands == []
+    assert (control.commands, control.operations) == ([], begun)
+
+
+async def test_no_filter_by_id_finds_anything_of_another_project(api, stranger, ids, ours):
+    tried = 0
+    for operation in ours:
+        path = operation.path.removeprefix(PREFIX)
+        for name in operation.parameters("query"):
+            if path in LISTS and name.endswith("_id"):
+                found, hidden = [
+                    (await caller.get(path, params={name: ids[NAMES[name]]})).json()["total"]
+                    for caller in (api, stranger)
+                ]
+                assert found > 0, (path, name)
+                assert hidden == 0, (path, name)
+                tried += 1
+    assert tried
+
+
+async def test_the_sums_of_a_project_count_nothing_of_another(stranger, ids):
+    tokens = (await stranger.get("/metrics/tokens")).json()
+    assert tokens["groups"] == []
+    assert not tokens["totals"]["total_tokens"]
+    answer = await stranger.get("/metrics/compare?variant=stable&variant=canary")
+    assert answer.status_code == 422  # no traffic config of the project has them
+    assert "chat" not in answer.text
+
+
+async def test_no_body_can_borrow_a_thing_of_another_project(stranger, ids, ours, app):
+    """Each id that a body may name, in a call that is good but for it."""
+    own = await stranger.served()
+    schemas = app.openapi()["components"]["schemas"]
+    config = f"/traffic_configs/{own['config']}"
+    bodies = {
+        "add_variant": {"variant_name": "b", "model_version_id": own["v2"]},
+        "change_inference_service": {"model_version_ids": [own["v2"]]},
+        "create_inference_service": service_of(own, name="borrowed"),
+        "create_traffic_config": {"inference_service_id": own["service"]},
+        "start_canary": {"model_version_id": own["v2"]},
+        "start_rollout": canary(own["v2"]),
+    }
+    for operation in ours:
+        content = operation.spec.get("requestBody", {}).get("content", {})
+        reference = content.get("application/json", {}).get("schema", {}).get("$ref", "")
+        for field in schemas.get(reference.rpartition("/")[2], {}).get("properties", {}):
+            # The stable version is looked for among those that the service serves: 422, below.
+            if not field.endswith(("_id", "_ids")) or field in {*FREE, "stable_version_id"}:
+                continue
+            theirs = ids[NAMES[field]]
+            body = bodies[operation.id] | {field: [theirs] if field.endswith("s") else theirs}
+            path = operation.path.removeprefix(PREFIX).format(
+                config_id=own["config"], service_id=own["service"]
+            )
+            answer = await stranger.call(operation.method, path, json=body)
+            assert answer.status_code == 404, (operation.id, field, answer.text)
+    await stranger.delete(config)
+    wish = {"inference_service_id": own["service"], "stable_version_id": ids["v1"]}
+    assert (await stranger.post("/traffic_configs", wish)).status_code == 422
 
 
 @pytest.mark.parametrize("borrowed", ["environment", "model", "v1"])

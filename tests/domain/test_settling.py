@@ -1,11 +1,15 @@
 """When traffic counts as obeying: shares judged with their noise, counters read as they come."""
 
 import random
+from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from domain.evidence.counters import Reading, Series, SeriesRole
-from domain.settling import Agreement, Share, StartedTally, agreement
+from domain.settling import Agreement, Share, StartedTally, agreement, pairs
+from domain.traffic import Slot
 
 
 @pytest.mark.parametrize(
@@ -101,3 +105,75 @@ def test_a_disagreement_starts_the_count_anew():
 
     assert tally.share.total == 0
     assert tally.disagreements == 1
+
+
+def slots(*weights):
+    return tuple(Slot(workload=f"w{i}", weight=weight) for i, weight in enumerate(weights))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        # One that joins at weight 0, and gets none: there is nothing to compare.
+        ((100,), (100, 0), []),
+        ((100, 0), (90, 10), [(1, 0, 10, 0)]),
+        ((90, 10), (100, 0), [(1, 0, 0, 10)]),
+        # The reference is who has most now, whoever stable is.
+        ((100, 0), (0, 100), [(0, 1, 0, 100)]),
+        ((100, 0), (40, 60), [(0, 1, 40, 100)]),
+        # Of three shares each is compared with the largest.
+        ((100, 0, 0), (60, 30, 10), [(1, 0, 100 / 3, 0), (2, 0, 100 / 7, 0)]),
+        # What has left goes on being looked at; what joins had nothing before.
+        ((70, 30), (100,), [(1, 0, 0, 30)]),
+        ((100,), (70, 30), [(1, 0, 30, 0)]),
+        # A gap in the route carries nothing.
+        ((90, 0, 10), (80, 0, 20), [(2, 0, 20, 10)]),
+        # Neither of the two had anything: nothing is known to have gone to the first.
+        ((100, 0, 0), (0, 50, 50), [(0, 1, 0, 100), (2, 1, 50, 0)]),
+    ],
+)
+def test_each_share_is_compared_with_the_largest(before, after, expected):
+    found = pairs(slots(*before), slots(*after))
+    assert [(p.slot, p.reference) for p in found] == [pair[:2] for pair in expected]
+    for pair, (*_, weight, previous) in zip(found, expected, strict=True):
+        assert pair.weight == pytest.approx(weight)
+        assert pair.previous == pytest.approx(previous)
+
+
+def divisions(most=4):
+    """Weights that sum to 100, as differences of sorted cuts."""
+    cuts = st.lists(st.integers(0, 100), min_size=0, max_size=most - 1).map(sorted)
+    return cuts.map(lambda c: tuple(b - a for a, b in pairwise([0, *c, 100])))
+
+
+@given(divisions(), divisions())
+def test_pairs_agree_where_the_shares_are_as_the_weights_say(before, after):
+    n = 20_000
+    width = max(len(before), len(after))
+    told = [w * n // 100 for w in after] + [0] * (width - len(after))
+    found = pairs(slots(*before), slots(*after))
+    for pair in found:
+        share = Share(candidate=told[pair.slot], stable=told[pair.reference])
+        assert agreement(share, weight=pair.weight, previous=pair.weight) is Agreement.AGREES
+    covered = {pair.slot for pair in found} | {after.index(max(after))}
+    carrying = {i for i, w in enumerate(after) if w} | {i for i, w in enumerate(before) if w}
+    assert carrying <= covered
+
+
+@given(divisions(), divisions())
+def test_requests_that_still_go_where_they_went_agree_only_where_nothing_changed(before, after):
+    n = 20_000
+    old = [w * n // 100 for w in before] + [0] * (len(after) - len(before))
+    judged = [
+        agreement(
+            Share(candidate=old[pair.slot], stable=old[pair.reference]),
+            weight=pair.weight,
+            previous=pair.previous,
+        )
+        for pair in pairs(slots(*before), slots(*after))
+    ]
+    padded = [tuple(w) + (0,) * (max(len(before), len(after)) - len(w)) for w in (before, after)]
+    if padded[0] == padded[1]:
+        assert set(judged) <= {Agreement.AGREES}
+    elif max(abs(a - b) for a, b in zip(*padded, strict=True)) > 10:
+        assert set(judged) != {Agreement.AGREES}
