@@ -9,7 +9,7 @@ import pytest
 
 from api.errors import EngineUnreachable
 from domain.errors import AlreadyRunning, Unreachable
-from domain.operations import Ending, OperationPhase
+from domain.operations import Ending, Operation, OperationPhase
 from domain.registry import TrafficConfig
 from tests.api.caller import PREFIX, canary
 from tests.api.staging import change
@@ -205,10 +205,14 @@ async def test_operations_are_listed_newest_first_and_by_their_subject(traffic, 
     assert (len(page["items"]), page["total"], page["next_offset"]) == (1, 2, 1)
 
 
-async def test_an_operation_tells_where_to_watch_it(traffic):
+async def test_an_operation_tells_where_to_watch_it(traffic, registry):
     operation = (await traffic.canary()).json()["operation"]
-    assert operation["temporal_ui"].endswith(f"/traffic-{traffic.ids['config']}")
+    workflow = f"traffic-{traffic.ids['config']}"
+    assert operation["temporal_ui"].endswith(f"/workflows?query=WorkflowId%3D%22{workflow}%22")
     assert (await traffic.api.get(f"/operations/{operation['id']}")).json() == operation
+    change(registry, Operation, operation["id"], phase=OperationPhase.RUNNING)
+    running = (await traffic.api.get(f"/operations/{operation['id']}")).json()
+    assert running["temporal_ui"].endswith(f"/workflows/{workflow}")
 
 
 async def test_an_unknown_operation_is_not_found(api):
