@@ -45,6 +45,16 @@ class Gateway:
     namespace: str
     request_timeout: timedelta | None = None
 
+    @property
+    def parent(self) -> Manifest:
+        """The Gateway, as routes refer to it."""
+        return {
+            "group": HTTP_ROUTE.group,
+            "kind": "Gateway",
+            "name": self.name,
+            "namespace": self.namespace,
+        }
+
 
 def service_name(workload: Workload) -> str:
     """The Service that KServe makes for a workload in Standard mode."""
@@ -70,7 +80,9 @@ def port_of(service: Mapping[str, Any]) -> int | None:
 def backend(workload: Workload, port: int) -> Manifest:
     host = f"{service_name(workload)}.{workload.namespace}.svc.cluster.local"
     spec = {"endpoints": [{"fqdn": {"hostname": host, "port": port}}]}
-    return _manifest(BACKEND, workload.namespace, workload.name, workload_labels(workload), spec)
+    return object_of(
+        BACKEND, workload.namespace, workload.name, workload_labels(workload), spec=spec
+    )
 
 
 def ai_service_backend(workload: Workload) -> Manifest:
@@ -79,7 +91,7 @@ def ai_service_backend(workload: Workload) -> Manifest:
         "backendRef": {"group": BACKEND.group, "kind": BACKEND.kind, "name": workload.name},
     }
     identity = workload_labels(workload)
-    return _manifest(AI_SERVICE_BACKEND, workload.namespace, workload.name, identity, spec)
+    return object_of(AI_SERVICE_BACKEND, workload.namespace, workload.name, identity, spec=spec)
 
 
 def prefix_of(workload: Workload) -> str:
@@ -92,36 +104,37 @@ def prefix_of(workload: Workload) -> str:
 
 
 def split_policy(route: Route) -> Manifest:
-    """Have Envoy keep a cluster per variant, and with it statistics, retries and pools.
+    """Have Envoy keep a cluster per variant, and with it statistics, retries and pools."""
+    spec = {"targetRefs": [target_of(route.name)], **split()}
+    identity = route_labels(route)
+    return object_of(
+        BACKEND_TRAFFIC_POLICY, route.namespace, policy_name(route), identity, spec=spec
+    )
+
+
+def target_of(route: str) -> Manifest:
+    """The route, as a policy refers to it."""
+    return {"group": HTTP_ROUTE.group, "kind": HTTP_ROUTE.kind, "name": route}
+
+
+def split() -> Manifest:
+    """What keeps a cluster per reference of the route.
 
     The zone does not exist: that weighted zones are asked for at all is what splits the cluster.
     """
-    target = {"group": HTTP_ROUTE.group, "kind": HTTP_ROUTE.kind, "name": route.name}
-    spec = {
-        "targetRefs": [target],
-        "loadBalancer": {
-            "type": "LeastRequest",
-            "zoneAware": {"weightedZones": [{"zone": "none", "weight": 1}]},
-        },
-    }
-    identity = route_labels(route)
-    return _manifest(BACKEND_TRAFFIC_POLICY, route.namespace, policy_name(route), identity, spec)
+    zones = {"weightedZones": [{"zone": "none", "weight": 1}]}
+    return {"loadBalancer": {"type": "LeastRequest", "zoneAware": zones}}
 
 
 def ai_gateway_route(
     route: Route, slots: Slots, gateway: Gateway, annotations: Mapping[str, str]
 ) -> Manifest:
     """Build the whole route: its rules are one atomic value to the API server."""
-    parent = {
-        "group": HTTP_ROUTE.group,
-        "kind": "Gateway",
-        "name": gateway.name,
-        "namespace": gateway.namespace,
-    }
-    spec = {"parentRefs": [parent], "rules": [_rule(route, slots, gateway)]}
-    manifest = _manifest(AI_GATEWAY_ROUTE, route.namespace, route.name, route_labels(route), spec)
-    manifest["metadata"]["annotations"] = dict(annotations)
-    return manifest
+    spec = {"parentRefs": [gateway.parent], "rules": [_rule(route, slots, gateway)]}
+    identity = route_labels(route)
+    return object_of(
+        AI_GATEWAY_ROUTE, route.namespace, route.name, identity, spec=spec, annotations=annotations
+    )
 
 
 def slots_of(found: Mapping[str, Any]) -> Slots:
@@ -169,19 +182,25 @@ def _ref(slot: Slot) -> Manifest:
     }
 
 
-def _manifest(
+def object_of(
     resource: Resource,
     namespace: str,
     name: str,
     identity: Mapping[str, str],
+    *,
     spec: Mapping[str, Any],
+    annotations: Mapping[str, str] | None = None,
 ) -> Manifest:
-    return {
+    """An object of ours, with the labels that say whose it is."""
+    manifest: Manifest = {
         "apiVersion": resource.api_version,
         "kind": resource.kind,
         "metadata": {"name": name, "namespace": namespace, "labels": dict(identity)},
         "spec": dict(spec),
     }
+    if annotations is not None:
+        manifest["metadata"]["annotations"] = dict(annotations)
+    return manifest
 
 
 def rules_of(manifest: Mapping[str, Any]) -> list[Any]:

@@ -4,7 +4,14 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from adapters.aigateway.manifests import MODEL_HEADER, RULE, Gateway
+from adapters.aigateway.manifests import (
+    MODEL_HEADER,
+    RULE,
+    Gateway,
+    object_of,
+    split,
+    target_of,
+)
 from adapters.kubernetes.documents import (
     Manifest,
     mapping,
@@ -16,7 +23,6 @@ from adapters.kubernetes.documents import (
 from adapters.kubernetes.resources import (
     AI_GATEWAY_ROUTE,
     BACKEND_TRAFFIC_POLICY,
-    HTTP_ROUTE,
     Resource,
 )
 from domain.virtual_models import VirtualRoute
@@ -37,12 +43,6 @@ def virtual_gateway_route(
     route: VirtualRoute, layout: Layout, gateway: Gateway, annotations: Mapping[str, str]
 ) -> Manifest:
     """Build the whole route: its rules are one atomic value to the API server."""
-    parent = {
-        "group": HTTP_ROUTE.group,
-        "kind": "Gateway",
-        "name": gateway.name,
-        "namespace": gateway.namespace,
-    }
     header = {"type": "Exact", "name": MODEL_HEADER, "value": route.model}
     rule: Manifest = {
         "name": RULE,
@@ -51,7 +51,7 @@ def virtual_gateway_route(
     }
     if gateway.request_timeout is not None:
         rule["timeouts"] = {"request": f"{gateway.request_timeout.total_seconds():.0f}s"}
-    spec = {"parentRefs": [parent], "rules": [rule]}
+    spec = {"parentRefs": [gateway.parent], "rules": [rule]}
     return _object(AI_GATEWAY_ROUTE, route, route.name, spec, annotations)
 
 
@@ -65,9 +65,8 @@ def policy(
     statistics of its own and, at an IP address too, its own model name. The two exclude each
     other, for a retry cannot change from one cluster to another.
     """
-    how = _fallback(layout, gateway) if layout.levels > 1 else _split()
-    target = {"group": HTTP_ROUTE.group, "kind": HTTP_ROUTE.kind, "name": route.name}
-    spec = {"targetRefs": [target], **how}
+    how = _fallback(layout, gateway) if layout.levels > 1 else split()
+    spec = {"targetRefs": [target_of(route.name)], **how}
     return _object(BACKEND_TRAFFIC_POLICY, route, policy_name(route), spec, annotations)
 
 
@@ -129,12 +128,6 @@ def _duration(span: timedelta) -> str:
     return f"{seconds}s{milliseconds}ms" if milliseconds else f"{seconds}s"
 
 
-def _split() -> Manifest:
-    # The zone does not exist: that weighted zones are asked for at all is what splits the cluster.
-    zones = {"weightedZones": [{"zone": "none", "weight": 1}]}
-    return {"loadBalancer": {"type": "LeastRequest", "zoneAware": zones}}
-
-
 def _or(value: int | None, default: int) -> int:
     return default if value is None else value
 
@@ -146,14 +139,5 @@ def _object(
     spec: Mapping[str, Any],
     annotations: Mapping[str, str],
 ) -> Manifest:
-    return {
-        "apiVersion": resource.api_version,
-        "kind": resource.kind,
-        "metadata": {
-            "name": name,
-            "namespace": route.namespace,
-            "labels": virtual_route_labels(route),
-            "annotations": dict(annotations),
-        },
-        "spec": dict(spec),
-    }
+    identity = virtual_route_labels(route)
+    return object_of(resource, route.namespace, name, identity, spec=spec, annotations=annotations)
