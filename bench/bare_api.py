@@ -26,10 +26,11 @@ _ROLLOUT_COLUMNS = (
 )  # fmt: skip
 _CONFIG_COLUMNS = (
     "id", "inference_service_id", "inference_service_name", "strategy", "status", "status_reason",
-    "namespace", "created_at", "updated_at",
+    "paused", "default_gates", "default_policies", "namespace", "created_at", "updated_at",
 )  # fmt: skip
 _VARIANT_COLUMNS = (
-    "id", "role", "model_version_id", "model_version_name", "weight", "slot", "status",
+    "id", "role", "model_version_id", "model_version_name", "weight", "slot", "status", "retire_at",
+    "created_at", "updated_at",
 )  # fmt: skip
 
 Project = Annotated[UUID, Header(alias="Project-ID")]
@@ -50,15 +51,7 @@ app = FastAPI(lifespan=_lifespan)
 @app.get("/rollouts/{rollout_id}")
 async def rollout(request: Request, project: Project, rollout_id: UUID) -> dict[str, Any]:
     row = await request.app.state.pool.fetchrow(_ROLLOUTS["rollout"], project, rollout_id)
-    plan = json.loads(row["plan"])
-    return {
-        **_summary(row, plan),
-        "plan": plan,
-        "workflow_id": row["workflow_id"],
-        "run_id": row["run_id"],
-        "live": None,
-        "live_unavailable": None,
-    }
+    return shown_rollout(row)
 
 
 @app.get("/rollouts")
@@ -81,7 +74,12 @@ async def rollouts(
 
 @app.get("/traffic_configs/{config_id}")
 async def config(request: Request, project: Project, config_id: UUID) -> dict[str, Any]:
-    row = await request.app.state.pool.fetchrow(_TRAFFIC["config"], project, config_id)
+    return shown_config(
+        await request.app.state.pool.fetchrow(_TRAFFIC["config"], project, config_id)
+    )
+
+
+def shown_config(row: Mapping[str, Any]) -> dict[str, Any]:
     variants = [
         {
             **{name: variant[name] for name in _VARIANT_COLUMNS},
@@ -91,7 +89,25 @@ async def config(request: Request, project: Project, config_id: UUID) -> dict[st
         for variant in json.loads(row["variants"])
     ]
     named = {name: row[name] for name in _CONFIG_COLUMNS}
-    return {**named, "ai_gateway_route_name": row["route_name"], "variants": variants}
+    return {
+        **named,
+        "ai_gateway_route_name": row["route_name"],
+        "rollback_window_seconds": row["rollback_window"].total_seconds(),
+        "operation": None,
+        "variants": variants,
+    }
+
+
+def shown_rollout(row: Mapping[str, Any]) -> dict[str, Any]:
+    plan = json.loads(row["plan"])
+    return {
+        **_summary(row, plan),
+        "plan": plan,
+        "workflow_id": row["workflow_id"],
+        "run_id": row["run_id"],
+        "live": None,
+        "live_unavailable": None,
+    }
 
 
 def _summary(row: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, Any]:

@@ -41,7 +41,7 @@ class Followed:
         """Returns once the soak at this weight has begun."""
         await self.told("step_started", f"soak at {weight} %")
 
-    async def ended(self, phase, *, within=60):
+    async def ended(self, phase, *, within=120):
         """The rollout as it ended, which must be in this phase."""
 
         async def final():

@@ -20,7 +20,7 @@ ERRORS = {"name": "errors", "metric": "error_rate", "against_stable": {"floor": 
 LATENCY = {
     "name": "latency",
     "metric": "latency",
-    "slow_over_ms": 100,
+    "slow_over_ms": 250,
     "against_stable": {"floor": 0.05},
 }
 FAST = {"probe_interval_seconds": 1, "scale_down_delay_seconds": 1, "drain_seconds": 1}
