@@ -15,13 +15,11 @@ from api.parts import Parts
 from api.schemas.traffic import Asked
 from domain.division import Newcomer
 from domain.errors import AlreadyRunning, Conflict
-from domain.operations import ChangeKind, Operation, Subject, traffic_change
+from domain.operations import ALWAYS, ChangeKind, Operation, Subject, traffic_change
 from domain.ports import Registry
 from domain.registry import ConfigStatus, ServiceState, TrafficConfig, Variants
 
 Rule = Callable[[TrafficConfig, datetime], Variants]
-# What is asked for in an emergency, or happens by itself, is done while everything else is paused.
-ALWAYS = frozenset({ChangeKind.ROLL_BACK, ChangeKind.DELETE_CONFIG})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,10 @@ class ChangeKind(StrEnum):
     DELETE_CONFIG = "delete_config"
 
 
+# What is asked for in an emergency, or takes everything away, is done on a paused config too.
+ALWAYS = frozenset({ChangeKind.ROLL_BACK, ChangeKind.DELETE_CONFIG})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficChange:
     """The variants of a traffic config before and after, and what it takes to get there and back.

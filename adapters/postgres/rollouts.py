@@ -33,7 +33,11 @@ class Rollouts:
         self, rollout: Rollout, *, idempotency_key: str | None, request_hash: str
     ) -> Rollout:
         async with self._db.transaction(f"the rollout {rollout.id}") as connection:
-            await connection.execute(_SQL["lock_config"], rollout.project_id, rollout.config_id)
+            config = await connection.fetchrow(
+                _SQL["lock_config"], rollout.project_id, rollout.config_id
+            )
+            if config is not None and config["paused"]:
+                raise Outdated("the traffic config was paused just now")
             running = await connection.fetchrow(_SQL["running_operation"], rollout.config_id)
             if running is not None:
                 raise AlreadyRunning(

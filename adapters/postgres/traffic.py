@@ -10,7 +10,7 @@ from adapters.postgres import rows
 from adapters.postgres.database import Database, found
 from adapters.postgres.sql import load
 from domain.errors import AlreadyRunning, Conflict, Outdated
-from domain.operations import TrafficChange
+from domain.operations import ALWAYS, TrafficChange
 from domain.ports import Page
 from domain.registry import ConfigStatus, Role, TrafficConfig, TrafficStrategy, TrafficVariant
 
@@ -105,6 +105,8 @@ async def require_unchanged(
         )
     if set(config.variants) != set(change.before):
         raise Outdated("the traffic was changed just now; ask again")
+    if config.paused and change.kind not in ALWAYS:
+        raise Outdated("the traffic config was paused just now")
     if change.after and config.status is not ConfigStatus.ACTIVE:
         raise Conflict(f"the traffic config is {config.status}, not active")
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from domain.division import Newcomer, added, promoted, weighed
+from domain.division import Newcomer, added, promoted, rolled_back, weighed
 from domain.errors import AlreadyRunning, Conflict, NotFound, Outdated
 from domain.operations import (
     ChangeKind,
@@ -243,6 +243,18 @@ async def test_a_rollout_does_not_begin_beside_a_variant_that_its_plan_does_not_
     plan = replace(plan, bystanders=(beside,))
     await registry.create_rollout(a_rollout(plan), idempotency_key=None, request_hash="")
     assert config.variants[1].workload == beside.workload.name
+
+
+async def test_on_a_paused_config_nothing_begins_but_the_way_back(registry, journal, it):
+    config = await done(registry, journal, an_operation(it.config, with_canary(it)))
+    await registry.set_config(replace(config, paused=True))
+    after = weighed(config.variants, {"canary": 20}, now=NOW)
+    with pytest.raises(Outdated, match="paused"):
+        await registry.begin(an_operation(config, after))
+    back = rolled_back(config.variants, now=NOW, window=timedelta(0))
+    config = await done(registry, journal, an_operation(config, back, kind=ChangeKind.ROLL_BACK))
+    with pytest.raises(Outdated, match="paused"):
+        await it.start(registry)
 
 
 async def test_a_discarded_operation_leaves_the_subject_free(registry, it):

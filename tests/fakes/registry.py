@@ -8,7 +8,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from domain.errors import AlreadyRunning, Conflict, Outdated
-from domain.operations import Operation, OperationPhase
+from domain.operations import ALWAYS, Operation, OperationPhase
 from domain.ports import Chores, Page, Patrol, Registry
 from domain.registry import (
     ConfigStatus,
@@ -100,6 +100,8 @@ class MemoryRegistry(MemoryCatalog, MemoryVirtualModels, Registry, Patrol, Chore
             raise AlreadyRunning(message, rollout_id=str(rollout.id))
         if set(config.variants) != set(operation.change.before):
             raise Outdated("the traffic was changed just now; ask again")
+        if config.paused and operation.change.kind not in ALWAYS:
+            raise Outdated("the traffic config was paused just now")
         if operation.change.after and config.status is not ConfigStatus.ACTIVE:
             raise Conflict(f"the traffic config is {config.status}, not active")
 
@@ -158,6 +160,8 @@ class MemoryRegistry(MemoryCatalog, MemoryVirtualModels, Registry, Patrol, Chore
             message = f"the operation {operation.summary!r} has not ended"
             raise AlreadyRunning(message, operation_id=str(operation.id))
         stable, version = config.stable, rollout.plan.stable.version_id
+        if config.paused:
+            raise Outdated("the traffic config was paused just now")
         plan, candidate = rollout.plan, rollout.plan.candidate
         held = {(v.workload, v.slot) for v in config.variants if v.holds_slot}
         planned = {(v.workload.name, v.slot) for v in (plan.stable, *plan.bystanders)}

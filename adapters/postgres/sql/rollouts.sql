@@ -2,7 +2,7 @@
 
 -- name: lock_config
 -- $1 project, $2 config
-SELECT id FROM traffic_configs WHERE project_id = $1 AND id = $2 FOR NO KEY UPDATE
+SELECT paused FROM traffic_configs WHERE project_id = $1 AND id = $2 FOR NO KEY UPDATE
 
 -- name: running_operation
 -- $1 config
