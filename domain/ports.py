@@ -77,7 +77,10 @@ class VirtualModelRouter(Protocol):
     """Routes a virtual model's name to providers: Envoy AI Gateway."""
 
     async def require_known(self, route: VirtualRoute, refs: Sequence[Ref]) -> None:
-        """Raise InvalidTraffic for a backend that the gateway does not know."""
+        """Raise InvalidTraffic for a backend that the gateway does not know.
+
+        NotYet for one that it has not looked at yet.
+        """
 
     async def observe(self, route: VirtualRoute) -> VirtualRouteState | None:
         """The route as it stands, None where there is none."""

@@ -12,6 +12,8 @@ from adapters.aigateway.manifests import Gateway, slots_of
 from adapters.kubernetes.documents import conditions, is_leaving, mapping, mappings, text, whole
 from domain.traffic import Slots
 
+_VERDICTS = ("Accepted", "NotAccepted")
+
 
 def obstacle(
     found: Mapping[str, Any], http_route: Mapping[str, Any] | None, gateway: Gateway
@@ -27,6 +29,11 @@ def obstacle(
     if slots_of(http_route) != slots_of(found):
         return f"HTTPRoute {name} still shows {_shown(slots_of(http_route))}"
     return parent_obstacle(http_route, gateway)
+
+
+def is_judged(found: Mapping[str, Any]) -> bool:
+    """Whether the controller has said yes or no to an AIGatewayRoute or AIServiceBackend."""
+    return not conditions(mapping(found, "status")).keys().isdisjoint(_VERDICTS)
 
 
 def refusal(found: Mapping[str, Any]) -> str:

@@ -3,7 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from adapters.aigateway.convergence import parent_obstacle, policy_obstacle, refusal
+from adapters.aigateway.convergence import (
+    is_judged,
+    parent_obstacle,
+    policy_obstacle,
+    refusal,
+)
 from adapters.aigateway.fencing import annotations, owner_of, require_newest
 from adapters.aigateway.manifests import Gateway
 from adapters.aigateway.objects import forget, take_away
@@ -54,7 +59,8 @@ class AIGatewayVirtualModels(VirtualModelRouter):
     async def require_known(self, route: VirtualRoute, refs: Sequence[Ref]) -> None:
         """Raise InvalidTraffic for a backend that the gateway does not know.
 
-        One that serves another project's models counts as unknown.
+        One that serves another project's models counts as unknown. NotYet for one so new that
+        the gateway's controller has said neither yes nor no.
         """
         for namespace, name in sorted({(ref.namespace, ref.name) for ref in refs}):
             found = await self._cluster.get(AI_SERVICE_BACKEND, namespace, name)
@@ -63,6 +69,8 @@ class AIGatewayVirtualModels(VirtualModelRouter):
             if found is None or is_leaving(found) or is_strange:
                 rule = f"there is no AIServiceBackend {name!r} in namespace {namespace!r}"
                 raise InvalidTraffic(Violation("ai_service_backend_name", rule))
+            if not is_judged(found):
+                raise NotYet(f"the gateway has not seen AIServiceBackend {name!r} yet")
             if refusal(found):
                 rule = f"the gateway does not accept AIServiceBackend {name!r} of {namespace!r}"
                 raise InvalidTraffic(Violation("ai_service_backend_name", rule))

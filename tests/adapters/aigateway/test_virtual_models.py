@@ -8,12 +8,13 @@ from adapters.aigateway.manifests import Gateway
 from adapters.aigateway.virtual_models import AIGatewayVirtualModels
 from adapters.kubernetes.resources import (
     AI_GATEWAY_ROUTE,
+    AI_SERVICE_BACKEND,
     BACKEND_TRAFFIC_POLICY,
     HTTP_ROUTE,
 )
 from domain.errors import Conflict, FencedOut, InvalidTraffic, NotYet
 from tests.cluster.builders import ORDERED_AT, PROJECT, owner
-from tests.cluster.hands import GATEWAY
+from tests.cluster.hands import GATEWAY, condition
 from tests.cluster.virtual import (
     add_backend,
     layout,
@@ -174,8 +175,18 @@ async def test_a_backend_that_the_gateway_does_not_accept_is_refused(
     router, route, hands, namespace
 ):
     await add_backend(hands, namespace, "aws", accepted=False)
+    refused = condition("NotAccepted", status="False", message="no such Backend")
+    await hands.set_status(AI_SERVICE_BACKEND, namespace, "aws", {"conditions": [refused]})
     with pytest.raises(InvalidTraffic, match="does not accept AIServiceBackend 'aws'"):
         await router.require_known(route, [ref_in(namespace, "aws")])
+
+
+async def test_a_backend_that_the_gateway_has_not_seen_yet_is_worth_another_look(
+    router, route, hands, namespace
+):
+    await add_backend(hands, namespace, "new", accepted=False)
+    with pytest.raises(NotYet, match="has not seen AIServiceBackend 'new' yet"):
+        await router.require_known(route, [ref_in(namespace, "new")])
 
 
 async def test_the_policy_outlives_the_route(router, route, hands, fallback):
