@@ -23,12 +23,16 @@ class Followed:
         assert found["next_after"] is None, "a test's rollout has a short history"
         return [one for one in found["items"] if kind in (None, one["kind"])]
 
-    async def told(self, kind, *parts, within=60):
-        """The first event of this kind that says all the parts, waited for."""
+    async def told(self, kind, *parts, after=None, within=60):
+        """The first event of this kind that says all the parts, waited for.
+
+        What may have been said before, too, is asked for `after` an earlier event.
+        """
+        earliest = after["id"] + 1 if after else 0
 
         async def found():
             for one in await self.events(kind):
-                if all(part in one["message"] for part in parts):
+                if one["id"] >= earliest and all(part in one["message"] for part in parts):
                     return one
             return None
 
