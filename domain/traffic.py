@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from itertools import count
 from uuid import UUID
 
@@ -35,6 +36,62 @@ class Slot:
 
 
 Slots = tuple[Slot, ...]
+
+
+class MatchKind(StrEnum):
+    """EXACT: the header is the value. PATTERN: a regular expression (RE2) matches all of it."""
+
+    EXACT = "exact"
+    PATTERN = "pattern"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeaderMatch:
+    name: str
+    value: str
+    kind: MatchKind = MatchKind.EXACT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeaderRoute:
+    """Requests that carry all of the headers go to `workload` instead of being split by weight."""
+
+    name: str
+    headers: tuple[HeaderMatch, ...]
+    workload: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mirror:
+    """A copy of `percent` of the split's requests goes to `workload`; nobody sees its answers."""
+
+    workload: str
+    percent: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extras:
+    """What a route has beside the split of its slots. Order counts: statistics go by position."""
+
+    header_routes: tuple[HeaderRoute, ...] = ()
+    mirrors: tuple[Mirror, ...] = ()
+
+
+NO_EXTRAS = Extras()
+
+
+class PlaceKind(StrEnum):
+    SLOT = "slot"
+    HEADER_ROUTE = "header_route"
+    MIRROR = "mirror"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where the gateway counts a variant's requests: a slot of the split, or one of the extras."""
+
+    position: int
+    kind: PlaceKind = PlaceKind.SLOT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
