@@ -8,19 +8,25 @@ from itertools import count
 from uuid import UUID
 
 from domain.errors import InvalidSpec, Violation
+from domain.workloads import Protocol
 
 FULL = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """The one AIGatewayRoute of a traffic config. `model` is the name that clients ask for."""
+    """The one route of a traffic config. `model` is the name that clients ask for.
+
+    What its models speak decides what it is made of: an AIGatewayRoute for OpenAI's protocol, a
+    plain HTTPRoute for the predictive ones.
+    """
 
     project_id: UUID
     config_id: UUID
     namespace: str
     name: str
     model: str
+    protocol: Protocol = Protocol.OPENAI
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,14 @@ from enum import StrEnum
 from uuid import UUID
 
 
+class Protocol(StrEnum):
+    """What a model server speaks; it chooses the router. V1 and V2 are the predictive protocols."""
+
+    OPENAI = "openai"
+    V1 = "v1"
+    V2 = "v2"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artefact:
     """One of several models of a workload. `mount` is the directory that it is found in."""
@@ -30,6 +38,7 @@ class Workload:
     model_format: str
     runtime: str | None = None
     artefacts: tuple[Artefact, ...] = ()
+    protocol: Protocol = Protocol.OPENAI
 
 
 class WorkloadPhase(StrEnum):
