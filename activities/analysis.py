@@ -12,9 +12,10 @@ from activities.heartbeats import say
 from activities.ledger import Ledger
 from domain.decision import Hold, Progress, Seen, decide
 from domain.errors import Refused, TransientError
-from domain.plan import Plan, Soak
+from domain.plan import Plan
 from domain.ports import CounterSource, EvidenceStore, Journal, TrafficRouter, WorkloadRuntime
 from domain.rollout import Entry, EventKind
+from domain.traffic import Drift
 from domain.verdicts import Status, Verdict
 from domain.workloads import Workload, WorkloadPhase
 
@@ -82,7 +83,7 @@ class Watcher:
 
     async def look(self) -> Seen:
         """Probe once: the counters, and the cluster if its turn has come."""
-        if self._plan.gates:
+        if self._plan.gates_at(self._step):
             self._seen = await self._look_at_metrics()
         now = datetime.now(UTC)
         if now >= self._cluster_look_at:
@@ -130,16 +131,11 @@ class Watcher:
 
     async def _look_at_cluster(self) -> Seen:
         """See both workloads and the route. A cluster that does not answer changes nothing."""
-        plan, router = self._plan, self._ports.router
-        soak = plan.steps[self._step]
+        plan = self._plan
         try:
             candidate = await self._unfit(plan.candidate.workload)
             stable = await self._unfit(plan.stable.workload, bring_up=True)
-            drift = (
-                await router.drift(plan.route, plan.slots_at(soak.weight))
-                if isinstance(soak, Soak)
-                else None
-            )
+            drift = await self._drift()
         except TransientError:
             return self._seen
         return replace(
@@ -148,6 +144,18 @@ class Watcher:
             stable_not_ready=stable,
             drift=str(drift) if drift and not drift.is_ours else "",
             displaced=str(drift) if drift and drift.is_ours else "",
+        )
+
+    async def _drift(self) -> Drift | None:
+        """What somebody else has changed: of the traffic first, then of who serves it."""
+        plan, ports = self._plan, self._ports
+        traffic = plan.traffic_at(self._step)
+        return (
+            await ports.router.drift(
+                plan.route, plan.slots_at(traffic.candidate), plan.extras_of(traffic)
+            )
+            or await ports.runtime.drift(plan.candidate.workload, plan.replicas_at(self._step))
+            or await ports.runtime.drift(plan.stable.workload, None)
         )
 
     async def _unfit(self, workload: Workload, *, bring_up: bool = False) -> str:

@@ -12,8 +12,10 @@ from domain.evidence.counters import Cursor, Reading, advance
 from domain.evidence.intervals import Interval
 from domain.evidence.judge import Judge
 from domain.evidence.rhythm import seconds_to_news
-from domain.plan import Plan, Soak
+from domain.plan import Plan
 from domain.ports import CounterSource, EvidenceStore
+from domain.steps import Soak
+from domain.traffic import Place
 from domain.verdicts import Status, Verdict
 
 # A week of intervals takes seconds to fold: heartbeats must get through meanwhile.
@@ -60,8 +62,8 @@ class Ledger:
         reading = await self._counters.read(
             self._plan.route,
             self._plan.gates[0].source,
-            candidate=self._plan.candidate.slot,
-            stable=self._plan.stable.slot,
+            candidate=self._plan.candidate_at(progress.step),
+            stable=Place(position=self._plan.stable.slot),
             window=max(self._plan.policies.probe_interval * 4, timedelta(seconds=10)),
         )
         self._times = _times(reading)

@@ -10,7 +10,7 @@ from domain.errors import Refused, TransientError
 from domain.gates import Source
 from domain.ports import CounterSource
 from domain.settling import Agreement, Pair, Share, StartedTally, agreement, pairs
-from domain.traffic import Route, Slots
+from domain.traffic import Place, Route, Slots
 
 # So many fresh readings without a request make a route quiet, which is enough where the new weight
 # leaves nothing to divide.
@@ -57,8 +57,8 @@ async def read_share(
         reading = await counters.read(
             order.route,
             order.source,
-            candidate=candidate,
-            stable=stable,
+            candidate=Place(position=candidate),
+            stable=Place(position=stable),
             window=max(order.probe_interval * 4, WINDOW_AT_LEAST),
         )
     except (TransientError, Refused) as error:

@@ -13,7 +13,7 @@ from domain.errors import NotYet, TransientError, WorkloadFailed
 from domain.gates import Source
 from domain.ports import CounterSource, TrafficRouter, WorkloadRuntime
 from domain.settling import Agreement, Share, StartedTally, agreement
-from domain.traffic import FULL, Ownership, Route, Slots
+from domain.traffic import FULL, NO_EXTRAS, Extras, Ownership, Route, Slots
 from domain.workloads import Workload, WorkloadPhase
 
 POLL = timedelta(seconds=0.25)
@@ -43,6 +43,7 @@ class ShiftOrder:
     insist: bool = False
     if_absent: str = ""
     slots_without: Slots | None = None
+    extras: Extras = NO_EXTRAS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,7 @@ class SettleOrder:
     previous: int
     probe_interval: timedelta
     deadline: datetime
+    extras: Extras = NO_EXTRAS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,12 +92,14 @@ class TrafficActivities:
         """
         for workload in order.bearing:
             await self._require_ready(workload, bring_up=order.insist)
-        slots = order.slots
+        slots, extras = order.slots, order.extras
         if order.slots_without is not None:
             state = await self._router.observe(order.route)
             if state is None or order.if_absent not in {slot.workload for slot in state.slots}:
-                slots = order.slots_without
-        await self._router.write(order.route, slots, order.owner, insist=order.insist)
+                slots, extras = order.slots_without, extras.without(order.if_absent)
+        await self._router.write(
+            order.route, slots, order.owner, extras=extras, insist=order.insist
+        )
         return slots
 
     async def _require_ready(self, workload: Workload, *, bring_up: bool) -> None:
@@ -149,7 +153,7 @@ class TrafficActivities:
             state = await self._router.observe(order.route)
         except TransientError as error:
             return str(error)
-        if state is None or state.slots != order.slots:
+        if state is None or state.slots != order.slots or state.extras != _extras_of(order):
             return "the route does not stand as it was written"
         return "" if state.obeyed else state.obeyed_detail or "the gateway has not taken it yet"
 
@@ -172,6 +176,11 @@ class TrafficActivities:
                 disobeyed = tally.disagreements > 1
                 return seen(ActState.DISOBEYED if disobeyed else ActState.SILENT, said)
             await asyncio.sleep(min(order.probe_interval, SHARE_POLL).total_seconds())
+
+
+def _extras_of(order: SettleOrder | SharesOrder) -> Extras:
+    """A change by hand leaves nothing beside the split."""
+    return order.extras if isinstance(order, SettleOrder) else NO_EXTRAS
 
 
 def _described(share: Share, weight: int) -> str:

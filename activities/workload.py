@@ -22,6 +22,14 @@ class ReadyOrder:
     deadline: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaleOrder:
+    """Have at least so many replicas of a workload."""
+
+    workload: Workload
+    replicas: int
+
+
 class WorkloadActivities:
     def __init__(self, runtime: WorkloadRuntime) -> None:
         self._runtime = runtime
@@ -56,6 +64,10 @@ class WorkloadActivities:
         if status.phase is WorkloadPhase.MISSING:
             await self._runtime.deploy(order.workload)
         return status.reason or status.phase.value
+
+    @activity.defn(name="workload.scale")
+    async def scale(self, order: ScaleOrder) -> None:
+        await self._runtime.scale(order.workload, order.replicas)
 
     @activity.defn(name="workload.remove")
     async def remove(self, workload: Workload) -> None:

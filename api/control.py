@@ -353,6 +353,8 @@ def _refusal(cause: BaseException) -> TidegateError:
         return Conflict("the rollout ended before it could obey")
     if cause.type in _CONFLICTS:
         return Conflict(cause.message)
+    if cause.type == Forbidden.__name__:
+        return Forbidden(cause.message)
     return broken("command", cause.message)
 
 

@@ -24,7 +24,8 @@ from domain.registry import (
     TrafficVariant,
 )
 from domain.rollout import Phase, Rollout, workflow_id
-from domain.strategies.canary import compile_canary
+from domain.strategies.compiling import compile_plan
+from domain.strategies.rules import Parties
 from domain.traffic import free_slot
 
 # The registry knows of an end a moment before its workflow closes and makes room.
@@ -49,22 +50,24 @@ async def compiled(registry: Registry, config: TrafficConfig, wish: RolloutIn) -
     if any(v.model_version_id != target.id for v in namesakes):
         raise broken("candidate_name", f"{wish.candidate_name!r} names another variant already")
     beside = [v for v in config.variants if v.holds_slot and v not in (stable, known)]
-    return compile_canary(
-        wish.to_domain(config),
+    parties = Parties(
         route=config.route,
         stable=variant(config, stable.name, stable.slot, before, workload=stable.workload),
         candidate=variant(config, wish.candidate_name, _slot(config, known), target),
-        bystanders=[
-            variant(
-                config,
-                one.name,
-                one.slot,
-                await registry.version(project_id, one.model_version_id),
-                workload=one.workload,
-            )
-            for one in beside
-        ],
+        bystanders=tuple(
+            [
+                variant(
+                    config,
+                    one.name,
+                    one.slot,
+                    await registry.version(project_id, one.model_version_id),
+                    workload=one.workload,
+                )
+                for one in beside
+            ]
+        ),
     )
+    return compile_plan(wish.to_domain(config), parties)
 
 
 def _slot(config: TrafficConfig, known: TrafficVariant | None) -> int:

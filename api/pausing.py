@@ -14,7 +14,7 @@ from domain.errors import Conflict
 from domain.plan import Policies
 from domain.registry import TrafficConfig
 from domain.rollout import Action, Command
-from domain.strategies.canary import require_defaults
+from domain.strategies.rules import require_defaults
 
 _NOT_NULL = ("strategy", "paused", "rollback_window_seconds")
 

@@ -27,7 +27,7 @@ from domain.registry import (
     TrafficVariant,
     VariantStatus,
 )
-from domain.strategies.canary import require_defaults
+from domain.strategies.rules import require_defaults
 
 PUBLISH_PATIENCE = timedelta(seconds=10)
 

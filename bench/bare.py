@@ -20,7 +20,7 @@ from domain.evidence.counters import Cursor, advance
 from domain.evidence.judge import Judge
 from domain.gates import AgainstStable, Gate, Metric, Source
 from domain.ports import CounterSource
-from domain.traffic import Route
+from domain.traffic import Place, Route
 from domain.verdicts import Status
 
 MODEL = "bare"
@@ -69,7 +69,11 @@ class SameTest:
 
     async def has_failed(self) -> bool:
         reading = await self._counters.read(
-            self._twin.route, Source.ENVOY, candidate=1, stable=0, window=_WINDOW
+            self._twin.route,
+            Source.ENVOY,
+            candidate=Place(position=1),
+            stable=Place(position=0),
+            window=_WINDOW,
         )
         interval, self._cursor = advance(
             self._cursor, reading, sequence=self._sequence, step=0, weight=10

@@ -22,9 +22,10 @@ from activities.analysis import WatchOrder
 from bench.report import Goal, Result, Table
 from bench.run import Run
 from domain.decision import Seen
-from domain.plan import Plan, Soak
+from domain.plan import Plan
 from domain.rollout import Phase
-from domain.strategies.canary import Pace
+from domain.steps import Soak
+from domain.strategies.canary_steps import Pace
 from sandbox.servers.binaries import script
 from sandbox.servers.temporal import DYNAMIC_CONFIG
 from tests.plans import canary_spec, plan, policies

@@ -24,7 +24,8 @@ from bench.pairs import Pair, pair
 from bench.report import Goal, Result, Table
 from bench.run import Run
 from bench.world import World
-from domain.plan import Plan, Policies, Promote, Retire, SetWeights, Soak, Strategy, Variant
+from domain.plan import Plan, Policies, Strategy, Variant
+from domain.steps import Promote, Retire, SetWeights, Soak
 from domain.workloads import Workload
 from sandbox.caller import PROJECT_ID
 from tests.projects import a_config, a_model, a_rollout, a_service, a_version, an_environment

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from functools import partial
 from uuid import UUID, uuid5
 
-from adapters.aigateway.manifests import Gateway
 from adapters.aigateway.router import AIGatewayRouter
+from adapters.gateways.manifests import Gateway
 from adapters.kserve.runtime import KServeRuntime
 from adapters.kubernetes.client import connect
 from bench.world import HEALTHY, World

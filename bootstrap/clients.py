@@ -11,9 +11,11 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.runtime import Runtime
 from temporalio.service import RetryConfig
 
-from adapters.aigateway.manifests import Gateway
 from adapters.aigateway.router import AIGatewayRouter
 from adapters.aigateway.virtual_models import AIGatewayVirtualModels
+from adapters.gatewayapi.router import HTTPRouteRouter
+from adapters.gateways.by_protocol import RouterByProtocol
+from adapters.gateways.manifests import Gateway
 from adapters.kserve.runtime import KServeRuntime
 from adapters.kubernetes.client import connect as connect_kubernetes
 from adapters.postgres.evidence import PostgresEvidence
@@ -105,7 +107,10 @@ async def worker_clients(
         yield WorkerClients(
             temporal=temporal,
             workloads=KServeRuntime(cluster),
-            router=AIGatewayRouter(cluster, gateway),
+            router=RouterByProtocol(
+                generative=AIGatewayRouter(cluster, gateway),
+                predictive=HTTPRouteRouter(cluster, gateway),
+            ),
             virtual_models=AIGatewayVirtualModels(cluster, gateway),
             counters=PrometheusCounters(store),
             evidence=PostgresEvidence(pool),

@@ -10,9 +10,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
-from domain.plan import Plan, Promote, Reaction, SetWeights, Soak
+from domain.plan import Plan
 from domain.rollout import Command, Scope
 from domain.spans import spoken
+from domain.steps import Promote, Reaction, SetWeights, Soak, Until
 from domain.verdicts import Status, Verdict
 
 
@@ -21,6 +22,7 @@ class Cause(StrEnum):
 
     GATE_FAILED = "gate_failed"
     ABORTED = "aborted"
+    REJECTED = "rejected"
     DEADLINE = "deadline"
     NOT_READY = "not_ready"
     NOT_SETTLED = "not_settled"
@@ -123,7 +125,8 @@ class Seen:
 class Progress:
     """Where a walk is, and all that bears on what comes next.
 
-    `was_put_back`: the weights of this step were written again already.
+    `was_put_back`: the weights of this step were written again already. `approved` and `confirmed`
+    (what the hook said) are of this step, too.
     """
 
     step: int
@@ -134,47 +137,56 @@ class Progress:
     abort: Command | None = None
     promote: Command | None = None
     was_put_back: bool = False
+    rejected: Command | None = None
+    approved: Command | None = None
+    confirmed: str = ""
 
 
 def decide(plan: Plan, progress: Progress, now: datetime) -> Decision:
     """Say what comes next. Calling it again with the same arguments says the same."""
     if _is_past_promotion(plan, progress.step):
         return _next(plan, progress.step, progress.acted.detail or "promoted")
-    way_back = _way_back(plan, progress, now)
-    if isinstance(way_back, RollBack):
-        return way_back
-    if progress.promote is not None and not _is_promoting(plan, progress):
-        return _promotion(plan, progress.step, progress.promote)
+    against = _against(plan, progress, now)
+    if isinstance(against, RollBack):
+        return against
+    if (asked := _asked_to_go_on(plan, progress)) is not None:
+        return asked
     if progress.seen.displaced and not progress.was_put_back:
         return PutBack(reason=progress.seen.displaced)
     if progress.paused is not None:
         return _while_paused(plan, progress, progress.paused)
-    return way_back or _way_on(plan, progress, now)
+    return against or _way_on(plan, progress, now)
 
 
 def _is_past_promotion(plan: Plan, step: int) -> bool:
     return any(isinstance(done, Promote) for done in plan.steps[: step + 1])
 
 
-def _is_promoting(plan: Plan, progress: Progress) -> bool:
-    return progress.step >= plan.full_step
-
-
 def _deadline(plan: Plan, progress: Progress) -> datetime:
     return progress.started_at + plan.policies.deadline
 
 
-def _way_back(plan: Plan, progress: Progress, now: datetime) -> RollBack | Pause | None:
+def _against(plan: Plan, progress: Progress, now: datetime) -> RollBack | Pause | Hold | None:
     """The first thing that speaks against the candidate, most serious first."""
     if progress.abort is not None:
         return RollBack(cause=Cause.ABORTED, reason=_said(progress.abort, "aborted"))
+    if progress.rejected is not None:
+        return RollBack(cause=Cause.REJECTED, reason=_said(progress.rejected, "rejected"))
     pauses: list[Pause] = []
+    holds: list[Hold] = []
     for cause, reaction, reason in _troubles(plan, progress, now):
-        if reaction is Reaction.ROLL_BACK:
-            return RollBack(cause=cause, reason=reason)
-        if reaction is Reaction.PAUSE:
-            pauses.append(Pause(cause=cause, reason=reason))
-    return pauses[0] if pauses else None
+        match reaction:
+            case Reaction.ROLL_BACK:
+                return RollBack(cause=cause, reason=reason)
+            case Reaction.PAUSE:
+                pauses.append(Pause(cause=cause, reason=reason))
+            case Reaction.HOLD:
+                holds.append(Hold(reason=reason, until=_deadline(plan, progress)))
+            case Reaction.ADVANCE:  # never for what speaks against the candidate: see validation
+                continue
+    if pauses:
+        return pauses[0]
+    return holds[0] if holds else None
 
 
 def _troubles(
@@ -202,11 +214,17 @@ def _troubles(
         yield Cause.METRICS_UNAVAILABLE, policies.on_metrics_unavailable, reason
 
 
-def _promotion(plan: Plan, step: int, command: Command) -> Decision:
-    if command.scope is Scope.FULL:
-        return Advance(to=plan.full_step, reason=_said(command, "promoted"))
-    later = (i for i in range(step + 1, len(plan.steps)) if isinstance(plan.steps[i], SetWeights))
-    return Advance(to=next(later), reason=_said(command, "promoted by one step"))
+def _asked_to_go_on(plan: Plan, progress: Progress) -> Advance | None:
+    """What a person asked for; None where it is on the way already."""
+    command, step = progress.promote, progress.step
+    if command is None:
+        return None
+    to, what = {
+        Scope.FULL: (plan.promotion_from(step), "promoted"),
+        Scope.STEP: (plan.promotion_by_one_from(step), "promoted by one step"),
+        Scope.SKIP: (step + 1, "skipped"),
+    }[command.scope]
+    return None if to is None else Advance(to=to, reason=_said(command, what))
 
 
 def _while_paused(plan: Plan, progress: Progress, paused: Paused) -> Decision:
@@ -235,25 +253,64 @@ def _soaked(plan: Plan, soak: Soak, progress: Progress, now: datetime) -> Decisi
     deadline = _deadline(plan, progress)
     if now < earliest:
         return Hold(reason=f"soaking at {soak.weight} %", until=min(earliest, deadline))
-    if not plan.gates:
-        if now >= latest:
-            return _next(plan, progress.step, f"soaked for {spoken(soak.at_most)}")
-        return Hold(reason=f"soaking at {soak.weight} %", until=min(latest, deadline))
-    verdicts = progress.seen.verdicts
-    if len(verdicts) == len(plan.gates) and all(v.status is Status.PASS for v in verdicts):
-        return _next(plan, progress.step, "; ".join(v.reason for v in verdicts))
-    pending = next((v for v in verdicts if v.status is not Status.PASS), None)
-    reason = pending.reason if pending else "waiting for the first evidence"
+    is_earned, reason = _earned(plan, soak, progress, now)
+    if is_earned:
+        return _next(plan, progress.step, reason)
     if now < latest:
         return Hold(reason=reason, until=min(latest, deadline))
-    return _undecided(plan, progress, reason, deadline)
+    return _undecided(plan, soak, progress, reason)
 
 
-def _undecided(plan: Plan, progress: Progress, reason: str, deadline: datetime) -> Decision:
-    """At the end of a soak without a verdict. A store that is away is no lack of evidence."""
-    silent = any(v.status is Status.UNAVAILABLE for v in progress.seen.verdicts)
-    reaction = Reaction.HOLD if silent else plan.policies.on_undecided
-    match reaction:
+def _earned(plan: Plan, soak: Soak, progress: Progress, now: datetime) -> tuple[bool, str]:
+    """Whether what the soak waits for is there; why it is, or what is missing."""
+    match soak.until:
+        case Until.PROVEN | Until.ELAPSED if not plan.gates_at(progress.step):
+            is_over = now >= progress.acted.at + soak.at_most
+            done, waiting = f"soaked for {spoken(soak.at_most)}", f"soaking at {soak.weight} %"
+            return is_over, done if is_over else waiting
+        case Until.PROVEN:
+            return _proven(plan, progress)
+        case Until.ELAPSED:
+            silent = _silence(plan, progress)
+            return not silent, silent or f"stayed for {spoken(soak.at_least)}"
+        case Until.PROMOTED | Until.APPROVED | Until.CONFIRMED:
+            said = _said_yes(progress)
+            return bool(said), said or f"waiting until {soak.awaited}"
+
+
+def _said_yes(progress: Progress) -> str:
+    """What a person or a hook has said to let the rollout go on, if it has.
+
+    A promotion that somebody waits for is a step on; it is looked at before.
+    """
+    if progress.approved is not None:
+        return _said(progress.approved, "approved")
+    return progress.confirmed
+
+
+def _proven(plan: Plan, progress: Progress) -> tuple[bool, str]:
+    verdicts = progress.seen.verdicts
+    pending = next((v for v in verdicts if v.status is not Status.PASS), None)
+    if pending is not None:
+        return False, pending.reason
+    if len(verdicts) < len(plan.gates_at(progress.step)):
+        return False, "waiting for the first evidence"
+    return True, "; ".join(v.reason for v in verdicts)
+
+
+def _silence(plan: Plan, progress: Progress) -> str:
+    """Why the metrics say nothing; nothing where they say something."""
+    verdicts = progress.seen.verdicts
+    silent = (v.reason for v in verdicts if v.status is Status.UNAVAILABLE)
+    if len(verdicts) < len(plan.gates_at(progress.step)):
+        return "waiting for the first look at the metrics"
+    return next(silent, "")
+
+
+def _undecided(plan: Plan, soak: Soak, progress: Progress, reason: str) -> Decision:
+    """At the end of a soak that has not earned it. A store that is away is no lack of evidence."""
+    reaction = soak.at_the_end or plan.policies.on_undecided
+    match Reaction.HOLD if _silence(plan, progress) else reaction:
         case Reaction.ADVANCE:
             return _next(plan, progress.step, f"undecided, advanced by policy: {reason}")
         case Reaction.ROLL_BACK:
@@ -261,7 +318,7 @@ def _undecided(plan: Plan, progress: Progress, reason: str, deadline: datetime) 
         case Reaction.PAUSE:
             return Pause(cause=Cause.UNDECIDED, reason=f"undecided at the end: {reason}")
         case Reaction.HOLD:
-            return Hold(reason=reason, until=deadline)
+            return Hold(reason=reason, until=_deadline(plan, progress))
 
 
 def _next(plan: Plan, step: int, reason: str) -> Decision:

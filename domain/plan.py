@@ -8,17 +8,32 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from typing import Literal
 from uuid import UUID
 
 from domain.gates import Gate
-from domain.spans import spoken
-from domain.traffic import Bearer, Route, Slots, compose
+from domain.steps import Promote, Reaction, SetScale, SetWeights, Soak, Step, Until
+from domain.traffic import (
+    FULL,
+    NO_EXTRAS,
+    Bearer,
+    Extras,
+    HeaderRoute,
+    Mirror,
+    Place,
+    PlaceKind,
+    Route,
+    Slots,
+    compose,
+)
 from domain.workloads import Workload
+
+PREVIEW = "preview"
 
 
 class Strategy(StrEnum):
     CANARY = "canary"
+    BLUE_GREEN = "blue_green"
+    SHADOW = "shadow"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,78 +45,6 @@ class Variant:
     version_name: str
     slot: int
     workload: Workload
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deploy:
-    """Bring the candidate up beside stable: ready, known to the gateway, referenced at weight 0."""
-
-    kind: Literal["deploy"] = "deploy"
-
-    def __str__(self) -> str:
-        return "deploy the candidate at weight 0"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetWeights:
-    """Give the candidate `candidate` percent of the traffic and wait until the gateway obeys."""
-
-    candidate: int
-    kind: Literal["set_weights"] = "set_weights"
-
-    def __str__(self) -> str:
-        return f"send {self.candidate} % to the candidate"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Soak:
-    """Wait while the gates watch: never less than `at_least`; `at_most` until undecided counts.
-
-    Equal bounds make a timed soak; `at_least` of zero makes one that is paced by its evidence.
-    """
-
-    weight: int
-    at_least: timedelta
-    at_most: timedelta
-    kind: Literal["soak"] = "soak"
-
-    def __str__(self) -> str:
-        if self.at_least == self.at_most:
-            return f"soak at {self.weight} % for {spoken(self.at_most)}"
-        return f"soak at {self.weight} % until proven, {spoken(self.at_most)} at most"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Promote:
-    """Make the candidate, which carries all traffic by now, the stable variant."""
-
-    kind: Literal["promote"] = "promote"
-
-    def __str__(self) -> str:
-        return "make the candidate stable"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retire:
-    """Keep the former stable for `delay` as an instant way back, then drain and remove it."""
-
-    delay: timedelta
-    kind: Literal["retire"] = "retire"
-
-    def __str__(self) -> str:
-        return f"retire the former stable after {spoken(self.delay)}"
-
-
-Step = Deploy | SetWeights | Soak | Promote | Retire
-
-
-class Reaction(StrEnum):
-    """What a policy does about a cause. `advance` must be asked for; nothing defaults to it."""
-
-    HOLD = "hold"
-    PAUSE = "pause"
-    ROLL_BACK = "rollback"
-    ADVANCE = "advance"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +90,7 @@ class Plan:
                 Bearer(
                     slot=self.stable.slot,
                     workload=self.stable.workload.name,
-                    weight=100 - candidate_weight,
+                    weight=FULL - candidate_weight,
                 ),
                 Bearer(
                     slot=self.candidate.slot,
@@ -160,22 +103,76 @@ class Plan:
 
     def slots_of(self, only: Variant) -> Slots:
         """The route's slots when one variant carries all traffic and the other has left."""
-        bearer = Bearer(slot=only.slot, workload=only.workload.name, weight=100)
+        bearer = Bearer(slot=only.slot, workload=only.workload.name, weight=FULL)
         return compose((*self._standing_by(), bearer), only.workload.name)
 
     def _standing_by(self) -> Iterator[Bearer]:
         return (Bearer(slot=v.slot, workload=v.workload.name, weight=0) for v in self.bystanders)
 
-    @property
-    def first_live_step(self) -> int:
-        """The index of the first step that sends traffic to the candidate."""
-        return next(i for i, step in enumerate(self.steps) if isinstance(step, SetWeights))
+    def traffic_at(self, step: int) -> SetWeights:
+        """What the traffic is to be during a step."""
+        written = (one for one in reversed(self.steps[: step + 1]) if isinstance(one, SetWeights))
+        return next(written, SetWeights(candidate=0))
+
+    def extras_of(self, traffic: SetWeights) -> Extras:
+        """What the route has beside its slots."""
+        workload = self.candidate.workload.name
+        if not traffic.mirror and not traffic.preview:
+            return NO_EXTRAS
+        return Extras(
+            header_routes=(HeaderRoute(name=PREVIEW, headers=traffic.preview, workload=workload),)
+            if traffic.preview
+            else (),
+            mirrors=(Mirror(workload=workload, percent=traffic.mirror),) if traffic.mirror else (),
+        )
+
+    def candidate_at(self, step: int) -> Place:
+        """Where the candidate's requests are counted during a step."""
+        traffic = self.traffic_at(step)
+        if not traffic.candidate and traffic.mirror:
+            return Place(kind=PlaceKind.MIRROR, position=0)
+        if not traffic.candidate and traffic.preview:
+            return Place(kind=PlaceKind.HEADER_ROUTE, position=0)
+        return Place(position=self.candidate.slot)
+
+    def gates_at(self, step: int) -> tuple[Gate, ...]:
+        """The gates that watch during a step."""
+        soak = self.steps[step]
+        return self.gates if isinstance(soak, Soak) and soak.gated else ()
+
+    def replicas_at(self, step: int) -> int | None:
+        """How many replicas of the candidate were asked for, None where the cluster decides."""
+        scaled = (one for one in reversed(self.steps[: step + 1]) if isinstance(one, SetScale))
+        found = next(scaled, None)
+        return found.replicas if found else None
+
+    def promotion_from(self, step: int) -> int | None:
+        """The step that a promotion in full goes to; None where there is nothing left to ask for.
+
+        It gives the candidate all traffic, unless it has it already.
+        """
+        full, promotes = self.full_step, self._index_of(Promote)
+        if full is None or promotes is None:
+            return None
+        if step < full:
+            return full
+        return promotes if isinstance(self.steps[step], Soak) and step < promotes else None
+
+    def promotion_by_one_from(self, step: int) -> int | None:
+        """The step that a promotion by one goes to: the next weight, or past an open pause."""
+        soak = self.steps[step]
+        if isinstance(soak, Soak) and soak.until is Until.PROMOTED:
+            return step + 1
+        later = range(step + 1, len(self.steps))
+        weighted = (i for i in later if isinstance(self.steps[i], SetWeights))
+        return next(weighted, self.promotion_from(step))
 
     @property
-    def full_step(self) -> int:
-        """The index of the step that gives the candidate all traffic: where a promotion jumps."""
-        return next(
-            i
-            for i, step in enumerate(self.steps)
-            if isinstance(step, SetWeights) and step.candidate == 100  # noqa: PLR2004 - percent
-        )
+    def full_step(self) -> int | None:
+        """The step that gives the candidate all traffic, None where the plan never does."""
+        weighted = enumerate(self.steps)
+        full = (i for i, s in weighted if isinstance(s, SetWeights) and s.candidate == FULL)
+        return next(full, None)
+
+    def _index_of(self, kind: type[Step]) -> int | None:
+        return next((i for i, step in enumerate(self.steps) if isinstance(step, kind)), None)

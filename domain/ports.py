@@ -27,7 +27,16 @@ from domain.registry import (
 )
 from domain.rollout import Entry, Event, Phase, Rollout
 from domain.survey import Standing, TokenBearer
-from domain.traffic import Drift, Ownership, Route, RouteState, Slots
+from domain.traffic import (
+    NO_EXTRAS,
+    Drift,
+    Extras,
+    Ownership,
+    Place,
+    Route,
+    RouteState,
+    Slots,
+)
 from domain.virtual_models import VirtualModel, VirtualRoute
 from domain.virtual_routes import Layout, Ref, VirtualRouteState
 from domain.workloads import Workload, WorkloadStatus
@@ -40,6 +49,15 @@ class WorkloadRuntime(Protocol):
         """Have this workload exist. Raises Refused where another spec stands under its name."""
 
     async def status(self, workload: Workload) -> WorkloadStatus: ...
+
+    async def scale(self, workload: Workload, replicas: int) -> None:
+        """Have at least so many replicas. Raises NotYet for a workload that is not there."""
+
+    async def drift(self, workload: Workload, replicas: int | None) -> Drift | None:
+        """The first difference to what was deployed, and who made it; None if it is not there.
+
+        `replicas` is what it was scaled to; None: how many there are is not asked.
+        """
 
     async def remove(self, workload: Workload) -> None:
         """Have this workload gone. Removing what is not there is success."""
@@ -58,15 +76,23 @@ class TrafficRouter(Protocol):
         """The route as it stands, None where there is none."""
 
     async def write(
-        self, route: Route, slots: Slots, owner: Ownership, *, insist: bool = False
+        self,
+        route: Route,
+        slots: Slots,
+        owner: Ownership,
+        *,
+        extras: Extras = NO_EXTRAS,
+        insist: bool = False,
     ) -> None:
-        """Have the route stand exactly so, compared and swapped.
+        """Have the route stand exactly so, compared and swapped; extras that are left out go.
 
         Raises FencedOut when a newer owner has written, Contended when somebody wrote in between,
         Conflict when another manager holds the rules; `insist` takes them back from it.
         """
 
-    async def drift(self, route: Route, expected: Slots) -> Drift | None:
+    async def drift(
+        self, route: Route, expected: Slots, extras: Extras = NO_EXTRAS
+    ) -> Drift | None:
         """The first difference to what was written, with the manager that made it."""
 
     async def remove(self, route: Route, owner: Ownership) -> None:
@@ -100,12 +126,12 @@ class VirtualModelRouter(Protocol):
 
 
 class CounterSource(Protocol):
-    """Reads raw counters of two slots of a route."""
+    """Reads raw counters of two places of a route."""
 
     async def read(
-        self, route: Route, source: Source, *, candidate: int, stable: int, window: timedelta
+        self, route: Route, source: Source, *, candidate: Place, stable: Place, window: timedelta
     ) -> Reading:
-        """The samples of the last `window`, per slot. Raises Unreachable when the store is down."""
+        """The samples of the last `window` of each. Raises Unreachable when the store is down."""
 
 
 class MetricsStore(Protocol):

@@ -10,7 +10,7 @@ from domain.plan import Plan, Variant
 
 
 class Phase(StrEnum):
-    """Where a rollout is. The last three are final."""
+    """Where a rollout is. The last four are final."""
 
     PENDING = "pending"
     PROGRESSING = "progressing"
@@ -19,6 +19,7 @@ class Phase(StrEnum):
     PROMOTING = "promoting"
     PROMOTED = "promoted"
     ROLLED_BACK = "rolled_back"
+    CONCLUDED = "concluded"
     FAILED = "failed"
 
     @property
@@ -26,7 +27,7 @@ class Phase(StrEnum):
         return self in FINAL
 
 
-FINAL = frozenset({Phase.PROMOTED, Phase.ROLLED_BACK, Phase.FAILED})
+FINAL = frozenset({Phase.PROMOTED, Phase.ROLLED_BACK, Phase.CONCLUDED, Phase.FAILED})
 
 
 class Action(StrEnum):
@@ -34,22 +35,32 @@ class Action(StrEnum):
     ABORT = "abort"
     PAUSE = "pause"
     RESUME = "resume"
+    SKIP = "skip"
+    APPROVE = "approve"
+    REJECT = "reject"
 
 
 class Scope(StrEnum):
-    """How far a promotion goes: to the next step, or all the way."""
+    """How far one goes on: past this step, to the next weight, or all the way."""
 
+    SKIP = "skip"
     STEP = "step"
     FULL = "full"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """What a person (or a machine) asked for, who it was and why."""
+    """What a person (or a machine) asked for, who it was and why.
+
+    `expected_step` is the step that they were looking at, where they say so; `roles` are those that
+    they act in.
+    """
 
     actor: str
     reason: str
     scope: Scope = Scope.FULL
+    expected_step: int | None = None
+    roles: tuple[str, ...] = ()
 
 
 class EventKind(StrEnum):
@@ -72,6 +83,7 @@ class EventKind(StrEnum):
     RETIRED = "retired"
     RECOVERED = "recovered"
     COMPLETED = "completed"
+    CONCLUDED = "concluded"
     FAILED = "failed"
 
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 
-from domain.plan import Plan, SetWeights, Soak, Step
+from domain.plan import Plan
 from domain.rollout import Phase
+from domain.steps import SetWeights, Soak, Step
 from domain.traffic import FULL
 from domain.verdicts import Verdict
 

@@ -66,6 +66,10 @@ class HeaderRoute:
     headers: tuple[HeaderMatch, ...]
     workload: str
 
+    def __str__(self) -> str:
+        headers = " and ".join(f"{header.name}: {header.value}" for header in self.headers)
+        return f"{headers} to {self.workload}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mirror:
@@ -74,6 +78,9 @@ class Mirror:
     workload: str
     percent: int
 
+    def __str__(self) -> str:
+        return f"{self.percent} % copied to {self.workload}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extras:
@@ -81,6 +88,19 @@ class Extras:
 
     header_routes: tuple[HeaderRoute, ...] = ()
     mirrors: tuple[Mirror, ...] = ()
+
+    @property
+    def workloads(self) -> frozenset[str]:
+        """Those that the extras lead to."""
+        routed = {one.workload for one in self.header_routes}
+        return frozenset(routed | {one.workload for one in self.mirrors})
+
+    def without(self, workload: str) -> "Extras":
+        """Those that do not lead to this workload."""
+        return Extras(
+            header_routes=tuple(one for one in self.header_routes if one.workload != workload),
+            mirrors=tuple(one for one in self.mirrors if one.workload != workload),
+        )
 
 
 NO_EXTRAS = Extras()
@@ -137,6 +157,7 @@ class RouteState:
     owner: Ownership | None
     obeyed: bool
     obeyed_detail: str = ""
+    extras: Extras = NO_EXTRAS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,6 +229,27 @@ def drift_between(expected: Slots, found: Slots, manager: str = "") -> Drift | N
                 is_ours=not manager,
             )
     return None
+
+
+def extras_drift(expected: Extras, found: Extras, manager: str = "") -> Drift | None:
+    """Name the first extra that differs from what was written."""
+    for field, want, have in (
+        ("header routes", expected.header_routes, found.header_routes),
+        ("mirrors", expected.mirrors, found.mirrors),
+    ):
+        if want != have:
+            return Drift(
+                field=field,
+                expected=_told(want),
+                found=_told(have),
+                manager=manager,
+                is_ours=not manager,
+            )
+    return None
+
+
+def _told(extras: Iterable[HeaderRoute | Mirror]) -> str:
+    return ", ".join(map(str, extras)) or "nothing"
 
 
 def _listed(slots: Slots) -> str:

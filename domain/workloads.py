@@ -26,7 +26,8 @@ class Workload:
     """One immutable InferenceService: a model version under a name of its own, never edited.
 
     Where it serves several versions, `artefacts` has them all, and `version_id` and `uri` are
-    those of the first; where it serves one, `artefacts` is empty.
+    those of the first; where it serves one, `artefacts` is empty. `served_as` is the name that
+    clients of a predictive model ask for.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Workload:
     runtime: str | None = None
     artefacts: tuple[Artefact, ...] = ()
     protocol: Protocol = Protocol.OPENAI
+    served_as: str = ""
 
 
 class WorkloadPhase(StrEnum):

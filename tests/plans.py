@@ -6,7 +6,10 @@ from uuid import UUID, uuid4
 
 from domain.gates import AgainstStable, Gate, Metric
 from domain.plan import Plan, Policies, Variant
-from domain.strategies.canary import CanarySpec, CanaryStep, Pace, compile_canary
+from domain.strategies.canary import CanarySpec
+from domain.strategies.canary_steps import CanaryStep, Pace
+from domain.strategies.compiling import Spec, compile_plan
+from domain.strategies.rules import Parties
 from domain.traffic import Route
 from domain.verdicts import Status, Verdict
 from domain.workloads import Workload
@@ -58,14 +61,13 @@ def canary_spec(*weights: int, soak=timedelta(minutes=10), pace=Pace.EVIDENCE, *
     return replace(CanarySpec(steps=steps, gates=(ERRORS,), policies=policies()), **changes)
 
 
-def plan(spec: CanarySpec | None = None, **changes) -> Plan:
-    made = compile_canary(
-        spec or canary_spec(),
-        route=route(),
-        stable=variant("stable", 0, "v1"),
-        candidate=variant("canary", 1, "v2"),
-    )
-    return replace(made, **changes)
+def parties(**changes) -> Parties:
+    stable, candidate = variant("stable", 0, "v1"), variant("canary", 1, "v2")
+    return replace(Parties(route=route(), stable=stable, candidate=candidate), **changes)
+
+
+def plan(spec: Spec | None = None, **changes) -> Plan:
+    return replace(compile_plan(spec or canary_spec(), parties()), **changes)
 
 
 def verdict(status: Status, gate: str = "errors", reason: str = "because") -> Verdict:

@@ -25,7 +25,10 @@ from domain.registry import (
 )
 from domain.rollout import Entry, EventKind, Phase, Rollout, workflow_id
 from domain.serving import served
-from domain.strategies.canary import CanarySpec, CanaryStep, compile_canary
+from domain.strategies.canary import CanarySpec
+from domain.strategies.canary_steps import CanaryStep
+from domain.strategies.compiling import compile_plan
+from domain.strategies.rules import Parties
 from domain.traffic import Route
 from domain.virtual_models import VirtualModel
 from domain.virtual_models import route_name as virtual_route_name
@@ -152,7 +155,7 @@ def a_plan(
         model=config.inference_service_name,
     )
     spec = spec or CanarySpec(steps=steps)
-    return compile_canary(spec, route=route, stable=stable, candidate=candidate)
+    return compile_plan(spec, Parties(route=route, stable=stable, candidate=candidate))
 
 
 def a_rollout(plan: Plan, **changes: Any) -> Rollout:

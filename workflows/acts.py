@@ -13,13 +13,14 @@ from temporalio.exceptions import (
 )
 
 from activities.traffic import ConnectOrder, SettleOrder, ShiftOrder, TrafficActivities
-from activities.workload import ReadyOrder, WorkloadActivities
+from activities.workload import ReadyOrder, ScaleOrder, WorkloadActivities
 from domain.decision import Acted, ActState
 from domain.errors import FencedOut
 from domain.gates import Source
 from domain.plan import Plan, Variant
 from domain.spans import spoken
-from domain.traffic import FULL, Ownership, Slots
+from domain.steps import SetWeights
+from domain.traffic import FULL, NO_EXTRAS, Extras, Ownership, Slots
 from domain.workloads import Workload
 from workflows.timeouts import (
     INSIST_AGAIN_AFTER,
@@ -57,21 +58,39 @@ class Acts:
         await self._shift(plan.slots_at(0), (plan.stable.workload,), WRITE)
         return await self._settle(plan.slots_at(0), 0, 0, plan.policies.settle_deadline)
 
-    async def set_weights(self, candidate: int, *, insist: bool = False) -> Acted:
-        """Give the candidate this share, and see the traffic obey."""
+    async def set_weights(self, traffic: SetWeights, *, insist: bool = False) -> Acted:
+        """Have the traffic be so, and see it obey."""
         # Before the write: one that is given up may have been written.
-        previous, self.weight = self.weight, candidate
+        previous, self.weight = self.weight, traffic.candidate
         await self._shift(
-            self._plan.slots_at(candidate), self._bearing(candidate), WRITE, insist=insist
+            self._plan.slots_at(traffic.candidate),
+            self._bearing(traffic),
+            WRITE,
+            insist=insist,
+            extras=self._plan.extras_of(traffic),
         )
-        return await self.settle(candidate, previous)
+        return await self.settle(traffic, previous)
 
     async def settle(
-        self, candidate: int, previous: int, patience: timedelta = timedelta(0)
+        self, traffic: SetWeights, previous: int, patience: timedelta = timedelta(0)
     ) -> Acted:
         """See the traffic obey, within the policy's deadline or `patience`, whichever is longer."""
-        within = max(self._plan.policies.settle_deadline, patience)
-        return await self._settle(self._plan.slots_at(candidate), candidate, previous, within)
+        weight, within = traffic.candidate, max(self._plan.policies.settle_deadline, patience)
+        slots, extras = self._plan.slots_at(weight), self._plan.extras_of(traffic)
+        return await self._settle(slots, weight, previous, within, extras)
+
+    async def scale(self, replicas: int) -> Acted:
+        """Have at least so many replicas of the candidate."""
+        workload = self._plan.candidate.workload
+        await heeding(
+            workflow.execute_activity_method(
+                WorkloadActivities.scale,
+                ScaleOrder(workload=workload, replicas=replicas),
+                summary=f"scale {workload.name} to {replicas}",
+                **WRITE,
+            )
+        )
+        return Acted(state=ActState.DONE, at=workflow.now(), detail=f"scaled to {replicas}")
 
     async def go_home(self, say: Callable[[str], None]) -> int:
         """All traffic to stable, at once and for ever tried again; the share that it leaves."""
@@ -125,9 +144,11 @@ class Acts:
             WorkloadActivities.remove, workload, summary=f"remove {workload.name}", **WRITE
         )
 
-    def _bearing(self, candidate: int) -> tuple[Workload, ...]:
-        stable = (self._plan.stable.workload,) if candidate < FULL else ()
-        return (*stable, self._plan.candidate.workload) if candidate else stable
+    def _bearing(self, traffic: SetWeights) -> tuple[Workload, ...]:
+        """Who will get requests, copies and those of testers included."""
+        stable = (self._plan.stable.workload,) if traffic.candidate < FULL else ()
+        gets_some = traffic.candidate or traffic.mirror or traffic.preview
+        return (*stable, self._plan.candidate.workload) if gets_some else stable
 
     async def _shift(
         self,
@@ -137,6 +158,7 @@ class Acts:
         *,
         insist: bool = False,
         without: tuple[str, Slots] | None = None,
+        extras: Extras = NO_EXTRAS,
     ) -> None:
         self._writes += 1
         owner = Ownership(
@@ -154,6 +176,7 @@ class Acts:
             insist=insist,
             if_absent=absent,
             slots_without=slots_without,
+            extras=extras,
         )
         summary = " · ".join(f"{slot.workload} {slot.weight} %" for slot in slots)
         self._written = await heeding(
@@ -162,7 +185,14 @@ class Acts:
             )
         )
 
-    async def _settle(self, slots: Slots, weight: int, previous: int, within: timedelta) -> Acted:
+    async def _settle(
+        self,
+        slots: Slots,
+        weight: int,
+        previous: int,
+        within: timedelta,
+        extras: Extras = NO_EXTRAS,
+    ) -> Acted:
         plan = self._plan
         return await workflow.execute_activity_method(
             TrafficActivities.settle,
@@ -176,6 +206,7 @@ class Acts:
                 previous=previous,
                 probe_interval=plan.policies.probe_interval,
                 deadline=workflow.now() + within,
+                extras=extras,
             ),
             summary=f"see {weight} % at the candidate",
             **look(),

@@ -3,6 +3,7 @@
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
+from domain.errors import Conflict, Forbidden
 from domain.rollout import Action, Command, EventKind
 from workflows.messages import Reply, RolloutView
 from workflows.standing import Standing
@@ -50,14 +51,58 @@ class Commands:
         self._standing.take(Action.RESUME, command)
         return self._reply("resumed")
 
+    @workflow.update(name="skip")
+    def skip(self, command: Command) -> Reply:
+        """End the wait of this step, and go on to the next one."""
+        self._standing.take(Action.SKIP, command)
+        return self._reply("skipped")
+
+    @workflow.update(name="approve")
+    def approve(self, command: Command) -> Reply:
+        """Give the approval that this step waits for."""
+        self._standing.take(Action.APPROVE, command)
+        return self._reply("approved")
+
+    @workflow.update(name="reject")
+    def reject(self, command: Command) -> Reply:
+        """Refuse the approval that this step waits for: all traffic goes back to stable."""
+        self._standing.take(Action.REJECT, command)
+        return self._reply("rejected; going back to stable")
+
     @abort.validator
+    def _allow_abort(self, command: Command) -> None:
+        self._allow(Action.ABORT, command)
+
     @promote.validator
+    def _allow_promote(self, command: Command) -> None:
+        self._allow(Action.PROMOTE, command)
+
     @pause.validator
+    def _allow_pause(self, command: Command) -> None:
+        self._allow(Action.PAUSE, command)
+
     @resume.validator
-    def _allow(self, command: Command) -> None:  # noqa: ARG002 - a validator's shape
-        refusal = self._standing.refusal()
-        if refusal:
-            raise ApplicationError(refusal, type="Conflict", non_retryable=True)
+    def _allow_resume(self, command: Command) -> None:
+        self._allow(Action.RESUME, command)
+
+    @skip.validator
+    def _allow_skip(self, command: Command) -> None:
+        self._allow(Action.SKIP, command)
+
+    @approve.validator
+    def _allow_approve(self, command: Command) -> None:
+        self._allow(Action.APPROVE, command)
+
+    @reject.validator
+    def _allow_reject(self, command: Command) -> None:
+        self._allow(Action.REJECT, command)
+
+    def _allow(self, action: Action, command: Command) -> None:
+        try:
+            self._standing.require_fit(action, command)
+        except (Conflict, Forbidden) as error:
+            kind = type(error).__name__
+            raise ApplicationError(str(error), type=kind, non_retryable=True) from error
 
     @workflow.signal(name="abort")
     def abort_signal(self, command: Command = SOMEBODY) -> None:
@@ -75,11 +120,24 @@ class Commands:
     def resume_signal(self, command: Command = SOMEBODY) -> None:
         self._hear(Action.RESUME, command)
 
+    @workflow.signal(name="skip")
+    def skip_signal(self, command: Command = SOMEBODY) -> None:
+        self._hear(Action.SKIP, command)
+
+    @workflow.signal(name="approve")
+    def approve_signal(self, command: Command = SOMEBODY) -> None:
+        self._hear(Action.APPROVE, command)
+
+    @workflow.signal(name="reject")
+    def reject_signal(self, command: Command = SOMEBODY) -> None:
+        self._hear(Action.REJECT, command)
+
     def _hear(self, action: Action, command: Command) -> None:
-        """Signals get no answer: one that comes too late is noted and changes nothing."""
-        refusal = self._standing.refusal()
-        if refusal:
-            note = f"{action} by {command.actor} refused: {refusal}"
+        """Signals get no answer: one that does not fit is noted and changes nothing."""
+        try:
+            self._standing.require_fit(action, command)
+        except (Conflict, Forbidden) as error:
+            note = f"{action} by {command.actor} refused: {error}"
             self._standing.tell(EventKind.COMMANDED, note)
         else:
             self._standing.take(action, command)

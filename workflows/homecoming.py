@@ -8,6 +8,7 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 from domain.decision import ActState, Cause, RollBack
 from domain.plan import Variant
 from domain.rollout import EventKind, Phase
+from domain.steps import Conclude
 from domain.traffic import FULL
 from workflows.acts import Acts, root
 from workflows.chronicle import Chronicle
@@ -60,9 +61,24 @@ class Homecoming:
         message, weights = f"{former.version_name} is gone", self._standing.weights(FULL)
         self._standing.tell(EventKind.RETIRED, message, left=former, weights=weights)
 
+    async def let_go(self) -> str:
+        """Take the candidate away, which was never to stay; what had come of it."""
+        standing, plan = self._standing, self._plan
+        left = await self._acts.go_home(standing.waiting)
+        await self._see_home(left)
+        await workflow.sleep(plan.policies.drain)
+        await self._clean_up(plan.candidate, plan.stable)
+        message, weights = f"{plan.candidate.version_name} is gone", standing.weights(0)
+        standing.tell(EventKind.RETIRED, message, left=plan.candidate, weights=weights)
+        return standing.because
+
     def finish(self, reason: str) -> None:
-        self._standing.step = len(self._plan.steps) - 1
-        self._standing.enter(Phase.PROMOTED, EventKind.COMPLETED, reason, step=self._standing.step)
+        standing, last = self._standing, len(self._plan.steps) - 1
+        standing.step = last
+        if isinstance(self._plan.steps[last], Conclude):
+            standing.enter(Phase.CONCLUDED, EventKind.CONCLUDED, reason, step=last)
+        else:
+            standing.enter(Phase.PROMOTED, EventKind.COMPLETED, reason, step=last)
 
     async def recover(self, reason: str, *, promoted: bool) -> None:
         """Take over from a run that was cut off: onward if it had promoted, else home."""
@@ -78,7 +94,7 @@ class Homecoming:
         cancelled = is_cancelled_exception(error)
         reason = "the workflow was cancelled" if cancelled else root(error)
         match self._standing.phase:
-            case Phase.PROMOTED | Phase.ROLLED_BACK | Phase.FAILED:
+            case Phase.PROMOTED | Phase.ROLLED_BACK | Phase.CONCLUDED | Phase.FAILED:
                 return
             case Phase.PROMOTING:
                 await self._go_onward(reason)

@@ -22,9 +22,8 @@ from domain.decision import (
 )
 from domain.decision import decide as decide_next
 from domain.errors import WorkloadFailed
-from domain.plan import Deploy, Promote, Retire, SetWeights, Soak, Step
 from domain.rollout import EventKind, Phase
-from domain.story import weight_of
+from domain.steps import Conclude, Deploy, Promote, Retire, SetScale, SetWeights, Soak, Step
 from workflows.acts import Acts, failure_type, root
 from workflows.chronicle import Chronicle
 from workflows.commands import Commands
@@ -137,14 +136,19 @@ class RolloutWorkflow(Commands):
                 acted = await self._acts.deploy()
                 self._standing.deployed()
                 return acted
-            case SetWeights(candidate=weight):
-                return self._standing.settled(await self._acts.set_weights(weight), weight)
+            case SetScale(replicas=replicas):
+                return await self._acts.scale(replicas)
+            case SetWeights():
+                return self._standing.settled(await self._acts.set_weights(step), step.candidate)
             case Soak():
                 self._standing.seen = Seen()
             case Promote():
                 await self._homecoming.make_stable()
             case Retire(delay=delay):
                 await self._homecoming.retire_former(delay)
+            case Conclude():
+                outcome = await self._homecoming.let_go()
+                return Acted(state=ActState.DONE, at=workflow.now(), detail=outcome)
             case _:
                 assert_never(step)
         return Acted(state=ActState.DONE, at=workflow.now())
@@ -153,9 +157,11 @@ class RolloutWorkflow(Commands):
         match self._standing.now_at:
             case Soak():
                 await self._watch()
-            case SetWeights(candidate=weight) if self._standing.acted.state is not ActState.DONE:
+            case SetWeights(candidate=weight) as step if (
+                self._standing.acted.state is not ActState.DONE
+            ):
                 patience = self._standing.report_after
-                acted = await self._unless_stopped(self._acts.settle(weight, weight, patience))
+                acted = await self._unless_stopped(self._acts.settle(step, weight, patience))
                 if acted:
                     self._standing.acted = self._standing.settled(acted, weight)
             case _:
@@ -165,12 +171,15 @@ class RolloutWorkflow(Commands):
         """Write our weights again after they were changed, and see the traffic obey."""
         standing = self._standing
         standing.must_put_back = False
-        weight = weight_of(standing.now_at)
-        if weight is None:
+        if not isinstance(standing.now_at, SetWeights | Soak):
             return
-        acted = await self._unless_stopped(self._acts.set_weights(weight, insist=True))
+        traffic = self._plan.traffic_at(standing.step)
+        acted = await self._unless_stopped(self._acts.set_weights(traffic, insist=True))
         if acted:
-            standing.acted, standing.seen = standing.settled(acted, weight), Seen()
+            standing.acted, standing.seen = standing.settled(acted, traffic.candidate), Seen()
+        replicas = self._plan.replicas_at(standing.step)
+        if acted and replicas is not None:
+            await self._unless_stopped(self._acts.scale(replicas))
 
     async def _watch(self) -> None:
         """Let a watcher look until it has something to say, or somebody here has."""

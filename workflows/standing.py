@@ -1,13 +1,16 @@
 """Where a rollout stands, and everybody who is told: the registry, the Temporal UI, searches."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, assert_never
 
 from temporalio import workflow
 
 from domain.decision import Acted, ActState, Cause, Paused, Progress, Seen
-from domain.plan import SetWeights, Step
-from domain.rollout import Action, Command, EventKind, Phase
+from domain.errors import Conflict
+from domain.requests import Taken, require_fit, taken
+from domain.rollout import Action, Command, EventKind, Phase, Scope
+from domain.steps import SetWeights, Step
 from domain.story import details
 from domain.traffic import FULL
 from workflows.chronicle import Chronicle
@@ -32,6 +35,11 @@ class Standing:
         self.paused: Paused | None = None
         self.abort: Command | None = None
         self.promote: Command | None = None
+        self.rejected: Command | None = None
+        self.approved: Command | None = None
+        self.confirmed = ""
+        self.because = ""
+        self._taken: set[Taken] = set()
         self.must_put_back = self.was_put_back = False
         self.is_home = False
         self.going_home_since: datetime | None = None
@@ -77,6 +85,9 @@ class Standing:
             abort=self.abort,
             promote=self.promote,
             was_put_back=self.was_put_back,
+            rejected=self.rejected,
+            approved=self.approved,
+            confirmed=self.confirmed,
         )
 
     def view(self) -> RolloutView:
@@ -97,24 +108,48 @@ class Standing:
             return f"{self.plan.candidate.version_name} is promoted already"
         return f"the rollout is {self.phase.replace('_', ' ')}: {self.reason}"
 
+    def require_fit(self, action: Action, command: Command) -> None:
+        """Raise Conflict or Forbidden for a command that does not fit; a repeat always fits."""
+        if refusal := self.refusal():
+            raise Conflict(refusal)
+        if taken(action, command) not in self._taken:
+            require_fit(self.plan, self.step, action, command)
+
     def take(self, action: Action, command: Command) -> None:
         """Take a command down; the walk acts on it. Asked twice, it is one command."""
+        known = taken(action, command)
+        if known in self._taken:
+            return
+        if known is not None:
+            self._taken.add(known)
         said = f"{action} by {command.actor}" + (f": {command.reason}" if command.reason else "")
         self.tell(EventKind.COMMANDED, said, data={"actor": command.actor, "action": action})
         match action:
-            case Action.ABORT:
-                self.abort = self.abort or command
-            case Action.PROMOTE:
-                if self.step < self.plan.full_step:
-                    self.promote = command
-            case Action.PAUSE:
-                if self.paused is None:
-                    self.pause(Cause.COMMAND, said)
+            case Action.PAUSE if self.paused is None:
+                self.pause(Cause.COMMAND, said)
             case Action.RESUME:
                 self._resume(said)
             case _:
-                assert_never(action)
+                self._heed(action, command)
         self.news += 1
+
+    def _heed(self, action: Action, command: Command) -> None:
+        """Have the walk find what was asked for."""
+        match action:
+            case Action.ABORT:
+                self.abort = self.abort or command
+            case Action.PROMOTE if self.plan.promotion_from(self.step) is not None:
+                self.promote = command
+            case Action.SKIP:
+                self.promote = replace(command, scope=Scope.SKIP)
+            case Action.APPROVE:
+                self.approved = command
+            case Action.REJECT:
+                self.rejected = command
+            case Action.PROMOTE | Action.PAUSE | Action.RESUME:
+                return  # on its way already
+            case _:
+                assert_never(action)
 
     def _resume(self, said: str) -> None:
         if self.paused is not None:
@@ -152,7 +187,9 @@ class Standing:
         if self.promote is not None and self.paused is not None:
             self.paused = None
             self.enter(Phase.PROGRESSING, EventKind.RESUMED, reason)
-        self.promote = None
+        self.promote = self.approved = None
+        self.confirmed = ""
+        self.because = reason
         self.step, self.step_since = step, workflow.now()
         self.was_put_back = False
 

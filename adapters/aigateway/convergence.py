@@ -8,8 +8,10 @@ That Envoy serves by it is proven only by observed traffic.
 from collections.abc import Mapping
 from typing import Any
 
-from adapters.aigateway.manifests import Gateway, slots_of
-from adapters.kubernetes.documents import conditions, is_leaving, mapping, mappings, text, whole
+from adapters.aigateway.manifests import READING
+from adapters.gateways.manifests import Gateway
+from adapters.gateways.statuses import parent_obstacle
+from adapters.kubernetes.documents import conditions, is_leaving, mapping, text
 from domain.traffic import Slots
 
 _VERDICTS = ("Accepted", "NotAccepted")
@@ -26,8 +28,10 @@ def obstacle(
         return f"AIGatewayRoute {name} is not accepted: {not_accepted}"
     if http_route is None:
         return f"HTTPRoute {name} is not there yet"
-    if slots_of(http_route) != slots_of(found):
-        return f"HTTPRoute {name} still shows {_shown(slots_of(http_route))}"
+    if READING.slots(http_route) != READING.slots(found):
+        return f"HTTPRoute {name} still shows {_shown(READING.slots(http_route))}"
+    if READING.extras(http_route) != READING.extras(found):
+        return f"HTTPRoute {name} still shows other header routes"
     return parent_obstacle(http_route, gateway)
 
 
@@ -48,42 +52,6 @@ def refusal(found: Mapping[str, Any]) -> str:
     if accepted is None:
         return "its controller has not answered yet"
     return "" if accepted.holds else str(accepted)
-
-
-def policy_obstacle(policy: Mapping[str, Any], gateway: Gateway) -> str:
-    """Say what keeps a BackendTrafficPolicy from being in force; empty when it is."""
-    name = text(policy, "metadata", "name")
-    generation = whole(policy, "metadata", "generation")
-    for ancestor in mappings(policy, "status", "ancestors"):
-        accepted = conditions(ancestor).get("Accepted")
-        if text(ancestor, "ancestorRef", "name") != gateway.name or accepted is None:
-            continue
-        if accepted.observed_generation != generation:
-            break
-        return "" if accepted.holds else f"BackendTrafficPolicy {name} is refused: {accepted}"
-    return f"Gateway {gateway.name} has not taken BackendTrafficPolicy {name} yet"
-
-
-def parent_obstacle(http_route: Mapping[str, Any], gateway: Gateway) -> str:
-    """Say what keeps an HTTPRoute from being in force; empty when it is."""
-    name = text(http_route, "metadata", "name")
-    generation = whole(http_route, "metadata", "generation")
-    parents = [
-        parent
-        for parent in mappings(http_route, "status", "parents")
-        if text(parent, "parentRef", "name") == gateway.name
-    ]
-    if not parents:
-        return f"Gateway {gateway.name} has not taken HTTPRoute {name} yet"
-    for parent in parents:
-        stated = conditions(parent)
-        for wanted in ("Accepted", "ResolvedRefs"):
-            condition = stated.get(wanted)
-            if condition is None or condition.observed_generation != generation:
-                return f"Gateway {gateway.name} has not seen this HTTPRoute {name} yet ({wanted})"
-            if not condition.holds:
-                return f"HTTPRoute {name} is not in force: {wanted} is false: {condition}"
-    return ""
 
 
 def _shown(slots: Slots) -> str:

@@ -4,14 +4,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from adapters.aigateway.manifests import (
-    MODEL_HEADER,
-    RULE,
-    Gateway,
-    object_of,
-    split,
-    target_of,
-)
+from adapters.aigateway.manifests import MODEL_HEADER
+from adapters.gateways.manifests import MAIN_RULE, Gateway, object_of, split, target_of
 from adapters.kubernetes.documents import (
     Manifest,
     mapping,
@@ -45,7 +39,7 @@ def virtual_gateway_route(
     """Build the whole route: its rules are one atomic value to the API server."""
     header = {"type": "Exact", "name": MODEL_HEADER, "value": route.model}
     rule: Manifest = {
-        "name": RULE,
+        "name": MAIN_RULE,
         "matches": [{"headers": [header]}],
         "backendRefs": [_manifest_of(ref) for ref in layout.refs],
     }

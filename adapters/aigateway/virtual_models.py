@@ -3,15 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from adapters.aigateway.convergence import (
-    is_judged,
-    parent_obstacle,
-    policy_obstacle,
-    refusal,
-)
-from adapters.aigateway.fencing import annotations, owner_of, require_newest
-from adapters.aigateway.manifests import Gateway
-from adapters.aigateway.objects import forget, take_away
+from adapters.aigateway.convergence import is_judged, refusal
 from adapters.aigateway.virtual_manifests import (
     layout_in,
     model_in,
@@ -19,6 +11,10 @@ from adapters.aigateway.virtual_manifests import (
     policy_name,
     virtual_gateway_route,
 )
+from adapters.gateways.fencing import annotations, owner_of, require_newest
+from adapters.gateways.manifests import Gateway
+from adapters.gateways.objects import forget, take_away
+from adapters.gateways.statuses import parent_obstacle, policy_obstacle
 from adapters.kubernetes.client import Cluster
 from adapters.kubernetes.documents import (
     PROJECT_LABEL,

@@ -7,16 +7,22 @@ from typing import Any
 
 from adapters.kubernetes.documents import DOMAIN, Manifest, text, workload_labels
 from adapters.kubernetes.resources import INFERENCE_SERVICE
-from domain.workloads import Workload
+from domain.workloads import Protocol, Workload
 
 DEPLOYMENT_MODE = "serving.kserve.io/deploymentMode"
 MODELS = "/mnt/models"
 SPEC_DIGEST = f"{DOMAIN}/spec-digest"
 
 
-def inference_service(workload: Workload) -> Manifest:
-    """Build the object. One replica at least: a cold start would count as errors and latency."""
+def inference_service(workload: Workload, replicas: int | None = None) -> Manifest:
+    """Build the object. One replica at least: a cold start would count as errors and latency.
+
+    The fingerprint is that of the model: a workload that is scaled is the same one.
+    """
     spec = {"predictor": _predictor(workload)}
+    fingerprint = digest(spec)
+    if replicas is not None:
+        spec["predictor"]["minReplicas"] = replicas
     return {
         "apiVersion": INFERENCE_SERVICE.api_version,
         "kind": INFERENCE_SERVICE.kind,
@@ -24,7 +30,7 @@ def inference_service(workload: Workload) -> Manifest:
             "name": workload.name,
             "namespace": workload.namespace,
             "labels": workload_labels(workload),
-            "annotations": {DEPLOYMENT_MODE: "Standard", SPEC_DIGEST: digest(spec)},
+            "annotations": {DEPLOYMENT_MODE: "Standard", SPEC_DIGEST: fingerprint},
         },
         "spec": spec,
     }
@@ -33,6 +39,11 @@ def inference_service(workload: Workload) -> Manifest:
 def _predictor(workload: Workload) -> Manifest:
     """Say where the model lies. KServe takes one URI at the model, or several at the predictor."""
     model: Manifest = {"modelFormat": {"name": workload.model_format}}
+    if workload.protocol is not Protocol.OPENAI:
+        # The same name for each variant: it is part of the path that clients call. The runtime's
+        # own comes first, and of several the last one counts.
+        model["protocolVersion"] = workload.protocol.value
+        model["args"] = [f"--model_name={workload.served_as}"]
     if workload.runtime is not None:
         model["runtime"] = workload.runtime
     if not workload.artefacts:

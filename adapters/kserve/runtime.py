@@ -8,10 +8,19 @@ from adapters.kserve.manifests import digest, digest_of, inference_service
 from adapters.kserve.pods import selector, trouble
 from adapters.kserve.readiness import Readiness
 from adapters.kubernetes.client import Cluster
-from adapters.kubernetes.documents import Manifest, is_leaving, is_ours, workload_labels
+from adapters.kubernetes.documents import (
+    Manifest,
+    difference,
+    is_leaving,
+    is_ours,
+    last_other_manager,
+    mapping,
+    workload_labels,
+)
 from adapters.kubernetes.resources import INFERENCE_SERVICE, POD
 from domain.errors import Conflict, Forbidden, NotYet, Refused
 from domain.ports import WorkloadRuntime
+from domain.traffic import Drift
 from domain.workloads import Workload, WorkloadPhase, WorkloadStatus
 
 
@@ -51,6 +60,35 @@ class KServeRuntime(WorkloadRuntime):
             return status
         said = await self._trouble_of_pods(workload)
         return replace(status, reason=f"{status.reason}; {said}") if said else status
+
+    async def scale(self, workload: Workload, replicas: int) -> None:
+        """Have at least so many replicas; KServe raises the most to the least by itself.
+
+        Raises NotYet where the workload is not there, Conflict where it is somebody else's.
+        """
+        found = await self._find(workload)
+        if found is None:
+            raise NotYet(f"InferenceService {workload.name} is not there to be scaled")
+        _require_same(found, inference_service(workload), workload)
+        await self._cluster.apply(
+            INFERENCE_SERVICE, inference_service(workload, replicas), force=True
+        )
+
+    async def drift(self, workload: Workload, replicas: int | None) -> Drift | None:
+        found = await self._find(workload)
+        if found is None or is_leaving(found):
+            return None
+        wanted = inference_service(workload, replicas)["spec"]
+        if replicas is None:
+            del wanted["predictor"]["minReplicas"]
+        differs = difference(mapping(found, "spec"), wanted, ("spec",))
+        if differs is None:
+            return None
+        field = f"InferenceService {workload.name} {'.'.join(differs.path)}"
+        manager = last_other_manager(found, *differs.path)
+        return Drift(
+            field=field, expected=str(differs.wanted), found=str(differs.found), manager=manager
+        )
 
     async def remove(self, workload: Workload) -> None:
         """Have this workload gone. Raises NotYet while it is on its way out."""

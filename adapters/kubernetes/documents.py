@@ -139,6 +139,23 @@ def covers(found: Any, wanted: Any) -> bool:
     return bool(found == wanted)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """A place of a document that does not hold what is wanted there."""
+
+    path: tuple[str, ...]
+    wanted: Any
+    found: Any
+
+
+def difference(found: Any, wanted: Any, path: tuple[str, ...] = ()) -> Difference | None:
+    """The first place where `found` does not cover `wanted`, as deep as mappings go."""
+    if not isinstance(wanted, Mapping) or not isinstance(found, Mapping):
+        return None if covers(found, wanted) else Difference(path=path, wanted=wanted, found=found)
+    inside = (difference(found.get(key), value, (*path, key)) for key, value in wanted.items())
+    return next((one for one in inside if one is not None), None)
+
+
 def owns(found: Mapping[str, Any], manager: str, *path: str) -> bool:
     """Whether a manager owns the field, alone or with others."""
     return any(

@@ -1,4 +1,4 @@
-"""Asks Prometheus for the raw counters of two slots."""
+"""Asks Prometheus for the raw counters of two places."""
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -13,7 +13,7 @@ from domain.errors import Unreachable
 from domain.evidence.counters import Reading, Series
 from domain.gates import Source
 from domain.ports import CounterSource
-from domain.traffic import Route
+from domain.traffic import Place, Route
 
 SOURCES: Mapping[Source, CounterQueries] = {Source.ENVOY: EnvoyCounters()}
 
@@ -25,21 +25,21 @@ class PrometheusCounters(CounterSource):
         self._store = store
 
     async def read(
-        self, route: Route, source: Source, *, candidate: int, stable: int, window: timedelta
+        self, route: Route, source: Source, *, candidate: Place, stable: Place, window: timedelta
     ) -> Reading:
-        """The samples of the last `window`, per slot.
+        """The samples of the last `window`, per place.
 
         Raises Unreachable when the store is down, slow or makes no sense, Refused when it calls
         the query wrong. No series is an empty Reading: nothing was counted yet.
         """
-        queries, slots = SOURCES[source], (candidate, stable)
-        found = await self._store.samples(queries.query(route, slots, window))
-        by_slot: dict[int, list[Series]] = {candidate: [], stable: []}
+        queries, places = SOURCES[source], (candidate, stable)
+        found = await self._store.samples(queries.query(route, places, window))
+        by_place: dict[Place, list[Series]] = {candidate: [], stable: []}
         for raw in found:
-            meaning = _meaning(raw, queries, route, slots)
+            meaning = _meaning(raw, queries, route, places)
             if meaning is not None and raw.samples:
-                by_slot[meaning.slot].append(_series(raw, meaning))
-        return Reading(candidate=tuple(by_slot[candidate]), stable=tuple(by_slot[stable]))
+                by_place[meaning.place].append(_series(raw, meaning))
+        return Reading(candidate=tuple(by_place[candidate]), stable=tuple(by_place[stable]))
 
 
 @asynccontextmanager
@@ -58,10 +58,10 @@ async def connect(
 
 
 def _meaning(
-    raw: RawSeries, queries: CounterQueries, route: Route, slots: tuple[int, int]
+    raw: RawSeries, queries: CounterQueries, route: Route, places: tuple[Place, Place]
 ) -> Meaning | None:
     try:
-        return queries.meaning(raw.labels, route, slots)
+        return queries.meaning(raw.labels, route, places)
     except ValueError as error:
         raise Unreachable(
             f"the metrics store answered oddly: {error} in {dict(raw.labels)}"

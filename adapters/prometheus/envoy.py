@@ -1,4 +1,4 @@
-"""The source `envoy`: the statistics of the gateway's own clusters, one a slot of the route.
+"""The source `envoy`: the statistics of the gateway's own clusters, one a place of the route.
 
 What counts is each answer of the variant, including those that a retry has hidden from the client:
 Envoy keeps the retried ones apart, so both families are added, in errors and in requests alike. A
@@ -13,7 +13,7 @@ from datetime import timedelta
 from adapters.prometheus.promql import any_of, duration, quoted
 from adapters.prometheus.sources import Meaning
 from domain.evidence.counters import SeriesRole
-from domain.traffic import Route
+from domain.traffic import Place, PlaceKind, Route
 
 _CLUSTER = "envoy_cluster_name"
 _CLASS = "envoy_response_code_class"
@@ -29,32 +29,32 @@ _NAMES = any_of(sorted(_REQUESTS | _ERRORS | {_BUCKET, _STARTED}))
 
 
 class EnvoyCounters:
-    """Answers and their times, per cluster `httproute/<ns>/<route>/rule/0/backend/<slot>`."""
+    """Answers and their times, per cluster of a slot, a header route or a mirror."""
 
-    def query(self, route: Route, slots: tuple[int, int], window: timedelta) -> str:
-        clusters = any_of(cluster_name(route, slot) for slot in slots)
+    def query(self, route: Route, places: tuple[Place, Place], window: timedelta) -> str:
+        clusters = any_of(cluster_of(route, place) for place in places)
         # A family without classes has no such label, which reads as the empty one.
         classes = any_of((_SERVER_ERROR, ""))
         matchers = f"__name__=~{_NAMES},{_CLUSTER}=~{clusters},{_CLASS}=~{classes}"
         return f"{{{matchers}}}[{duration(window)}]"
 
     def meaning(
-        self, labels: Mapping[str, str], route: Route, slots: tuple[int, int]
+        self, labels: Mapping[str, str], route: Route, places: tuple[Place, Place]
     ) -> Meaning | None:
-        by_cluster = {cluster_name(route, slot): slot for slot in slots}
-        slot = by_cluster.get(labels.get(_CLUSTER, ""))
+        by_cluster = {cluster_of(route, place): place for place in places}
+        place = by_cluster.get(labels.get(_CLUSTER, ""))
         name = labels.get("__name__", "")
-        if slot is None:
+        if place is None:
             return None
         if name == _STARTED:
-            return Meaning(slot=slot, role=SeriesRole.STARTED)
+            return Meaning(place=place, role=SeriesRole.STARTED)
         if name in _REQUESTS:
-            return Meaning(slot=slot, role=SeriesRole.REQUESTS)
+            return Meaning(place=place, role=SeriesRole.REQUESTS)
         if name in _ERRORS and labels.get(_CLASS) == _SERVER_ERROR:
-            return Meaning(slot=slot, role=SeriesRole.ERRORS)
+            return Meaning(place=place, role=SeriesRole.ERRORS)
         if name == _BUCKET:
             bound_ms = _bound(labels.get("le", "nothing"))
-            return Meaning(slot=slot, role=SeriesRole.BUCKET, bound_ms=bound_ms)
+            return Meaning(place=place, role=SeriesRole.BUCKET, bound_ms=bound_ms)
         return None
 
 
@@ -78,6 +78,21 @@ def times(cluster: str) -> str:
 def cluster_name(route: Route, slot: int) -> str:
     """Name the cluster that Envoy Gateway makes for a slot when clusters are split per backend."""
     return f"httproute/{route.namespace}/{route.name}/rule/0/backend/{slot}"
+
+
+def cluster_of(route: Route, place: Place) -> str:
+    """Name the cluster that counts what a place of the route gets.
+
+    The split is rule 0; a header route is a rule of its own, behind it; mirrors hang on the split.
+    """
+    rules = f"httproute/{route.namespace}/{route.name}/rule"
+    match place.kind:
+        case PlaceKind.SLOT:
+            return cluster_name(route, place.position)
+        case PlaceKind.HEADER_ROUTE:
+            return f"{rules}/{place.position + 1}/backend/0"
+        case PlaceKind.MIRROR:
+            return f"{rules}/0-mirror-{place.position}"
 
 
 def _bound(le: str) -> float:

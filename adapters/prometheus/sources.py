@@ -1,4 +1,4 @@
-"""What a source must know: how to ask for the counters of two slots, what a series counts."""
+"""What a source must know: how to ask for the counters of two places, what a series counts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from datetime import timedelta
 from typing import Protocol
 
 from domain.evidence.counters import SeriesRole
-from domain.traffic import Route
+from domain.traffic import Place, Route
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meaning:
-    """What a series counts, and for which slot. `bound_ms` is for buckets only."""
+    """What a series counts, and for which place. `bound_ms` is for buckets only."""
 
-    slot: int
+    place: Place
     role: SeriesRole
     bound_ms: float | None = None
 
@@ -21,11 +21,11 @@ class Meaning:
 class CounterQueries(Protocol):
     """One source of counters."""
 
-    def query(self, route: Route, slots: tuple[int, int], window: timedelta) -> str:
+    def query(self, route: Route, places: tuple[Place, Place], window: timedelta) -> str:
         """Write one instant query with a range selector: raw samples, nothing derived."""
 
     def meaning(
-        self, labels: Mapping[str, str], route: Route, slots: tuple[int, int]
+        self, labels: Mapping[str, str], route: Route, places: tuple[Place, Place]
     ) -> Meaning | None:
         """Say what a series counts; None where it is not asked for.
 

@@ -1,4 +1,4 @@
-"""What people ask of a rollout: promote, abort, pause, resume."""
+"""What people ask of a rollout: promote, abort, pause, resume, skip, approve, reject."""
 
 from uuid import UUID
 
@@ -10,12 +10,13 @@ from api.parts import Id, Parts, ProjectId, WithParts
 from api.rendering import rendered
 from api.routes import PREFIX
 from api.routes.rollouts import links_of
-from api.schemas.rollouts import CommandIn, CommandOut, PromoteIn, RolloutSummary
+from api.schemas.rollouts import ApproveIn, CommandIn, CommandOut, PromoteIn, RolloutSummary
 from domain.errors import Conflict
 from domain.rollout import Action, Command, Rollout
 
 router = APIRouter(prefix=f"{PREFIX}/rollouts/{{rollout_id}}", tags=["rollouts"])
 _REPEAT = " A repeat does no harm."
+_STALE = " With `expected_step` a repeat answers the same, and a stale click is a 409."
 
 
 @router.post(
@@ -73,6 +74,49 @@ async def resume(
 ) -> Response:
     command = (body or CommandIn()).to_domain()
     return await _commanded(parts, project, rollout_id, Action.RESUME, command)
+
+
+@router.post(
+    "/skip",
+    response_model=CommandOut,
+    responses=problems(*ENGINE),
+    summary="End the wait of this step and go on to the next one",
+    description="An approval cannot be skipped." + _STALE,
+)
+async def skip(
+    parts: WithParts, project: ProjectId, rollout_id: Id, body: CommandIn | None = None
+) -> Response:
+    command = (body or CommandIn()).to_domain()
+    return await _commanded(parts, project, rollout_id, Action.SKIP, command)
+
+
+@router.post(
+    "/approve",
+    response_model=CommandOut,
+    responses=problems(*ENGINE),
+    summary="Give the approval that the present step waits for",
+    description="Roles are taken as they are told: who may call this is for the proxy to check."
+    + _STALE,
+)
+async def approve(
+    parts: WithParts, project: ProjectId, rollout_id: Id, body: ApproveIn | None = None
+) -> Response:
+    command = (body or ApproveIn()).to_domain()
+    return await _commanded(parts, project, rollout_id, Action.APPROVE, command)
+
+
+@router.post(
+    "/reject",
+    response_model=CommandOut,
+    responses=problems(*ENGINE),
+    summary="Refuse the approval that the present step waits for, and roll back",
+    description="Answers as soon as the rollback is ordered." + _STALE,
+)
+async def reject(
+    parts: WithParts, project: ProjectId, rollout_id: Id, body: ApproveIn | None = None
+) -> Response:
+    command = (body or ApproveIn()).to_domain()
+    return await _commanded(parts, project, rollout_id, Action.REJECT, command)
 
 
 async def _commanded(

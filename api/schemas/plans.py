@@ -2,33 +2,19 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Annotated, Self
+from typing import Self
 from uuid import UUID
 
 from pydantic import Field
 
 from api.schemas.fields import Fraction, Incoming, Label, Outgoing, Seconds
 from domain.gates import AgainstStable, Gate, Metric, Source
-from domain.plan import Plan, Policies, Promote, Reaction, Retire, SetWeights, Soak, Step, Variant
-from domain.strategies.canary import CanaryStep, Pace
+from domain.plan import Plan, Policies, Variant
+from domain.steps import Conclude, Promote, Reaction, Retire, Soak, Step, Until
 
 MOST_LISTED = 200
 _MARGIN = AgainstStable()
 _POLICIES = Policies()
-Weight = Annotated[int, Field(strict=True, ge=0, le=100)]
-
-
-class CanaryStepIn(Incoming):
-    weight: Weight = Field(description="Percent for the candidate, 1 to 99, above the step before.")
-    soak_seconds: Seconds = Field(
-        description="How long to soak; paced by evidence, the longest time before it is undecided."
-    )
-    pace: Pace = Pace.EVIDENCE
-
-    def to_domain(self) -> CanaryStep:
-        return CanaryStep(
-            weight=self.weight, soak=timedelta(seconds=self.soak_seconds), pace=self.pace
-        )
 
 
 class AgainstStableBody(Incoming):
@@ -182,6 +168,9 @@ class StepOut(Outgoing):
     kind: str
     sentence: str
     weights: dict[str, int]
+    mirror_percent: int | None = None
+    until: Until | None = Field(default=None, description="What a soak waits for.")
+    roles: list[str] | None = Field(default=None, description="Whose approval it waits for.")
     at_least_seconds: float | None = None
     at_most_seconds: float | None = None
 
@@ -213,23 +202,25 @@ class PlanOut(Outgoing):
 
 
 def _steps(plan: Plan) -> list[StepOut]:
-    shown, candidate = [], 0
-    for index, step in enumerate(plan.steps):
-        candidate = step.candidate if isinstance(step, SetWeights) else candidate
-        weights = {plan.stable.name: 100 - candidate, plan.candidate.name: candidate}
-        if isinstance(step, Promote | Retire):
-            weights = {plan.candidate.name: 100}
-        shown.append(_step(index, step, weights))
-    return shown
+    return [_step(plan, index, step) for index, step in enumerate(plan.steps)]
 
 
-def _step(index: int, step: Step, weights: dict[str, int]) -> StepOut:
-    soak = step if isinstance(step, Soak) else None
+def _step(plan: Plan, index: int, step: Step) -> StepOut:
+    soak, traffic = step if isinstance(step, Soak) else None, plan.traffic_at(index)
+    stable, candidate = plan.stable.name, plan.candidate.name
+    weights = {stable: 100 - traffic.candidate, candidate: traffic.candidate}
+    if isinstance(step, Promote | Retire):
+        weights = {candidate: 100}
+    if isinstance(step, Conclude):
+        weights = {stable: 100}
     return StepOut(
         index=index,
         kind=step.kind,
         sentence=str(step),
         weights=weights,
+        mirror_percent=traffic.mirror or None,
+        until=soak and soak.until,
+        roles=list(soak.roles) if soak and soak.until is Until.APPROVED else None,
         at_least_seconds=soak and soak.at_least.total_seconds(),
         at_most_seconds=soak and soak.at_most.total_seconds(),
     )

@@ -1,36 +1,58 @@
 """Rollouts: the call that starts one, what it looks like, what people may ask of it."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Self
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from api.schemas.events import LiveOut
 from api.schemas.fields import Incoming, Label, Name, Outgoing, Prose
 from api.schemas.plans import (
     MOST_LISTED,
-    CanaryStepIn,
     GateBody,
     PlanOut,
     PoliciesBody,
     gates_of,
 )
+from api.schemas.steps import MOST_ROLES, StepIn
+from api.schemas.strategies import BlueGreenIn, ShadowIn
 from domain.plan import Strategy
 from domain.registry import TrafficConfig
 from domain.rollout import Command, Phase, Rollout, Scope
-from domain.strategies.canary import DEFAULT_GATES, CanarySpec
+from domain.strategies.canary import CanarySpec
+from domain.strategies.compiling import Spec
+from domain.strategies.rules import DEFAULT_GATES, Terms
 
 ANYBODY = "api"
+_SECTIONS = {
+    "steps": Strategy.CANARY,
+    "blue_green": Strategy.BLUE_GREEN,
+    "shadow": Strategy.SHADOW,
+}
 
 
 class RolloutIn(Incoming):
-    """A canary of `target_version_id` beside the stable variant of the traffic config."""
+    """A rollout of `target_version_id` beside the stable variant of the traffic config.
+
+    The strategy says which of `steps`, `blue_green` and `shadow` must be there.
+    """
 
     strategy: Strategy = Strategy.CANARY
     target_version_id: UUID
     candidate_name: Label = "candidate"
-    steps: list[CanaryStepIn] = Field(max_length=MOST_LISTED)
+    steps: list[StepIn] | None = Field(
+        default=None, max_length=MOST_LISTED, description="For a canary, which needs them."
+    )
+    gates_from: int = Field(
+        default=0,
+        ge=0,
+        le=MOST_LISTED,
+        description="For a canary: the index of the step from which the gates watch.",
+    )
+    blue_green: BlueGreenIn | None = Field(default=None, description="For blue_green.")
+    shadow: ShadowIn | None = Field(default=None, description="For a shadow, which needs it.")
     gates: list[GateBody] | None = Field(
         default=None,
         max_length=MOST_LISTED,
@@ -44,14 +66,34 @@ class RolloutIn(Incoming):
     actor: Name = Field(default=ANYBODY, description="Who asks; kept in the history.")
     reason: Prose = Field(default="", description="Why; kept in the history.")
 
-    def to_domain(self, config: TrafficConfig) -> CanarySpec:
+    @model_validator(mode="after")
+    def _fits_the_strategy(self) -> Self:
+        for section, strategy in _SECTIONS.items():
+            if getattr(self, section) is not None and strategy is not self.strategy:
+                raise ValueError(f"{section} belongs to the strategy {strategy}")
+        if self.strategy is Strategy.CANARY and self.steps is None:
+            raise ValueError("a canary needs steps")
+        if self.strategy is Strategy.SHADOW and self.shadow is None:
+            raise ValueError("a shadow needs shadow, which says how much is mirrored")
+        return self
+
+    def to_domain(self, config: TrafficConfig) -> Spec:
         """The spec, with the config's defaults for what was left out."""
         default = DEFAULT_GATES if config.default_gates is None else config.default_gates
         gates = gates_of(self.gates)
-        return CanarySpec(
-            steps=tuple(step.to_domain() for step in self.steps),
+        terms = Terms(
             gates=default if gates is None else gates,
             policies=self.policies.over(config.default_policies),
+        )
+        if self.strategy is Strategy.BLUE_GREEN:
+            return (self.blue_green or BlueGreenIn()).to_domain(terms)
+        if self.shadow is not None:
+            return self.shadow.to_domain(terms)
+        return CanarySpec(
+            steps=tuple(step.to_domain() for step in self.steps or ()),
+            gates_from=self.gates_from,
+            gates=terms.gates,
+            policies=terms.policies,
         )
 
 
@@ -147,18 +189,34 @@ class RolloutOut(RolloutSummary):
 class CommandIn(Incoming):
     actor: Name = Field(default=ANYBODY, description="Who asks; kept in the history.")
     reason: Prose = Field(default="", description="Why; kept in the history.")
+    expected_step: int | None = Field(
+        default=None,
+        ge=0,
+        le=MOST_LISTED,
+        description="The index of the step that is meant; at another one the call is a 409.",
+    )
 
     def to_domain(self) -> Command:
-        return Command(actor=self.actor, reason=self.reason)
+        return Command(actor=self.actor, reason=self.reason, expected_step=self.expected_step)
 
 
 class PromoteIn(CommandIn):
     scope: Scope = Field(
-        default=Scope.FULL, description="`step`: on to the next step; `full`: all the way."
+        default=Scope.FULL,
+        description="`skip`: past this step; `step`: on to the next weight; `full`: all the way.",
     )
 
     def to_domain(self) -> Command:
-        return Command(actor=self.actor, reason=self.reason, scope=self.scope)
+        return replace(super().to_domain(), scope=self.scope)
+
+
+class ApproveIn(CommandIn):
+    roles: list[Name] = Field(
+        default_factory=list, max_length=MOST_ROLES, description="The roles that the actor has."
+    )
+
+    def to_domain(self) -> Command:
+        return replace(super().to_domain(), roles=tuple(self.roles))
 
 
 class CommandOut(Outgoing):

@@ -13,8 +13,8 @@ from domain.decision import Acted, ActState, Progress
 from domain.errors import Refused, Unreachable
 from domain.evidence.judge import judge
 from domain.gates import AgainstStable, Gate, Metric
-from domain.plan import Reaction
 from domain.rollout import EventKind
+from domain.steps import Reaction
 from domain.traffic import Ownership
 from domain.verdicts import Status
 from tests.activities.simulated import SimulatedCounters

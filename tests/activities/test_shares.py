@@ -34,7 +34,7 @@ class Traffic:
             self.started[slot] += round(self.requests * share / 100)
 
     def series(self, slot):
-        samples = ((self._at, self.started[slot]),)
+        samples = ((self._at, self.started[slot.position]),)
         return (Series(key=f"started/{slot}", role=SeriesRole.STARTED, samples=samples),)
 
     async def read(self, route, source, *, candidate, stable, window):

@@ -6,14 +6,15 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from adapters.aigateway.manifests import Gateway
 from adapters.aigateway.router import AIGatewayRouter
+from adapters.gateways.manifests import Gateway
 from adapters.kserve.runtime import KServeRuntime
 from adapters.kubernetes.client import connect as connect_to_cluster
 from adapters.prometheus.counters import connect
 from domain.errors import NotYet
 from domain.evidence.counters import SeriesRole
 from domain.gates import Source
+from domain.traffic import Place
 from domain.workloads import WorkloadPhase
 from sandbox.controllers.both import Settings, run
 from sandbox.kube.server import serving
@@ -120,7 +121,11 @@ async def counted(url, route, codes):
 
         async def look():
             reading = await counters.read(
-                route, Source.ENVOY, candidate=1, stable=0, window=timedelta(minutes=1)
+                route,
+                Source.ENVOY,
+                candidate=Place(position=1),
+                stable=Place(position=0),
+                window=timedelta(minutes=1),
             )
             return (
                 total(reading.stable, SeriesRole.REQUESTS) == codes.count(200)

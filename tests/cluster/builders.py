@@ -27,14 +27,15 @@ def workload_in(namespace, name="chat-v1", **changes):
     return replace(made, **changes)
 
 
-def route_in(namespace):
-    return Route(
+def route_in(namespace, **changes):
+    made = Route(
         project_id=PROJECT,
         config_id=CONFIG,
         namespace=namespace,
         name=route_name(CONFIG),
         model="chat",
     )
+    return replace(made, **changes)
 
 
 def slots(**weights):

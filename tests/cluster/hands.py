@@ -102,6 +102,7 @@ class Hands:
         rules = [
             {
                 "name": rule["name"],
+                "matches": rule["matches"],
                 "backendRefs": [
                     {
                         "group": "gateway.envoyproxy.io",

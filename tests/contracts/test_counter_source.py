@@ -8,6 +8,7 @@ from adapters.prometheus.counters import connect
 from domain.errors import Unreachable
 from domain.evidence.counters import Reading, Series, SeriesRole
 from domain.gates import Source
+from domain.traffic import Place
 from sandbox.ports import free_port
 from tests.cluster.builders import route_in
 from tests.fakes.counters import ScriptedCounters
@@ -65,7 +66,9 @@ def stage(request):
 
 def look(counters):
     route = route_in("contract")
-    return counters.read(route, Source.ENVOY, candidate=1, stable=0, window=WINDOW)
+    return counters.read(
+        route, Source.ENVOY, candidate=Place(position=1), stable=Place(position=0), window=WINDOW
+    )
 
 
 def counted(series, role):

@@ -27,7 +27,7 @@ from domain.registry import (
 )
 from domain.rollout import Phase
 from domain.serving import served
-from domain.strategies.canary import DEFAULT_GATES
+from domain.strategies.rules import DEFAULT_GATES
 from tests.projects import (
     NOW,
     a_config,

@@ -1,13 +1,17 @@
-"""What every TrafficRouter does: the one for Envoy AI Gateway, and the fake that stands in."""
+"""What every TrafficRouter does: those for Envoy AI Gateway and HTTPRoutes, and the fake."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from adapters.aigateway.manifests import Gateway
 from adapters.aigateway.router import AIGatewayRouter
-from adapters.kubernetes.resources import AI_GATEWAY_ROUTE
-from domain.errors import Conflict, FencedOut, NotYet, Unreachable
+from adapters.gatewayapi.router import HTTPRouteRouter
+from adapters.gateways.manifests import Gateway
+from adapters.kubernetes.resources import AI_GATEWAY_ROUTE, HTTP_ROUTE, SERVICE
+from domain.errors import Conflict, FencedOut, NotYet, Refused, Unreachable
+from domain.traffic import NO_EXTRAS, Extras, HeaderMatch, HeaderRoute, MatchKind, Mirror
+from domain.workloads import Protocol
 from tests.cluster.builders import ORDERED_AT, owner, route_in, slots, workload_in
 from tests.cluster.hands import GATEWAY
 from tests.fakes.router import RecordingRouter
@@ -17,6 +21,8 @@ LATER = ORDERED_AT + timedelta(minutes=1)
 
 
 class Real:
+    resource = AI_GATEWAY_ROUTE
+
     def __init__(self, cluster, hands, namespace):
         self.router = AIGatewayRouter(cluster, Gateway(name=GATEWAY, namespace="gateways"))
         self.route = route_in(namespace)
@@ -29,27 +35,61 @@ class Real:
         await self._hands.accept_backend(workload)
         await self.router.connect(self.route, workload)
 
+    async def leave(self, workload):
+        pass
+
     async def obey(self):
         await self._hands.obey(self.route)
 
+    def backend_of(self, workload):
+        return workload
+
     async def tamper(self, changed, manager):
-        refs = [{"name": slot.workload, "weight": slot.weight} for slot in changed]
-        found = await self._hands.get(AI_GATEWAY_ROUTE, self.route.namespace, self.route.name)
-        rule = {**found["spec"]["rules"][0], "backendRefs": refs}
-        change = {"spec": {"rules": [rule]}}
+        refs = [{"name": self.backend_of(s.workload), "weight": s.weight} for s in changed]
+        found = await self._hands.get(self.resource, self.route.namespace, self.route.name)
+        first, *others = found["spec"]["rules"]
+        for ref, before in zip(refs, first["backendRefs"], strict=True):
+            ref |= {"port": before["port"]} if "port" in before else {}
+        change = {"spec": {"rules": [{**first, "backendRefs": refs}, *others]}}
         await self._hands.patch(
-            AI_GATEWAY_ROUTE, self.route.namespace, self.route.name, change, manager=manager
+            self.resource, self.route.namespace, self.route.name, change, manager=manager
         )
 
     async def lose(self):
-        await self._hands.delete(AI_GATEWAY_ROUTE, self.route.namespace, self.route.name)
+        await self._hands.delete(self.resource, self.route.namespace, self.route.name)
 
     async def outage(self, *, lasts):
         await self._hands.faults("error" if lasts else "none")
 
     async def version(self):
-        found = await self._hands.get(AI_GATEWAY_ROUTE, self.route.namespace, self.route.name)
+        found = await self._hands.get(self.resource, self.route.namespace, self.route.name)
         return found["metadata"]["resourceVersion"]
+
+
+class Predictive(Real):
+    """Plain HTTPRoutes: the gateway knows a workload by its Service."""
+
+    resource = HTTP_ROUTE
+
+    def __init__(self, cluster, hands, namespace):
+        super().__init__(cluster, hands, namespace)
+        self.router = HTTPRouteRouter(cluster, Gateway(name=GATEWAY, namespace="gateways"))
+        self.route = route_in(namespace, protocol=Protocol.V2)
+
+    async def join(self, workload):
+        with pytest.raises(NotYet):
+            await self.router.connect(self.route, workload)
+        await self._hands.serve(workload)
+        await self.router.connect(self.route, workload)
+
+    async def leave(self, workload):
+        await self._hands.delete(SERVICE, workload.namespace, f"{workload.name}-predictor")
+
+    async def obey(self):
+        await self._hands.take_http_route(self.route)
+
+    def backend_of(self, workload):
+        return f"{workload}-predictor"
 
 
 class Fake:
@@ -59,6 +99,9 @@ class Fake:
 
     async def join(self, workload):
         await self.router.connect(self.route, workload)
+
+    async def leave(self, workload):
+        pass
 
     async def obey(self):
         pass
@@ -77,9 +120,11 @@ class Fake:
         return len(self.router.writes)
 
 
-@pytest.fixture(params=["real", "fake"])
+@pytest.fixture(params=[Real, Predictive, Fake])
 def stage(request, cluster, hands, namespace):
-    return Real(cluster, hands, namespace) if request.param == "real" else Fake(namespace)
+    if request.param is Fake:
+        return Fake(namespace)
+    return request.param(cluster, hands, namespace)
 
 
 @pytest.fixture
@@ -229,6 +274,7 @@ async def test_a_workload_is_forgotten_only_once_no_slot_names_it(joined, namesp
     await joined.router.write(joined.route, slots(chat_v1=100), owner(2))
     await joined.obey()
     await joined.router.disconnect(joined.route, candidate)
+    await joined.leave(candidate)
     with pytest.raises(NotYet, match="does not know chat-v2"):
         await joined.router.write(joined.route, STABLE, owner(3))
     await joined.router.disconnect(joined.route, candidate)
@@ -258,3 +304,70 @@ async def test_an_outage_is_unreachable_and_passes(joined, namespace):
     finally:
         await joined.outage(lasts=False)
     await router.write(route, STABLE, owner(1))
+
+
+TESTERS = HeaderRoute(
+    name="preview",
+    headers=(
+        HeaderMatch(name="x-tester", value="green"),
+        HeaderMatch(name="x-user", value=".*[0-3]", kind=MatchKind.PATTERN),
+    ),
+    workload="chat-v2",
+)
+PREVIEW = Extras(header_routes=(TESTERS,))
+MIRRORED = Extras(mirrors=(Mirror(workload="chat-v2", percent=20),))
+
+
+async def test_a_header_route_stands_beside_the_split(joined):
+    await joined.router.write(joined.route, STABLE, owner(1), extras=PREVIEW)
+    await joined.obey()
+    state = await joined.router.observe(joined.route)
+    assert (state.slots, state.extras, state.obeyed_detail) == (STABLE, PREVIEW, "")
+    assert await joined.router.drift(joined.route, STABLE, PREVIEW) is None
+
+
+async def test_a_repeated_write_with_extras_changes_nothing(joined):
+    await joined.router.write(joined.route, STABLE, owner(1), extras=PREVIEW)
+    before = await joined.version()
+    await joined.router.write(joined.route, STABLE, owner(2), extras=PREVIEW)
+    assert await joined.version() == before
+
+
+async def test_extras_that_are_left_out_go(joined):
+    await joined.router.write(joined.route, STABLE, owner(1), extras=PREVIEW)
+    await joined.router.write(joined.route, STABLE, owner(2))
+    assert (await joined.router.observe(joined.route)).extras == NO_EXTRAS
+
+
+async def test_an_extra_that_is_not_as_written_is_drift(joined):
+    await joined.router.write(joined.route, STABLE, owner(1), extras=PREVIEW)
+    assert await joined.router.drift(joined.route, STABLE) is not None
+    other = replace(TESTERS, headers=TESTERS.headers[:1])
+    drift = await joined.router.drift(joined.route, STABLE, Extras(header_routes=(other,)))
+    assert drift.field == "header routes"
+    assert drift.expected == "x-tester: green to chat-v2"
+
+
+async def test_whom_a_header_route_names_is_known_and_stays_known(stage, namespace):
+    await stage.join(workload_in(namespace, "chat-v1"))
+    with pytest.raises(NotYet, match="does not know chat-v2"):
+        await stage.router.write(stage.route, slots(chat_v1=100), owner(1), extras=PREVIEW)
+    candidate = workload_in(namespace, "chat-v2")
+    await stage.join(candidate)
+    await stage.router.write(stage.route, slots(chat_v1=100), owner(1), extras=PREVIEW)
+    with pytest.raises(NotYet, match="still names chat-v2"):
+        await stage.router.disconnect(stage.route, candidate)
+
+
+async def test_a_mirror_stands_where_the_router_has_one(joined):
+    if isinstance(joined.router, AIGatewayRouter):
+        with pytest.raises(Refused, match="cannot mirror"):
+            await joined.router.write(joined.route, STABLE, owner(1), extras=MIRRORED)
+        return
+    await joined.router.write(joined.route, STABLE, owner(1), extras=MIRRORED)
+    await joined.obey()
+    state = await joined.router.observe(joined.route)
+    assert (state.slots, state.extras, state.obeyed_detail) == (STABLE, MIRRORED, "")
+    half = Extras(mirrors=(Mirror(workload="chat-v2", percent=50),))
+    drift = await joined.router.drift(joined.route, STABLE, half)
+    assert (drift.field, drift.found) == ("mirrors", "20 % copied to chat-v2")

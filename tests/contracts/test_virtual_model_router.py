@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.aigateway.manifests import Gateway
 from adapters.aigateway.virtual_models import AIGatewayVirtualModels
+from adapters.gateways.manifests import Gateway
 from adapters.kubernetes.resources import AI_GATEWAY_ROUTE, HTTP_ROUTE
 from domain.errors import Conflict, FencedOut, InvalidTraffic, NotYet, Unreachable
 from tests.cluster import virtual

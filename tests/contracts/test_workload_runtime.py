@@ -6,7 +6,7 @@ import pytest
 
 from adapters.kserve.runtime import KServeRuntime
 from adapters.kubernetes.resources import INFERENCE_SERVICE
-from domain.errors import Refused, Unreachable
+from domain.errors import NotYet, Refused, Unreachable
 from domain.workloads import Artefact, WorkloadPhase
 from tests.cluster.builders import workload_in
 from tests.cluster.hands import condition
@@ -24,6 +24,12 @@ class Real:
     async def delete_by_hand(self, workload):
         await self._hands.delete(INFERENCE_SERVICE, workload.namespace, workload.name)
 
+    async def scale_by_hand(self, workload, replicas):
+        change = {"spec": {"predictor": {"minReplicas": replicas}}}
+        await self._hands.patch(
+            INFERENCE_SERVICE, workload.namespace, workload.name, change, manager="kubectl-edit"
+        )
+
     async def outage(self, *, lasts):
         await self._hands.faults("error" if lasts else "none")
 
@@ -38,8 +44,11 @@ class Fake:
     async def delete_by_hand(self, workload):
         self.runtime.lose(workload)
 
+    async def scale_by_hand(self, workload, replicas):
+        self.runtime.tamper(workload, replicas)
+
     async def outage(self, *, lasts):
-        for method in ("deploy", "status", "remove"):
+        for method in ("deploy", "status", "scale", "drift", "remove"):
             self.runtime.outage(method, Unreachable() if lasts else None)
 
 
@@ -123,3 +132,42 @@ async def test_an_outage_is_unreachable_and_passes(stage, workload):
     finally:
         await stage.outage(lasts=False)
     await stage.runtime.deploy(workload)
+
+
+async def test_a_scaled_workload_is_the_same_one(stage, workload):
+    await stage.runtime.deploy(workload)
+    for _ in range(2):
+        await stage.runtime.scale(workload, 3)
+    await stage.runtime.deploy(workload)
+    await stage.make_ready(workload)
+    assert await phase(stage, workload) is WorkloadPhase.READY
+    assert await stage.runtime.drift(workload, 3) is None
+
+
+async def test_what_is_not_there_is_not_scaled_yet(stage, workload):
+    with pytest.raises(NotYet):
+        await stage.runtime.scale(workload, 2)
+
+
+async def test_a_deployed_workload_stands_as_it_was_written(stage, workload):
+    await stage.runtime.deploy(workload)
+    assert await stage.runtime.drift(workload, None) is None
+
+
+async def test_a_scale_that_somebody_changed_is_drift(stage, workload):
+    await stage.runtime.deploy(workload)
+    await stage.runtime.scale(workload, 3)
+    await stage.scale_by_hand(workload, 1)
+    drift = await stage.runtime.drift(workload, 3)
+    assert drift.field == f"InferenceService {workload.name} spec.predictor.minReplicas"
+    assert (drift.expected, drift.found) == ("3", "1")
+
+
+async def test_how_many_there_are_is_not_asked_where_nobody_scaled(stage, workload):
+    await stage.runtime.deploy(workload)
+    await stage.scale_by_hand(workload, 2)
+    assert await stage.runtime.drift(workload, None) is None
+
+
+async def test_what_is_gone_has_not_drifted(stage, workload):
+    assert await stage.runtime.drift(workload, None) is None

@@ -3,32 +3,39 @@
 import ast
 import sys
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import aiohttp
 import pytest
 from aiohttp import web
 
-from adapters.aigateway.manifests import Gateway, policy_name
 from adapters.aigateway.router import AIGatewayRouter
 from adapters.aigateway.virtual_models import AIGatewayVirtualModels
+from adapters.gatewayapi.router import HTTPRouteRouter
+from adapters.gateways.manifests import Gateway, policy_name
 from adapters.kserve.runtime import KServeRuntime
 from adapters.kubernetes.client import Cluster, connect
 from adapters.kubernetes.resources import BACKEND, BACKEND_TRAFFIC_POLICY, HTTP_ROUTE, SERVICE
 from domain.errors import NotYet
-from domain.workloads import WorkloadPhase
+from domain.workloads import Protocol, WorkloadPhase
 from sandbox.kube.kubeconfig import write_kubeconfig
 from sandbox.kube.server import serving
 from tests.cluster import virtual
-from tests.cluster.builders import owner, route_in, slots, workload_in
+from tests.cluster.builders import ORDERED_AT, owner, route_in, slots, workload_in
 from tests.cluster.hands import GATEWAY, Hands
 from tests.deploy.files import ROOT, of_kind
 
 NAMESPACE = "default"
-AIGATEWAY = ROOT / "adapters" / "aigateway"
-ROLLOUTS = [ROOT / "adapters" / "kserve" / "runtime.py", AIGATEWAY / "router.py"]
-VIRTUAL_MODELS = [AIGATEWAY / "virtual_models.py"]
-SHARED = [AIGATEWAY / "objects.py"]
+LATER = ORDERED_AT + timedelta(minutes=1)
+ADAPTERS = ROOT / "adapters"
+ROLLOUTS = [
+    ADAPTERS / "kserve" / "runtime.py",
+    ADAPTERS / "gateways" / "router.py",
+    ADAPTERS / "aigateway" / "router.py",
+]
+VIRTUAL_MODELS = [ADAPTERS / "aigateway" / "virtual_models.py"]
+SHARED = [ADAPTERS / "gateways" / "objects.py"]
 PASSED_ON = {"Host", "Content-Length", "Transfer-Encoding", "Connection"}
 
 
@@ -172,9 +179,21 @@ async def live(cluster, hands):
     await router.write(route, slots(chat_v1=100), owner(3), insist=True)
     await hands.obey(route)
 
+    await runtime.scale(candidate, 2)
+    assert await runtime.drift(candidate, 2) is None
+    await live_predictively(cluster, hands, stable)
     await router.disconnect(route, candidate)
     await runtime.remove(candidate)
     await router.remove(route, owner(4))
+
+
+async def live_predictively(cluster, hands, stable):
+    router = HTTPRouteRouter(cluster, Gateway(name=GATEWAY, namespace=NAMESPACE))
+    route = route_in(NAMESPACE, name="predictive", protocol=Protocol.V1)
+    await router.connect(route, stable)
+    await router.write(route, slots(chat_v1=100), owner(1))
+    await router.write(route, slots(chat_v1=100), owner(1, run="run-2", started_at=LATER))
+    await router.remove(route, owner(2, run="run-2", started_at=LATER))
 
 
 async def live_virtually(cluster, hands):

@@ -9,7 +9,8 @@ import pytest
 from pydantic import BaseModel, TypeAdapter
 from temporalio.workflow import _Definition
 
-from adapters.aigateway.manifests import Gateway, ai_gateway_route, slots_of
+from adapters.aigateway.manifests import READING, ai_gateway_route
+from adapters.gateways.manifests import Gateway
 from adapters.kubernetes.documents import MANAGED_BY, MANAGER
 from api.app import create_app
 from api.routes import PREFIX
@@ -111,7 +112,7 @@ def test_the_patch_by_hand_gives_stable_all_traffic():
     gateway = Gateway(name="gateway", namespace="tidegate")
     written = ai_gateway_route(route(), slots(chat_v1=80, chat_v2=20), gateway, {})
     patched = jsonpatch.apply_patch(written, json.loads(option(words, "--patch")))
-    assert slots_of(patched) == slots(chat_v1=100, chat_v2=0)
+    assert READING.slots(patched) == slots(chat_v1=100, chat_v2=0)
 
 
 def test_the_selector_finds_what_is_ours():

@@ -11,9 +11,11 @@ from api.schemas.rollouts import RolloutIn
 from domain.decision import Cause
 from domain.errors import InvalidSpec
 from domain.gates import ENVOY_BOUNDS_MS
-from domain.plan import Reaction
 from domain.rollout import Action, EventKind, Phase
-from domain.strategies.canary import MOST_GATES, MOST_STEPS, compile_canary
+from domain.steps import Reaction
+from domain.strategies.canary import MOST_STEPS
+from domain.strategies.compiling import compile_plan
+from domain.strategies.rules import MOST_GATES, Parties
 from tests.docs.pages import OPERATORS, blocks, page, search, section, tables
 from tests.plans import route, variant
 from tests.projects import a_project
@@ -29,7 +31,7 @@ SHORTEST = {
 def compiled(body):
     spec = RolloutIn.model_validate(body).to_domain(a_project().config)
     stable, candidate = variant("stable", 0, "v1"), variant("candidate", 1, "v2")
-    return compile_canary(spec, route=route(), stable=stable, candidate=candidate)
+    return compile_plan(spec, Parties(route=route(), stable=stable, candidate=candidate))
 
 
 @pytest.mark.parametrize("block", SPECS)

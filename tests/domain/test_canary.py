@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from domain.errors import InvalidSpec
 from domain.gates import AgainstStable, Gate, Metric
-from domain.plan import Reaction, SetWeights, Soak
-from domain.strategies.canary import CanaryStep, compile_canary
-from tests.plans import ERRORS, canary_spec, plan, policies, route, variant
+from domain.steps import Reaction, SetWeights, Soak
+from domain.strategies.canary_steps import CanaryStep
+from domain.strategies.compiling import compile_plan
+from tests.plans import ERRORS, canary_spec, parties, plan, policies, variant
 
 
 def violations(spec) -> dict[str, str]:
@@ -78,8 +79,8 @@ def test_two_gates_of_one_name_are_refused():
     ("changes", "field"),
     [
         ({"on_failure": Reaction.ADVANCE}, "policies.on_failure"),
-        ({"on_not_ready": Reaction.HOLD}, "policies.on_not_ready"),
-        ({"on_drift": Reaction.HOLD}, "policies.on_drift"),
+        ({"on_not_ready": Reaction.ADVANCE}, "policies.on_not_ready"),
+        ({"on_drift": Reaction.ADVANCE}, "policies.on_drift"),
         ({"deadline": timedelta(0)}, "policies.deadline_seconds"),
         ({"drain": timedelta(seconds=-1)}, "policies.drain_seconds"),
     ],
@@ -98,7 +99,7 @@ def test_the_version_that_stable_serves_is_no_candidate():
     stable = variant("stable", 0, "v1")
     same = replace(stable, name="canary", slot=1)
     with pytest.raises(InvalidSpec, match="target_version_id"):
-        compile_canary(canary_spec(), route=route(), stable=stable, candidate=same)
+        compile_plan(canary_spec(), parties(stable=stable, candidate=same))
 
 
 @given(

@@ -23,9 +23,9 @@ from domain.decision import (
 from domain.decision import (
     decide as decide_next,
 )
-from domain.plan import Deploy, Promote, Reaction, Retire, SetWeights, Soak
 from domain.rollout import Command, Scope
-from domain.strategies.canary import Pace
+from domain.steps import Deploy, Promote, Reaction, Retire, SetWeights, Soak
+from domain.strategies.canary_steps import Pace
 from domain.verdicts import Status
 from tests.plans import NOON, canary_spec, plan, policies, verdict
 

@@ -7,7 +7,7 @@ from domain.errors import TidegateError
 from domain.evidence.counters import Reading
 from domain.gates import Source
 from domain.ports import CounterSource
-from domain.traffic import Route
+from domain.traffic import Place, Route
 from tests.fakes.faults import Faults
 
 
@@ -28,7 +28,7 @@ class ScriptedCounters(CounterSource):
         self._faults.stand("read", error)
 
     async def read(
-        self, route: Route, source: Source, *, candidate: int, stable: int, window: timedelta
+        self, route: Route, source: Source, *, candidate: Place, stable: Place, window: timedelta
     ) -> Reading:
         self._faults.strike("read")
         self.windows.append(window)

@@ -6,7 +6,17 @@ from datetime import UTC, datetime
 
 from domain.errors import Conflict, FencedOut, NotYet, TidegateError
 from domain.ports import TrafficRouter
-from domain.traffic import Drift, Ownership, Route, RouteState, Slots, drift_between
+from domain.traffic import (
+    NO_EXTRAS,
+    Drift,
+    Extras,
+    Ownership,
+    Route,
+    RouteState,
+    Slots,
+    drift_between,
+    extras_drift,
+)
 from domain.workloads import Workload
 from tests.fakes.faults import Faults
 
@@ -22,13 +32,20 @@ class Write:
     slots: Slots | None
     owner: Ownership
     insist: bool = False
+    extras: Extras = NO_EXTRAS
 
 
 @dataclass(slots=True, kw_only=True)
 class _Held:
     slots: Slots
     owner: Ownership
+    extras: Extras = NO_EXTRAS
     manager: str = ""
+
+    @property
+    def names(self) -> set[str]:
+        return _named(self.slots, self.extras)
+
     looks_until_obeyed: int = 0
 
 
@@ -76,7 +93,7 @@ class RecordingRouter(TrafficRouter):
     async def disconnect(self, route: Route, workload: Workload) -> None:
         self._faults.strike("disconnect")
         held = self._routes.get(_key(route))
-        if held and workload.name in {slot.workload for slot in held.slots}:
+        if held and workload.name in held.names:
             raise NotYet(f"AIGatewayRoute {route.name} still names {workload.name}")
         self.connected.pop((route.namespace, workload.name), None)
 
@@ -88,30 +105,48 @@ class RecordingRouter(TrafficRouter):
         obeyed = not self.stuck and held.looks_until_obeyed <= 0
         held.looks_until_obeyed -= 1
         detail = "" if obeyed else "the gateway still shows the previous weights"
-        return RouteState(slots=held.slots, owner=held.owner, obeyed=obeyed, obeyed_detail=detail)
+        return RouteState(
+            slots=held.slots,
+            owner=held.owner,
+            obeyed=obeyed,
+            obeyed_detail=detail,
+            extras=held.extras,
+        )
 
     async def write(
-        self, route: Route, slots: Slots, owner: Ownership, *, insist: bool = False
+        self,
+        route: Route,
+        slots: Slots,
+        owner: Ownership,
+        *,
+        extras: Extras = NO_EXTRAS,
+        insist: bool = False,
     ) -> None:
         self._faults.strike("write")
         held = self._routes.get(_key(route))
         if held is not None:
             _require_newest(held.owner, owner)
-            if held.slots == slots and held.owner.run_id == owner.run_id:
+            is_same = (held.slots, held.extras) == (slots, extras)
+            if is_same and held.owner.run_id == owner.run_id:
                 return
-            if held.slots != slots and held.manager and not insist:
+            if not is_same and held.manager and not insist:
                 raise Conflict(f".spec.rules of {route.name} is managed by {held.manager!r}")
         if not insist:
-            self._require_connected(route, slots, held)
-        self._routes[_key(route)] = _Held(slots=slots, owner=owner, looks_until_obeyed=self.lag)
-        self._record(route, slots, owner, insist=insist)
+            self._require_connected(route, _named(slots, extras), held)
+        self._routes[_key(route)] = _Held(
+            slots=slots, owner=owner, extras=extras, looks_until_obeyed=self.lag
+        )
+        self._record(route, slots, owner, insist=insist, extras=extras)
 
-    async def drift(self, route: Route, expected: Slots) -> Drift | None:
+    async def drift(
+        self, route: Route, expected: Slots, extras: Extras = NO_EXTRAS
+    ) -> Drift | None:
         self._faults.strike("drift")
         held = self._routes.get(_key(route))
         if held is None:
             return Drift(field="route", expected="present", found="missing")
-        return drift_between(expected, held.slots, held.manager)
+        moved = drift_between(expected, held.slots, held.manager)
+        return moved or extras_drift(extras, held.extras, held.manager)
 
     async def remove(self, route: Route, owner: Ownership) -> None:
         self._faults.strike("remove")
@@ -122,19 +157,34 @@ class RecordingRouter(TrafficRouter):
         del self._routes[_key(route)]
         self._record(route, None, owner)
 
-    def _require_connected(self, route: Route, slots: Slots, held: _Held | None) -> None:
-        known = {slot.workload for slot in held.slots} if held else set()
-        for slot in slots:
-            if slot.workload not in known and (
-                (route.namespace, slot.workload) not in self.connected
-            ):
-                raise NotYet(f"the gateway does not know {slot.workload} yet")
+    def _require_connected(self, route: Route, named: set[str], held: _Held | None) -> None:
+        for workload in sorted(named - (held.names if held else set())):
+            if (route.namespace, workload) not in self.connected:
+                raise NotYet(f"the gateway does not know {workload} yet")
 
     def _record(
-        self, route: Route, slots: Slots | None, owner: Ownership, *, insist: bool = False
+        self,
+        route: Route,
+        slots: Slots | None,
+        owner: Ownership,
+        *,
+        insist: bool = False,
+        extras: Extras = NO_EXTRAS,
     ) -> None:
-        at = self._now()
-        self.writes.append(Write(at=at, route=route.name, slots=slots, owner=owner, insist=insist))
+        write = Write(
+            at=self._now(),
+            route=route.name,
+            slots=slots,
+            owner=owner,
+            insist=insist,
+            extras=extras,
+        )
+        self.writes.append(write)
+
+
+def _named(slots: Slots, extras: Extras) -> set[str]:
+    """Every workload that a route leads to."""
+    return {slot.workload for slot in slots} | extras.workloads
 
 
 def _key(route: Route) -> Key:

@@ -3,8 +3,9 @@
 from collections import defaultdict, deque
 from dataclasses import dataclass
 
-from domain.errors import Refused, TidegateError
+from domain.errors import NotYet, Refused, TidegateError
 from domain.ports import WorkloadRuntime
+from domain.traffic import Drift
 from domain.workloads import Workload, WorkloadPhase, WorkloadStatus
 from tests.fakes.faults import Faults
 
@@ -23,6 +24,7 @@ class ScriptedRuntime(WorkloadRuntime):
 
     def __init__(self) -> None:
         self.deployed: dict[tuple[str, str], Workload] = {}
+        self.replicas: dict[str, int] = {}
         self.calls: list[Call] = []
         self._scripts: dict[str, deque[WorkloadStatus]] = defaultdict(deque)
         self._faults = Faults()
@@ -32,7 +34,7 @@ class ScriptedRuntime(WorkloadRuntime):
         self._scripts[name] = deque(statuses)
 
     def fail(self, method: str, *errors: TidegateError) -> None:
-        """Raise these on the next calls of `deploy`, `status` or `remove`."""
+        """Raise these on the next calls of that method."""
         self._faults.plan(method, errors)
 
     def outage(self, method: str, error: TidegateError | None) -> None:
@@ -58,6 +60,30 @@ class ScriptedRuntime(WorkloadRuntime):
         if len(script) > 1:
             return script.popleft()
         return script[0] if script else READY
+
+    async def scale(self, workload: Workload, replicas: int) -> None:
+        self._faults.strike("scale")
+        if (workload.namespace, workload.name) not in self.deployed:
+            raise NotYet(f"InferenceService {workload.name} is not there to be scaled")
+        self.replicas[workload.name] = replicas
+        self.calls.append(Call(method="scale", workload=workload.name))
+
+    async def drift(self, workload: Workload, replicas: int | None) -> Drift | None:
+        self._faults.strike("drift")
+        if (workload.namespace, workload.name) not in self.deployed:
+            return None
+        have = self.replicas.get(workload.name, 1)
+        if replicas in (None, have):
+            return None
+        return Drift(
+            field=f"InferenceService {workload.name} spec.predictor.minReplicas",
+            expected=str(replicas),
+            found=str(have),
+        )
+
+    def tamper(self, workload: Workload, replicas: int) -> None:
+        """Scale it behind the engine's back."""
+        self.replicas[workload.name] = replicas
 
     async def remove(self, workload: Workload) -> None:
         self._faults.strike("remove")

@@ -86,13 +86,13 @@ SELECT id, project_id, traffic_config_id AS config_id, plan, phase, phase_reason
 FROM rollouts
 WHERE project_id = $1
     AND traffic_config_id = $2
-    AND phase NOT IN ('promoted', 'rolled_back', 'failed')
+    AND ended_at IS NULL
 
 -- name: unfinished
 SELECT id, project_id, traffic_config_id AS config_id, plan, phase, phase_reason, step,
     candidate_weight, actor, reason, workflow_id, run_id, created_at, updated_at, ended_at
 FROM rollouts
-WHERE phase NOT IN ('promoted', 'rolled_back', 'failed')
+WHERE ended_at IS NULL
 ORDER BY created_at, id
 
 -- name: events

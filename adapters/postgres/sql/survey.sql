@@ -78,7 +78,7 @@ CROSS JOIN LATERAL (
     WHERE traffic_config_id = c.id AND created_at > $1
     UNION
     SELECT id, plan ->> 'strategy' AS strategy, phase FROM rollouts
-    WHERE traffic_config_id = c.id AND phase NOT IN ('promoted', 'rolled_back', 'failed')
+    WHERE traffic_config_id = c.id AND ended_at IS NULL
 ) AS r
 GROUP BY c.project_id, s.name, r.strategy, r.phase
 
@@ -88,7 +88,7 @@ SELECT c.project_id, s.name AS model, e.gate, e.status
 FROM traffic_configs AS c
 JOIN inference_services AS s ON s.id = c.inference_service_id
 CROSS JOIN LATERAL (
-    SELECT id, phase, created_at FROM rollouts
+    SELECT id, ended_at, created_at FROM rollouts
     WHERE traffic_config_id = c.id
     ORDER BY created_at DESC, id
     LIMIT 1
@@ -100,4 +100,4 @@ CROSS JOIN LATERAL (
     WHERE rollout_id = r.id AND kind = 'verdict' AND data #>> '{verdict,gate}' IS NOT NULL
     ORDER BY data #>> '{verdict,gate}', id DESC
 ) AS e
-WHERE r.created_at > $1 OR r.phase NOT IN ('promoted', 'rolled_back', 'failed')
+WHERE r.created_at > $1 OR r.ended_at IS NULL

@@ -145,10 +145,10 @@ WHERE v.retire_at <= now()
     AND NOT EXISTS (
         SELECT FROM rollouts AS r
         WHERE r.traffic_config_id = c.id
-            AND r.phase NOT IN ('promoted', 'rolled_back', 'failed')
+            AND r.ended_at IS NULL
     )
 
 -- name: unfinished_rollout
 -- $1 config
 SELECT id FROM rollouts
-WHERE traffic_config_id = $1 AND phase NOT IN ('promoted', 'rolled_back', 'failed')
+WHERE traffic_config_id = $1 AND ended_at IS NULL

@@ -2,7 +2,8 @@
 
 import pytest
 
-from adapters.aigateway.manifests import names_in, port_of, prefix_of, slots_of
+from adapters.aigateway.manifests import READING, prefix_of
+from adapters.gateways.manifests import names_in, port_of
 from domain.traffic import Slot
 from tests.cluster.builders import workload_in
 
@@ -44,11 +45,11 @@ def test_the_prefix_is_that_of_the_server(model_format, runtime, prefix):
 
 def test_a_weight_that_is_not_stated_is_one():
     found = {"spec": {"rules": [{"backendRefs": [{"name": "a"}, {"name": "b", "weight": 0}]}]}}
-    assert slots_of(found) == (Slot(workload="a", weight=1), Slot(workload="b", weight=0))
+    assert READING.slots(found) == (Slot(workload="a", weight=1), Slot(workload="b", weight=0))
     assert names_in(found) == {"a", "b"}
 
 
 @pytest.mark.parametrize("found", [None, {}, {"spec": 7}, {"spec": {"rules": [7, {}]}}])
 def test_a_route_of_odd_shape_has_no_slots(found):
-    assert slots_of(found or {}) == ()
+    assert READING.slots(found or {}) == ()
     assert names_in(found) == frozenset()

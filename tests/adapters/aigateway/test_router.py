@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.aigateway.manifests import Gateway
 from adapters.aigateway.router import AIGatewayRouter
+from adapters.gateways.manifests import Gateway
 from adapters.kubernetes.resources import (
     AI_GATEWAY_ROUTE,
     AI_SERVICE_BACKEND,
@@ -345,7 +345,7 @@ async def test_something_added_to_a_rule_is_drift(router, hands, written):
     rule = await rule_of(hands, written)
     await rewrite(hands, written, [{**rule, "timeouts": {"request": "1s"}}])
     drift = await router.drift(written, STABLE)
-    assert (drift.field, drift.manager) == ("rules[0]", "kubectl-edit")
+    assert (drift.field, drift.manager) == ("rules", "kubectl-edit")
 
 
 async def test_another_gateway_is_drift(router, hands, written):

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.aigateway.manifests import Gateway
 from adapters.aigateway.virtual_models import AIGatewayVirtualModels
+from adapters.gateways.manifests import Gateway
 from adapters.kubernetes.resources import (
     AI_GATEWAY_ROUTE,
     AI_SERVICE_BACKEND,

@@ -8,17 +8,8 @@ from hypothesis import strategies as st
 
 from adapters.postgres import rows
 from domain.gates import ENVOY_BOUNDS_MS, AgainstStable, Gate, Metric
-from domain.plan import (
-    Deploy,
-    Plan,
-    Policies,
-    Promote,
-    Reaction,
-    Retire,
-    SetWeights,
-    Soak,
-    Strategy,
-)
+from domain.plan import Plan, Policies, Strategy
+from domain.steps import Deploy, Promote, Reaction, Retire, SetWeights, Soak
 from domain.verdicts import Status, Verdict
 from tests.projects import a_cursor, a_project, an_entry
 

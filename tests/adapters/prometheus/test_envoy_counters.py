@@ -8,6 +8,7 @@ import pytest
 from adapters.prometheus.counters import connect
 from domain.evidence.counters import SeriesRole
 from domain.gates import Source
+from domain.traffic import Place
 from tests.cluster.builders import route_in
 from tests.metrics.gateway import routed
 from tests.metrics.servers import until
@@ -29,7 +30,13 @@ async def seen(counters, route, *, slot_0, slot_1):
     """Wait until the store has counted these many answers per slot, and give the reading."""
 
     async def look():
-        reading = await counters.read(route, Source.ENVOY, candidate=1, stable=0, window=WINDOW)
+        reading = await counters.read(
+            route,
+            Source.ENVOY,
+            candidate=Place(position=1),
+            stable=Place(position=0),
+            window=WINDOW,
+        )
         counted = (
             total(reading.stable, SeriesRole.REQUESTS),
             total(reading.candidate, SeriesRole.REQUESTS),
@@ -84,7 +91,9 @@ async def test_an_error_that_a_retry_hides_counts_with_its_answer(counters, envo
 
 async def test_a_route_without_traffic_has_no_series(counters):
     route = route_in("never-served")
-    reading = await counters.read(route, Source.ENVOY, candidate=1, stable=0, window=WINDOW)
+    reading = await counters.read(
+        route, Source.ENVOY, candidate=Place(position=1), stable=Place(position=0), window=WINDOW
+    )
     assert (reading.candidate, reading.stable) == ((), ())
 
 

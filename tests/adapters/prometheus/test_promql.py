@@ -12,6 +12,7 @@ from adapters.prometheus.counters import connect
 from adapters.prometheus.envoy import cluster_name
 from adapters.prometheus.promql import duration
 from domain.gates import Source
+from domain.traffic import Place
 from tests.cluster.builders import route_in
 from tests.metrics.servers import serving, until
 
@@ -46,7 +47,9 @@ def escaped(value):
 
 def read(counters, name):
     route = route_in(name)
-    return counters.read(route, Source.ENVOY, candidate=1, stable=0, window=WINDOW)
+    return counters.read(
+        route, Source.ENVOY, candidate=Place(position=1), stable=Place(position=0), window=WINDOW
+    )
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from adapters.prometheus import client
 from adapters.prometheus.counters import connect
 from domain.errors import Refused, Unreachable
 from domain.gates import Source
+from domain.traffic import Place
 from sandbox.ports import free_port
 from tests.cluster.builders import route_in
 from tests.metrics.servers import serving
@@ -20,7 +21,13 @@ NOTHING = {"status": "success", "data": {"resultType": "matrix", "result": []}}
 
 def read(counters):
     window = timedelta(seconds=30)
-    return counters.read(route_in("a"), Source.ENVOY, candidate=1, stable=0, window=window)
+    return counters.read(
+        route_in("a"),
+        Source.ENVOY,
+        candidate=Place(position=1),
+        stable=Place(position=0),
+        window=window,
+    )
 
 
 def answering(status, body, calls):

@@ -1,0 +1,1 @@
+"""Traffic of predictive models: plain HTTPRoutes to the Services of KServe."""

@@ -1,0 +1,1 @@
+"""What the routers share: the Gateway API, fencing, comparing and swapping, drift."""

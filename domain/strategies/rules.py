@@ -1,0 +1,173 @@
+"""What every strategy asks for beside its steps, and the rules that hold for all of them."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from domain.errors import InvalidSpec, Violation
+from domain.gates import ENVOY_BOUNDS_MS, AgainstStable, Gate, Metric
+from domain.names import LABEL, LABEL_LENGTH
+from domain.plan import Plan, Policies, Strategy, Variant
+from domain.steps import Reaction, Step
+from domain.traffic import FULL, Route
+
+MOST_GATES = 20
+MOST_REPLICAS = 1000
+DEFAULT_GATES = (Gate(name="errors", metric=Metric.ERROR_RATE, against_stable=AgainstStable()),)
+NEVER_ADVANCING = (
+    "on_failure",
+    "on_metrics_unavailable",
+    "on_not_ready",
+    "on_not_settled",
+    "on_drift",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What holds all the way. Gates that are left out are the error rate against stable."""
+
+    gates: tuple[Gate, ...] = DEFAULT_GATES
+    policies: Policies = field(default_factory=Policies)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parties:
+    """Between whom a rollout goes on, and on which route."""
+
+    route: Route
+    stable: Variant
+    candidate: Variant
+    bystanders: tuple[Variant, ...] = ()
+
+
+def planned(
+    strategy: Strategy,
+    terms: Terms,
+    parties: Parties,
+    steps: Iterable[Step],
+    violations: Iterable[Violation],
+) -> Plan:
+    """The plan, unless a rule is broken. Raises InvalidSpec with every rule that is."""
+    broken = (
+        *_party_violations(parties),
+        *violations,
+        *gate_violations(terms.gates),
+        *policy_violations(terms.policies),
+    )
+    if broken:
+        raise InvalidSpec(*broken)
+    return Plan(
+        strategy=strategy,
+        route=parties.route,
+        stable=parties.stable,
+        candidate=parties.candidate,
+        steps=tuple(steps),
+        gates=terms.gates,
+        policies=terms.policies,
+        bystanders=parties.bystanders,
+    )
+
+
+def require_defaults(gates: Sequence[Gate], policies: Policies) -> None:
+    """Raise InvalidSpec with every rule that the defaults of a traffic config break."""
+    violations = (*gate_violations(gates), *policy_violations(policies))
+    if violations:
+        raise InvalidSpec(*(Violation(f"default_{v.field}", v.rule) for v in violations))
+
+
+def span_violations(at: str, **spans: timedelta) -> Iterator[Violation]:
+    """Spans must not be negative; each is named as the field in seconds that it comes from."""
+    for name, span in spans.items():
+        if span < timedelta(0):
+            yield Violation(f"{at}.{name}_seconds", "must not be negative")
+
+
+def bound_violations(at: str, at_least: timedelta, at_most: timedelta) -> Iterator[Violation]:
+    yield from span_violations(at, at_least=at_least, at_most=at_most)
+    if at_most < at_least:
+        yield Violation(f"{at}.at_most_seconds", "must not be below at_least_seconds")
+
+
+def mirror_violations(at: str, percent: int) -> Iterator[Violation]:
+    if not 1 <= percent <= FULL:
+        yield Violation(f"{at}.percent", f"must lie in 1..100, not {percent}")
+
+
+def replica_violations(at: str, replicas: int) -> Iterator[Violation]:
+    if not 1 <= replicas <= MOST_REPLICAS:
+        yield Violation(f"{at}.replicas", f"must lie in 1..{MOST_REPLICAS}, not {replicas}")
+
+
+def _party_violations(parties: Parties) -> Iterator[Violation]:
+    stable, candidate = parties.stable, parties.candidate
+    if stable.version_id == candidate.version_id:
+        yield Violation("target_version_id", "is the version that stable already serves")
+    if (
+        candidate.name == stable.name
+        or len(candidate.name) > LABEL_LENGTH
+        or not LABEL.fullmatch(candidate.name)
+    ):
+        yield Violation("candidate_name", "must be an RFC 1123 label other than stable's name")
+
+
+def gate_violations(gates: Sequence[Gate]) -> Iterator[Violation]:
+    if len(gates) > MOST_GATES:
+        yield Violation("gates", f"must be at most {MOST_GATES}")
+    names = [gate.name for gate in gates]
+    for i, gate in enumerate(gates):
+        at = f"gates.{i}"
+        if not LABEL.fullmatch(gate.name) or len(gate.name) > LABEL_LENGTH:
+            yield Violation(f"{at}.name", f"{gate.name[:80]!r} is not an RFC 1123 label")
+        if names.index(gate.name) != i:
+            yield Violation(f"{at}.name", f"{gate.name!r} names another gate already")
+        if gate.limit is None and gate.against_stable is None:
+            yield Violation(at, "needs a limit, against_stable, or both")
+        if gate.limit is not None and not 0 < gate.limit < 1:
+            yield Violation(f"{at}.limit", "must be a fraction of requests between 0 and 1")
+        for field_name, value in (("alpha", gate.alpha), ("beta", gate.beta)):
+            if not 0 < value <= 0.5:  # noqa: PLR2004 - a coin toss is no proof
+                yield Violation(f"{at}.{field_name}", "must lie above 0 and be at most 0.5")
+        yield from _latency_violations(at, gate)
+        yield from _margin_violations(f"{at}.against_stable", gate.against_stable)
+
+
+def _latency_violations(at: str, gate: Gate) -> Iterator[Violation]:
+    if gate.metric is Metric.LATENCY and gate.slow_over_ms not in ENVOY_BOUNDS_MS:
+        bounds = ", ".join(f"{bound:g}" for bound in ENVOY_BOUNDS_MS)
+        yield Violation(
+            f"{at}.slow_over_ms", f"must be a bound that the source counts at: {bounds}"
+        )
+    if gate.metric is not Metric.LATENCY and gate.slow_over_ms is not None:
+        yield Violation(f"{at}.slow_over_ms", "belongs to the metric latency only")
+
+
+def _margin_violations(at: str, margin: AgainstStable | None) -> Iterator[Violation]:
+    if margin is None:
+        return
+    if not 1 <= margin.fail_ratio <= 16:  # noqa: PLR2004 - the grid of ratios ends at 64
+        yield Violation(f"{at}.fail_ratio", "must lie in 1..16")
+    if not 1 < margin.pass_ratio <= 16:  # noqa: PLR2004
+        yield Violation(f"{at}.pass_ratio", "must lie above 1 and be at most 16")
+    if margin.fail_ratio > margin.pass_ratio:
+        yield Violation(f"{at}.pass_ratio", "must not be below fail_ratio")
+    if not 0 < margin.floor < 1:
+        yield Violation(f"{at}.floor", "must be a fraction of requests between 0 and 1")
+
+
+def policy_violations(policies: Policies) -> Iterator[Violation]:
+    for name in NEVER_ADVANCING:
+        if getattr(policies, name) is Reaction.ADVANCE:
+            yield Violation(f"policies.{name}", "must be hold, pause or rollback")
+    for name in (
+        "metrics_stall",
+        "deploy_deadline",
+        "settle_deadline",
+        "deadline",
+        "probe_interval",
+    ):
+        if getattr(policies, name) <= timedelta(0):
+            yield Violation(f"policies.{name}_seconds", "must be above 0")
+    for name in ("scale_down_delay", "drain"):
+        if getattr(policies, name) < timedelta(0):
+            yield Violation(f"policies.{name}_seconds", "must not be negative")
