@@ -26,6 +26,7 @@ class Behaviour:
     spread so that the last comes at the answer's end when that is 0. Errors begin once the model
     has been loaded for `error_after_seconds` and has been asked `error_after_requests` times. Where
     `error_model` is set they befall requests for that model name only: a provider serves many.
+    `value` is what a predictive model predicts.
     """
 
     model: str
@@ -41,6 +42,7 @@ class Behaviour:
     error_after_seconds: float = 0.0
     error_after_requests: int = 0
     error_model: str = ""
+    value: float = 1.0
     load_seconds: float = 0.0
     fail_load: bool = False
     seed: int = -1
@@ -95,6 +97,7 @@ _RULES: Mapping[str, _Rule] = MappingProxyType(
         "error_after_seconds": _SECONDS,
         "error_after_requests": _COUNT,
         "error_model": _Rule(kind=str, low=0, high=256),
+        "value": _Rule(kind=float, low=-1e9, high=1e9),
         "load_seconds": _SECONDS,
         "fail_load": _Rule(kind=bool, low=0, high=1),
         "seed": _Rule(kind=int, low=-1, high=2**63),

@@ -1,4 +1,4 @@
-"""Sends chat requests through the gateway at a steady rate, and remembers how each one went.
+"""Sends requests through the gateway at a steady rate, and remembers how each one went.
 
 Open loop: a slow answer delays no later request, as with real users. Only this machine is ever
 asked. `python -m sandbox.load --rate 300 --seconds 30` prints a table.
@@ -26,7 +26,7 @@ from sandbox.layout import Layout
 GATEWAY = "(gateway)"
 """The variant of answers that no model server gave, and of requests without an answer."""
 
-_PATH = "/v1/chat/completions"
+_CHAT = "/v1/chat/completions"
 _SERVED_BY = "x-served-by"
 _NO_ANSWER = 0
 
@@ -122,18 +122,20 @@ class Load:
         timeout: timedelta = timedelta(seconds=10),
         headers: Mapping[str, str] | None = None,
         stream: bool = False,
+        predictive: bool = False,
     ) -> None:
-        """Raises NotLocal."""
+        """Chats, or with `predictive` asks for predictions by KServe's V1. Raises NotLocal."""
         _require_loopback(url)
         self.timeline = Timeline()
         self.skipped = 0
-        self._url = url.rstrip("/") + _PATH
+        self._url = url.rstrip("/") + (f"/v1/models/{model}:predict" if predictive else _CHAT)
         self._pause = 1 / rps
         self._concurrency = concurrency
         self._timeout = aiohttp.ClientTimeout(total=timeout.total_seconds())
         self._headers = {"content-type": "application/json", **(headers or {})}
         message = {"role": "user", "content": "Where does the tide go?"}
-        self._body = json.dumps({"model": model, "messages": [message], "stream": stream}).encode()
+        chat = {"model": model, "messages": [message], "stream": stream}
+        self._body = json.dumps({"instances": [[1.0, 2.0]]} if predictive else chat).encode()
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:

@@ -35,6 +35,14 @@ class WeightedCluster:
     weight: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mirrored:
+    """A cluster that gets copies of `percent` of the requests."""
+
+    name: str
+    percent: int
+
+
 def cluster(name: str, endpoints: Sequence[Endpoint], model_override: str = "") -> Json:
     """A cluster of one backend; without endpoints it answers 503."""
     listed = [_lb_endpoints(endpoints, model_override)]
@@ -72,6 +80,23 @@ def to_clusters(
     """A random choice by weight for each request; at least one weight must be above 0."""
     listed = [{"name": one.name, "weight": one.weight} for one in clusters]
     return {"route": {"weighted_clusters": {"clusters": listed}, **_limits(timeout, retry)}}
+
+
+def mirrored(action: Json, mirrors: Sequence[Mirrored]) -> Json:
+    """The same action with copies. A copy carries the host that the client asked for."""
+    policies = [
+        {
+            "cluster": mirror.name,
+            "runtime_fraction": {
+                "default_value": {"numerator": mirror.percent, "denominator": "HUNDRED"}
+            },
+            "disable_shadow_host_suffix_append": True,
+        }
+        for mirror in mirrors
+    ]
+    if not policies or "route" not in action:
+        return action
+    return {"route": {**action["route"], "request_mirror_policies": policies}}
 
 
 def direct(status: int, body: str = "") -> Json:

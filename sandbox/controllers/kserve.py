@@ -1,8 +1,9 @@
 """Plays KServe's controller in Standard mode: an InferenceService becomes a model server.
 
-One server stands for the whole Deployment: replica counts, resources, runtimes and args mean
-nothing here. Pods and Deployments are not written. Of several `storageUris`, the server loads all:
-each answers to the last part of its mount path, the first one to every other name.
+One server stands for the whole Deployment: replica counts, resources and runtimes mean nothing
+here, and of the args the model's name alone. Pods and Deployments are not written. Of several
+`storageUris`, the server loads all: each answers to the last part of its mount path, the first one
+to every other name.
 """
 
 import json

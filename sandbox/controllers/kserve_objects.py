@@ -44,7 +44,14 @@ def launch_of(service: Object) -> Launch:
         uri=first[1],
         mount=first[0],
         others=tuple(others),
+        served_as=_served_as(model.get("args") or []),
     )
+
+
+def _served_as(arguments: Sequence[str]) -> str:
+    """The last `--model_name` counts: the runtime's own comes first."""
+    named = [one.partition("=")[2] for one in arguments if one.startswith("--model_name=")]
+    return named[-1] if named else ""
 
 
 def _mounted(places: Sequence[Object]) -> list[tuple[str, str]]:

@@ -28,6 +28,7 @@ class Launch:
     """What to run. `uid` tells an InferenceService from a later one of the same name.
 
     Of several models, `mount` and `uri` are the first one's, `others` has the rest in pairs.
+    `served_as` is the name that a predictive model is asked for by, where it is not its own.
     """
 
     namespace: str
@@ -36,6 +37,7 @@ class Launch:
     uri: str
     mount: str = ""
     others: tuple[tuple[str, str], ...] = ()
+    served_as: str = ""
 
     @property
     def key(self) -> Key:
@@ -74,6 +76,7 @@ class ModelProcess:
             listening.bind((HOST, 0))
             port = listening.getsockname()[1]
             arguments = ["--name", launch.name, "--uri", launch.uri]
+            arguments += ["--served-as", launch.served_as] if launch.served_as else []
             for mount, uri in ((launch.mount, launch.uri), *launch.others) if launch.mount else ():
                 arguments += ["--mounted", mount, uri]
             arguments += ["--fd", str(listening.fileno())]

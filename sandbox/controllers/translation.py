@@ -13,11 +13,13 @@ from sandbox.controllers.endpoints import Addresses, Endpoint
 from sandbox.controllers.envoy_resources import (
     Json,
     Locality,
+    Mirrored,
     WeightedCluster,
     cluster,
     direct,
     header_match,
     merged_cluster,
+    mirrored,
     path_match,
     route,
     route_table,
@@ -154,7 +156,23 @@ class Translator:
         if invalid < total:
             place = _split if policy.is_split or invalid else _merged
             answers.append((place(part, name, refs, timeout, policy.retry), 1.0))
-        return answers
+        mirrors = self._mirrors(part, key, name, rule)
+        return [(mirrored(action, mirrors), share) for action, share in answers]
+
+    def _mirrors(self, part: _Part, key: Key, rule_name: str, rule: Object) -> list[Mirrored]:
+        """A cluster each, named by its position among the mirrors of the rule."""
+        listed = []
+        filters = [one for one in rule.get("filters") or [] if one["type"] == "RequestMirror"]
+        for k, one in enumerate(filters):
+            mirror = one["requestMirror"]
+            endpoints = self._addresses.of(mirror["backendRef"], key.namespace)
+            if endpoints is None:
+                part.is_resolved = False
+                continue
+            name = f"{rule_name}-mirror-{k}"
+            part.clusters[name] = cluster(name, endpoints)
+            listed.append(Mirrored(name=name, percent=mirror.get("percent", 100)))
+        return listed
 
     def _refs(self, key: Key, i: int, rule: Object) -> list[_Ref]:
         extras = self._extras(key)

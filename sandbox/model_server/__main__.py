@@ -41,7 +41,7 @@ async def _serve(model: Model, models: dict[str, Model], options: argparse.Names
     host, port = listening.getsockname()
     print(f"{options.name} serves {options.uri} on http://{host}:{port}", flush=True)
     server = uvicorn.Server(
-        _config(Application(options.name, model, models), options.drain_seconds)
+        _config(Application(options.name, model, models, options.served_as), options.drain_seconds)
     )
     load = asyncio.create_task(_load([*models.values()] or [model], server))
     await server.serve(sockets=[listening])
@@ -98,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar=("NAME", "URI"),
         help="a model that is asked for by this name; others are answered by --uri's",
     )
+    parser.add_argument("--served-as", default="", help="the name of a predictive model")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--port", type=int, default=0, help="on 127.0.0.1; 0 takes a free one")
     where.add_argument("--fd", type=int, help="a bound socket that the parent hands over")

@@ -1,4 +1,4 @@
-"""The ASGI application: OpenAI's endpoints, health, metrics, and the switch for faults."""
+"""The ASGI application: OpenAI's and KServe's endpoints, health, metrics, the switch for faults."""
 
 import asyncio
 import itertools
@@ -11,6 +11,13 @@ from sandbox.behaviour import BehaviourError
 from sandbox.model_server import replies
 from sandbox.model_server.metrics import Metrics
 from sandbox.model_server.model import Draw, Model
+from sandbox.model_server.predictions import (
+    Question,
+    count_of,
+    predictions,
+    question,
+    readiness,
+)
 from sandbox.model_server.replies import Replies
 
 Scope = MutableMapping[str, Any]
@@ -67,10 +74,14 @@ class Application:
 
     Where several are mounted, `mounted` has each by the name that it is asked for by, and `model`,
     the first of them, answers for everything else: health waits for all, faults are the first's.
+    Predictions are asked for by `served_as`, by default the name.
     """
 
-    def __init__(self, name: str, model: Model, mounted: Mapping[str, Model]) -> None:
+    def __init__(
+        self, name: str, model: Model, mounted: Mapping[str, Model], served_as: str = ""
+    ) -> None:
         self._name = name
+        self._served_as = served_as or name
         self._served_by = name.encode()
         self._model = model
         self._mounted = mounted
@@ -81,6 +92,7 @@ class Application:
             ("POST", "/v1/completions"): self._complete,
             ("GET", "/v1/models"): self._list_models,
             ("GET", "/health"): self._health,
+            ("GET", "/v2/health/ready"): self._health,
             ("GET", "/metrics"): self._show_metrics,
             ("GET", "/sim/behaviour"): self._show_behaviour,
             ("PUT", "/sim/behaviour"): self._change_behaviour,
@@ -89,10 +101,40 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange(scope, receive, send, self._served_by)
-        endpoint = self._endpoints.get((exchange.method, exchange.path), self._refuse)
-        await endpoint(exchange)
+        endpoint = self._endpoints.get((exchange.method, exchange.path))
         path = exchange.path if exchange.path in self._paths else "none"
+        asked = question(exchange.path) if endpoint is None else None
+        if endpoint is not None:
+            await endpoint(exchange)
+        elif asked is not None and asked.asked.method == exchange.method:
+            path = asked.asked.value
+            await self._predict(exchange, asked)
+        else:
+            await self._refuse(exchange)
         self._metrics.responded(exchange.method, path, exchange.status)
+
+    async def _predict(self, exchange: Exchange, question: Question) -> None:
+        asked, body = question.asked, await exchange.body()
+        if question.model != self._served_as:
+            await _fail(exchange, 404, f"no model {question.model!r} here")
+            return
+        if not self._is_loaded():
+            await _fail(exchange, 503, "the model is loading")
+            return
+        if asked.method == "GET":
+            await exchange.answer(200, readiness(question.model))
+            return
+        count = count_of(asked, _decoded(body))
+        if isinstance(count, str):
+            await _fail(exchange, 400, count)
+            return
+        draw = self._model.draw(question.model)
+        await asyncio.sleep(draw.total_seconds)
+        if draw.error_status:
+            await _fail(exchange, draw.error_status, "simulated fault")
+            return
+        value = self._model.behaviour.value
+        await exchange.answer(200, predictions(asked, question.model, count, value))
 
     async def _chat(self, exchange: Exchange) -> None:
         await self._generate(exchange, Replies(chat=True), "messages")

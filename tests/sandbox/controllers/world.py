@@ -47,6 +47,16 @@ def weights_of(route: Object) -> list[tuple[str, int]]:
     return [(ref["name"], ref["weight"]) for ref in refs]
 
 
+def is_taken(http_route: Object) -> bool:
+    """Whether the gateway has put the HTTPRoute in force as it stands."""
+    parents = (http_route.get("status") or {}).get("parents") or []
+    outcomes = [one for parent in parents for one in parent["conditions"]]
+    generation = http_route["metadata"]["generation"]
+    return bool(outcomes) and all(
+        one["status"] == "True" and one["observedGeneration"] == generation for one in outcomes
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Homes:
     """Where the controllers of one test keep their things."""
@@ -94,7 +104,10 @@ class World:
     def key(self, name: str) -> Key:
         return Key(self.namespace, name)
 
-    async def deploy(self, name: str, uri: str, **annotations: str) -> None:
+    async def deploy(self, name: str, uri: str, *, served_as: str = "", **annotations: str) -> None:
+        model: Object = {"modelFormat": {"name": "vLLM"}, "storageUri": uri}
+        if served_as:
+            model["args"] = [f"--model_name={served_as}"]
         await self.cluster.create(
             INFERENCE_SERVICES,
             {
@@ -105,9 +118,7 @@ class World:
                         f"serving.kserve.io/{key}": text for key, text in annotations.items()
                     },
                 },
-                "spec": {
-                    "predictor": {"model": {"modelFormat": {"name": "vLLM"}, "storageUri": uri}}
-                },
+                "spec": {"predictor": {"model": model}},
             },
         )
 
@@ -215,14 +226,7 @@ class World:
         if stored is None:
             return False
         wanted = await self.cluster.get(AI_ROUTES, self.key(route))
-        parents = (stored.get("status") or {}).get("parents") or []
-        outcomes = [one for parent in parents for one in parent["conditions"]]
-        taken = bool(outcomes) and all(
-            one["status"] == "True"
-            and one["observedGeneration"] == stored["metadata"]["generation"]
-            for one in outcomes
-        )
-        return taken and weights_of(stored) == weights_of(wanted)
+        return is_taken(stored) and weights_of(stored) == weights_of(wanted)
 
     async def in_force(self, route: str) -> None:
         await eventually(lambda: self.is_in_force(route), f"{route} in force")
