@@ -103,6 +103,7 @@ def _config(
         project_id=service.project_id,
         inference_service_id=service.id,
         inference_service_name=service.name,
+        protocol=service.protocol,
         strategy=wish.strategy,
         status=ConfigStatus.PUBLISHING,
         default_gates=gates_of(wish.default_gates),

@@ -9,7 +9,7 @@ from domain.gates import Gate
 from domain.names import workload_name
 from domain.plan import Policies
 from domain.traffic import Route
-from domain.workloads import Workload
+from domain.workloads import Protocol, Workload, served_as
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +90,7 @@ class InferenceService:
     served_models: tuple[ServedModel, ...]
     name: str
     description: str = ""
+    protocol: Protocol = Protocol.OPENAI
     desired_state: ServiceState
     current_state: ServiceState
     state_reason: str = ""
@@ -186,6 +187,7 @@ class TrafficConfig:
     project_id: UUID
     inference_service_id: UUID
     inference_service_name: str
+    protocol: Protocol = Protocol.OPENAI
     strategy: TrafficStrategy
     status: ConfigStatus
     status_reason: str = ""
@@ -212,6 +214,7 @@ class TrafficConfig:
             namespace=self.namespace,
             name=self.route_name,
             model=self.inference_service_name,
+            protocol=self.protocol,
         )
 
     def workload(self, version: ModelVersion, name: str | None = None) -> Workload:
@@ -226,4 +229,6 @@ class TrafficConfig:
             uri=version.uri,
             model_format=version.model_format,
             runtime=version.runtime,
+            protocol=self.protocol,
+            served_as=served_as(self.protocol, service),
         )

@@ -13,7 +13,7 @@ from uuid import UUID
 from domain.errors import InvalidSpec, Violation
 from domain.names import LABEL_LENGTH, slug, workload_name
 from domain.registry import InferenceService, ModelVersion, ServedModel, ServiceState
-from domain.workloads import Artefact, Workload
+from domain.workloads import Artefact, Workload, served_as
 
 MOST_VERSIONS = 16
 _FIELD = "model_version_ids"
@@ -74,6 +74,8 @@ def own_workload(
         uri=first.uri,
         model_format=first.model_format,
         runtime=first.runtime,
+        protocol=service.protocol,
+        served_as=served_as(service.protocol, service.name),
         artefacts=tuple(
             Artefact(mount=mount, uri=version.uri)
             for mount, version in zip(mounts, versions, strict=bool(mounts))

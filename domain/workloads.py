@@ -43,6 +43,11 @@ class Workload:
     served_as: str = ""
 
 
+def served_as(protocol: Protocol, service: str) -> str:
+    """The model name that the server itself answers to; OpenAI's is rewritten at the gateway."""
+    return "" if protocol is Protocol.OPENAI else service
+
+
 class WorkloadPhase(StrEnum):
     """FAILED is for good as far as the cluster can tell; LOADING may still take long."""
 

@@ -12,7 +12,7 @@ from domain.strategies.compiling import Spec, compile_plan
 from domain.strategies.rules import Parties
 from domain.traffic import Route
 from domain.verdicts import Status, Verdict
-from domain.workloads import Workload
+from domain.workloads import Protocol, Workload
 
 PROJECT = UUID("11111111-1111-4111-8111-111111111111")
 SERVICE = UUID("22222222-2222-4222-8222-222222222222")
@@ -66,8 +66,9 @@ def parties(**changes) -> Parties:
     return replace(Parties(route=route(), stable=stable, candidate=candidate), **changes)
 
 
-def plan(spec: Spec | None = None, **changes) -> Plan:
-    return replace(compile_plan(spec or canary_spec(), parties()), **changes)
+def plan(spec: Spec | None = None, *, protocol: Protocol = Protocol.OPENAI, **changes) -> Plan:
+    given = parties(route=replace(route(), protocol=protocol))
+    return replace(compile_plan(spec or canary_spec(), given), **changes)
 
 
 def verdict(status: Status, gate: str = "errors", reason: str = "because") -> Verdict:

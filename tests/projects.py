@@ -115,6 +115,7 @@ def a_config(
         project_id=service.project_id,
         inference_service_id=service.id,
         inference_service_name=service.name,
+        protocol=service.protocol,
         namespace=environment.namespace,
         route_name=route_name(config_id),
         **(given | changes),

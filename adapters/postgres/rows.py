@@ -27,7 +27,7 @@ from domain.registry import (
 )
 from domain.rollout import Event, EventKind, Phase, Rollout
 from domain.virtual_models import Backends, VirtualModel
-from domain.workloads import Workload
+from domain.workloads import Protocol, Workload
 
 _PLAN = TypeAdapter(Plan)
 _CURSOR = TypeAdapter(Cursor)
@@ -61,6 +61,7 @@ def to_environment(row: Row) -> ServingEnvironment:
 
 def to_service(row: Row) -> InferenceService:
     columns = _columns(row)
+    columns["protocol"] = Protocol(row["protocol"])
     columns["desired_state"] = ServiceState(row["desired_state"])
     columns["current_state"] = ServiceState(row["current_state"])
     columns["served_models"] = _SERVED.validate_json(row["served_models"] or "[]")
@@ -71,6 +72,7 @@ def to_service(row: Row) -> InferenceService:
 def to_config(row: Row) -> TrafficConfig:
     columns = _columns(row)
     gates, policies = row["default_gates"], row["default_policies"]
+    columns["protocol"] = Protocol(row["protocol"])
     columns["strategy"] = TrafficStrategy(row["strategy"])
     columns["status"] = ConfigStatus(row["status"])
     columns["default_gates"] = gates and _GATES.validate_json(gates)

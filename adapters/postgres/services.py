@@ -39,6 +39,7 @@ class Services:
                 rows.workloads_json(service.leaving),
                 service.created_at,
                 service.updated_at,
+                service.protocol,
             )
             await _serve(connection, service)
 

@@ -18,6 +18,7 @@ from api.schemas.fields import (
 from domain.names import LABEL, WORKLOAD_LENGTH, require_label
 from domain.registry import InferenceService, ModelVersion, ServiceState
 from domain.serving import MOST_VERSIONS, ServiceWish, served
+from domain.workloads import Protocol
 
 DesiredState = Literal[ServiceState.DEPLOYED, ServiceState.UNDEPLOYED]
 
@@ -49,6 +50,11 @@ class InferenceServiceIn(Incoming):
     serving_environment_id: UUID
     registered_model_id: UUID
     model_version_ids: VersionIds
+    protocol: Protocol = Field(
+        default=Protocol.OPENAI,
+        description="What its models speak: `openai` goes through the AI gateway's routes, "
+        "KServe's predictive `v1` and `v2` through plain ones.",
+    )
 
     def to_domain(
         self, project_id: UUID, versions: Sequence[ModelVersion], now: datetime
@@ -62,6 +68,7 @@ class InferenceServiceIn(Incoming):
             served_models=served(versions),
             name=require_label("name", self.name, WORKLOAD_LENGTH),
             description=self.description,
+            protocol=self.protocol,
             desired_state=ServiceState.DEPLOYED,
             current_state=ServiceState.DEPLOYING,
             created_at=now,
@@ -79,6 +86,7 @@ class InferenceServicePatch(Incoming):
     model_version_ids: VersionIds = Field(default_factory=list)
     name: Immutable = None
     serving_environment_id: Immutable = None
+    protocol: Immutable = None
     registered_model_id: Immutable = None
 
     def to_domain(self, versions: Sequence[ModelVersion]) -> ServiceWish:
@@ -104,6 +112,7 @@ class InferenceServiceOut(Outgoing):
     description: str
     serving_environment_id: UUID
     registered_model_id: UUID
+    protocol: Protocol
     served_models: list[ServedModelOut]
     desired_state: DesiredState
     current_state: ServiceState
@@ -119,6 +128,7 @@ class InferenceServiceOut(Outgoing):
             description=service.description,
             serving_environment_id=service.serving_environment_id,
             registered_model_id=service.registered_model_id,
+            protocol=service.protocol,
             served_models=[
                 ServedModelOut(
                     model_version_id=one.model_version_id,

@@ -8,7 +8,8 @@ from domain.errors import InvalidSpec, Violation
 from domain.gates import ENVOY_BOUNDS_MS, AgainstStable, Gate, Metric
 from domain.names import LABEL, LABEL_LENGTH
 from domain.plan import Plan, Policies, Strategy, Variant
-from domain.steps import Reaction, Step
+from domain.routers import carried_violations
+from domain.steps import Reaction, SetWeights, Step
 from domain.traffic import FULL, Route
 
 MOST_GATES = 20
@@ -49,15 +50,7 @@ def planned(
     violations: Iterable[Violation],
 ) -> Plan:
     """The plan, unless a rule is broken. Raises InvalidSpec with every rule that is."""
-    broken = (
-        *_party_violations(parties),
-        *violations,
-        *gate_violations(terms.gates),
-        *policy_violations(terms.policies),
-    )
-    if broken:
-        raise InvalidSpec(*broken)
-    return Plan(
+    plan = Plan(
         strategy=strategy,
         route=parties.route,
         stable=parties.stable,
@@ -67,6 +60,32 @@ def planned(
         policies=terms.policies,
         bystanders=parties.bystanders,
     )
+    broken = (
+        *_party_violations(parties),
+        *violations,
+        *_route_violations(plan),
+        *gate_violations(terms.gates),
+        *policy_violations(terms.policies),
+    )
+    if broken:
+        raise InvalidSpec(*broken)
+    return plan
+
+
+def _route_violations(plan: Plan) -> Iterator[Violation]:
+    """Each thing that the route cannot carry, once, however many steps ask for it."""
+    places = {
+        Strategy.CANARY: "steps.mirror",
+        Strategy.BLUE_GREEN: "blue_green.preview",
+        Strategy.SHADOW: "shadow",
+    }
+    told: set[Violation] = set()
+    for traffic in (step for step in plan.steps if isinstance(step, SetWeights)):
+        extras = plan.extras_of(traffic)
+        for one in carried_violations(plan.route.protocol, places[plan.strategy], extras):
+            if one not in told:
+                told.add(one)
+                yield one
 
 
 def require_defaults(gates: Sequence[Gate], policies: Policies) -> None:

@@ -8,6 +8,7 @@ import pytest
 from adapters.aigateway.router import AIGatewayRouter
 from adapters.gatewayapi.router import HTTPRouteRouter
 from adapters.gateways.manifests import Gateway
+from adapters.gateways.router import SplitRouter
 from adapters.kubernetes.resources import AI_GATEWAY_ROUTE, HTTP_ROUTE, SERVICE
 from domain.errors import Conflict, FencedOut, NotYet, Refused, Unreachable
 from domain.traffic import NO_EXTRAS, Extras, HeaderMatch, HeaderRoute, MatchKind, Mirror
@@ -22,10 +23,12 @@ LATER = ORDERED_AT + timedelta(minutes=1)
 
 class Real:
     resource = AI_GATEWAY_ROUTE
+    protocol = Protocol.OPENAI
+    kind: type[SplitRouter] = AIGatewayRouter
 
     def __init__(self, cluster, hands, namespace):
-        self.router = AIGatewayRouter(cluster, Gateway(name=GATEWAY, namespace="gateways"))
-        self.route = route_in(namespace)
+        self.router = self.kind(cluster, Gateway(name=GATEWAY, namespace="gateways"))
+        self.route = route_in(namespace, protocol=self.protocol)
         self._hands = hands
 
     async def join(self, workload):
@@ -48,8 +51,8 @@ class Real:
         refs = [{"name": self.backend_of(s.workload), "weight": s.weight} for s in changed]
         found = await self._hands.get(self.resource, self.route.namespace, self.route.name)
         first, *others = found["spec"]["rules"]
-        for ref, before in zip(refs, first["backendRefs"], strict=True):
-            ref |= {"port": before["port"]} if "port" in before else {}
+        ports = [{"port": ref["port"]} if "port" in ref else {} for ref in first["backendRefs"]]
+        refs = [ref | port for ref, port in zip(refs, ports, strict=True)]
         change = {"spec": {"rules": [{**first, "backendRefs": refs}, *others]}}
         await self._hands.patch(
             self.resource, self.route.namespace, self.route.name, change, manager=manager
@@ -70,11 +73,8 @@ class Predictive(Real):
     """Plain HTTPRoutes: the gateway knows a workload by its Service."""
 
     resource = HTTP_ROUTE
-
-    def __init__(self, cluster, hands, namespace):
-        super().__init__(cluster, hands, namespace)
-        self.router = HTTPRouteRouter(cluster, Gateway(name=GATEWAY, namespace="gateways"))
-        self.route = route_in(namespace, protocol=Protocol.V2)
+    protocol = Protocol.V2
+    kind = HTTPRouteRouter
 
     async def join(self, workload):
         with pytest.raises(NotYet):

@@ -8,7 +8,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "deploy" / "README.md"]
 # Written for engineers from sources of their own; not held to what is said here.
-NAMES = ("rollouts", "traffic", "gates", "registry", "metrics", "settings", "runbook")
+NAMES = (
+    *("rollouts", "blue-green", "shadow", "traffic", "gates", "registry", "metrics"),
+    *("settings", "runbook"),
+)
 OPERATORS = [ROOT / "docs" / f"{name}.md" for name in NAMES]
 OPERATORS.append(ROOT / "deploy" / "README.md")
 

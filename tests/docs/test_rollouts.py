@@ -2,12 +2,16 @@
 
 import json
 import re
+from dataclasses import replace
+from itertools import groupby
 
 import pytest
 from pydantic_core import PydanticUndefined
 
-from api.schemas.plans import AgainstStableBody, CanaryStepIn, GateBody, PoliciesBody
+from api.schemas.plans import AgainstStableBody, GateBody, PoliciesBody
 from api.schemas.rollouts import RolloutIn
+from api.schemas.steps import AnalysisIn, ApprovalIn, MirrorIn, StepIn
+from api.schemas.strategies import BlueGreenIn, HeaderMatchBody, ShadowIn
 from domain.decision import Cause
 from domain.errors import InvalidSpec
 from domain.gates import ENVOY_BOUNDS_MS
@@ -16,6 +20,7 @@ from domain.steps import Reaction
 from domain.strategies.canary import MOST_STEPS
 from domain.strategies.compiling import compile_plan
 from domain.strategies.rules import MOST_GATES, Parties
+from domain.workloads import Protocol
 from tests.docs.pages import OPERATORS, blocks, page, search, section, tables
 from tests.plans import route, variant
 from tests.projects import a_project
@@ -31,7 +36,8 @@ SHORTEST = {
 def compiled(body):
     spec = RolloutIn.model_validate(body).to_domain(a_project().config)
     stable, candidate = variant("stable", 0, "v1"), variant("candidate", 1, "v2")
-    return compile_plan(spec, Parties(route=route(), stable=stable, candidate=candidate))
+    mirrors = replace(route(), protocol=Protocol.V2)
+    return compile_plan(spec, Parties(route=mirrors, stable=stable, candidate=candidate))
 
 
 @pytest.mark.parametrize("block", SPECS)
@@ -64,7 +70,10 @@ def fields_of(model):
     ("heading", "model"),
     [
         ("The spec, field by field", RolloutIn),
-        ("Steps", CanaryStepIn),
+        ("Steps", StepIn),
+        ("Analysis", AnalysisIn),
+        ("Mirror", MirrorIn),
+        ("Approval", ApprovalIn),
         ("Gates", GateBody),
         ("Against stable", AgainstStableBody),
         ("Policies", PoliciesBody),
@@ -73,6 +82,27 @@ def fields_of(model):
 def test_every_field_is_told_with_its_default(heading, model):
     told = {row[0]: row[1] for table in tables(section(TEXT, heading)) for row in table}
     assert told == fields_of(model)
+
+
+@pytest.mark.parametrize(
+    ("name", "heading", "models"),
+    [
+        ("blue-green", "The section `blue_green`", [BlueGreenIn, HeaderMatchBody]),
+        ("shadow", "The section `shadow`", [ShadowIn]),
+    ],
+)
+def test_every_field_of_a_section_is_told_with_its_default(name, heading, models):
+    told = tables(section(page(name), heading))
+    assert [{row[0]: row[1] for row in table} for table in told] == list(map(fields_of, models))
+
+
+@pytest.mark.parametrize("name", ["blue-green", "shadow"])
+def test_the_plan_of_the_other_strategies_is_as_told(name):
+    (spec,) = blocks(page(name), "json")
+    told = [row[0].replace(" ", "_") for row in tables(page(name))[0]]
+    made = [step.kind for step in compiled(json.loads(spec)).steps]
+    # The page also tells of the wait for a person, which this spec does without.
+    assert [kind for kind, _ in groupby(told)] == [kind for kind, _ in groupby(made)]
 
 
 def test_reactions_that_a_policy_may_have_are_those_that_compile():

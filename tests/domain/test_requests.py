@@ -8,7 +8,7 @@ from domain.errors import Conflict, Forbidden
 from domain.requests import require_fit, taken
 from domain.rollout import Action, Command, Scope
 from domain.strategies.canary_steps import Analysis, Approval, CanaryStep, Stay, Weight
-from tests.domain.test_strategies import canary, shadow
+from tests.domain.test_strategies import canary, predictive, shadow
 from tests.plans import plan
 
 MINUTE = timedelta(minutes=1)
@@ -72,7 +72,7 @@ def test_an_open_pause_is_promoted_past():
 
 
 def test_a_shadow_is_never_promoted():
-    assert "never promoted" in refusal(2, Action.PROMOTE, of=plan(shadow()))
+    assert "never promoted" in refusal(2, Action.PROMOTE, of=predictive(shadow()))
 
 
 def test_a_wait_can_be_skipped():

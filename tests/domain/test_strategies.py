@@ -31,7 +31,8 @@ from domain.strategies.canary_steps import (
     Weight,
 )
 from domain.strategies.shadow import ShadowSpec
-from domain.traffic import HeaderMatch, Mirror, Place, PlaceKind
+from domain.traffic import HeaderMatch, MatchKind, Mirror, Place, PlaceKind
+from domain.workloads import Protocol
 from tests.plans import ERRORS, plan, policies
 
 MINUTE = timedelta(minutes=1)
@@ -52,13 +53,17 @@ def shadow(**changes):
     return ShadowSpec(**{**given, **changes})
 
 
+def predictive(spec):
+    return plan(spec, protocol=Protocol.V2)
+
+
 def sentences(spec):
-    return [str(step) for step in plan(spec).steps]
+    return [str(step) for step in predictive(spec).steps]
 
 
-def violations(spec):
+def violations(spec, protocol=Protocol.V2):
     with pytest.raises(InvalidSpec) as caught:
-        plan(spec)
+        plan(spec, protocol=protocol)
     return {violation.field: violation.rule for violation in caught.value.violations}
 
 
@@ -149,7 +154,7 @@ def test_nothing_is_switched_blind():
 
 
 def test_a_shadow_gets_copies_and_is_removed():
-    made = plan(shadow())
+    made = predictive(shadow())
 
     assert [type(step) for step in made.steps] == [Deploy, SetWeights, Soak, Conclude]
     assert made.full_step is None
@@ -217,3 +222,36 @@ def test_a_scale_holds_from_its_step_on():
 @pytest.mark.parametrize("weight", [0, 100])
 def test_a_weight_without_a_wait_is_named_as_it_was_given(weight):
     assert "1..99" in violations(canary(Weight(weight=weight), ANALYSIS))["steps.0.set_weight"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "field"),
+    [(shadow(), "shadow"), (canary(MirrorFor(percent=5, time=MINUTE), ANALYSIS), "steps.mirror")],
+)
+def test_a_mirror_that_the_route_cannot_carry_is_refused_with_the_reason(spec, field):
+    broken = violations(spec, Protocol.OPENAI)
+
+    assert broken[field].startswith("cannot be mirrored: the inference service speaks openai")
+
+
+@pytest.mark.parametrize(
+    ("header", "field", "rule"),
+    [
+        (HeaderMatch(name="x_user", value="1"), "name", "without '_'"),
+        (HeaderMatch(name="X-AI-EG-Model", value="1"), "name", "not the gateway's"),
+        (HeaderMatch(name="x-user", value="(", kind=MatchKind.PATTERN), "value", "no regular"),
+        (HeaderMatch(name="x-user", value="(?=a)b", kind=MatchKind.PATTERN), "value", "RE2"),
+        (HeaderMatch(name="x-user", value=r"(a)\1", kind=MatchKind.PATTERN), "value", "RE2"),
+    ],
+)
+@pytest.mark.parametrize("protocol", Protocol)
+def test_a_header_that_no_gateway_matches_is_refused(protocol, header, field, rule):
+    broken = violations(blue_green(preview=(header,)), protocol)
+
+    assert rule in broken[f"blue_green.preview.0.{field}"]
+
+
+def test_a_header_is_asked_for_once():
+    twice = (HeaderMatch(name="x-user", value="1"), HeaderMatch(name="X-User", value="2"))
+
+    assert "twice" in violations(blue_green(preview=twice))["blue_green.preview.1.name"]

@@ -22,7 +22,7 @@ from domain.rollout import Command, Scope
 from domain.steps import Reaction
 from domain.strategies.canary_steps import Analysis, Approval, Confirmation, Stay, Weight
 from domain.verdicts import Status
-from tests.domain.test_strategies import blue_green, canary, shadow
+from tests.domain.test_strategies import blue_green, canary, predictive, shadow
 from tests.plans import NOON, plan, policies, verdict
 
 MINUTE = timedelta(minutes=1)
@@ -181,7 +181,7 @@ def test_after_the_switch_a_failing_gate_still_goes_home():
 
 
 def test_an_undecided_shadow_concludes_when_its_time_is_over():
-    made = plan(shadow())
+    made = predictive(shadow())
 
     decided = decide(made, at(HERE, Status.UNDECIDED), NOON + MINUTE)
 

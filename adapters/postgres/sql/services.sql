@@ -2,12 +2,12 @@
 
 -- name: create_service
 -- $1 id, $2 project, $3 environment, $4 model, $5 name, $6 description, $7 desired state,
--- $8 current state, $9 its reason, $10 what is leaving, $11 created, $12 updated
+-- $8 current state, $9 its reason, $10 what is leaving, $11 created, $12 updated, $13 protocol
 INSERT INTO inference_services (
     id, project_id, serving_environment_id, registered_model_id, name, description,
-    desired_state, current_state, state_reason, leaving, created_at, updated_at
+    desired_state, current_state, state_reason, leaving, created_at, updated_at, protocol
 )
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 
 -- name: serve
 -- $1 project, $2 service, $3 versions in order
@@ -23,7 +23,7 @@ WHERE project_id = $1 AND inference_service_id = $2
 -- name: service
 -- $1 project, $2 service
 SELECT s.id, s.project_id, s.serving_environment_id, s.registered_model_id, s.name, s.description,
-    s.desired_state, s.current_state, s.state_reason, s.leaving, s.created_at, s.updated_at, (
+    s.protocol, s.desired_state, s.current_state, s.state_reason, s.leaving, s.created_at, s.updated_at, (
         SELECT json_agg(json_build_object(
             'model_version_id', v.id, 'model_version_name', v.name
         ) ORDER BY m.position)
@@ -57,7 +57,7 @@ FROM (
 ) AS counted
 LEFT JOIN (
     SELECT id, project_id, serving_environment_id, registered_model_id, name, description,
-        desired_state, current_state, state_reason, leaving, created_at, updated_at
+        protocol, desired_state, current_state, state_reason, leaving, created_at, updated_at
     FROM inference_services
     WHERE project_id = $1
         AND ($4::text IS NULL OR name = $4)

@@ -41,7 +41,8 @@ WHERE id = $1
 
 -- name: config
 -- $1 project, $2 config
-SELECT c.id, c.project_id, c.inference_service_id, s.name AS inference_service_name, c.strategy,
+SELECT c.id, c.project_id, c.inference_service_id, s.name AS inference_service_name, s.protocol,
+    c.strategy,
     c.status, c.status_reason, c.paused, c.default_gates, c.default_policies, c.rollback_window,
     c.namespace, c.route_name, c.created_at, c.updated_at, (
         SELECT json_agg(json_build_object(
@@ -83,7 +84,7 @@ FROM (
 ) AS counted
 LEFT JOIN (
     SELECT c.id, c.project_id, c.inference_service_id, s.name AS inference_service_name,
-        c.strategy, c.status, c.status_reason, c.paused, c.default_gates, c.default_policies,
+        s.protocol, c.strategy, c.status, c.status_reason, c.paused, c.default_gates, c.default_policies,
         c.rollback_window, c.namespace, c.route_name, c.created_at, c.updated_at
     FROM traffic_configs AS c
     JOIN inference_services AS s ON s.id = c.inference_service_id

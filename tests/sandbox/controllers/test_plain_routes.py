@@ -54,12 +54,15 @@ class Iris:
     async def ask(self, **headers):
         """The number that is predicted, and by whom."""
         url = self.world.envoy.url
+        given: object = [1.0]
         if self.route.protocol is Protocol.V1:
-            path, body = f"/v1/models/{self.model}:predict", {"instances": [[1.0]]}
+            path, name = f"/v1/models/{self.model}:predict", "instances"
         else:
-            tensor = {"name": "x", "datatype": "FP64", "shape": [1], "data": [1.0]}
-            path, body = f"/v2/models/{self.model}/infer", {"inputs": [tensor]}
-        async with self.world.http.post(url + path, json=body, headers=headers) as answer:
+            path, name = f"/v2/models/{self.model}/infer", "inputs"
+            given = {"name": "x", "datatype": "FP64", "shape": [1], "data": [1.0]}
+        async with self.world.http.post(
+            url + path, json={name: [given]}, headers=headers
+        ) as answer:
             assert answer.status == 200, await answer.text()
             document = await answer.json()
         outputs = document.get("outputs") or [{"data": document.get("predictions")}]
