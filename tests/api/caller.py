@@ -34,15 +34,18 @@ class Caller:
         created: dict[str, Any] = response.json()
         return created
 
-    async def served(self) -> dict[str, str]:
-        """Ids of a model with versions v1, v2 and v3, the first served with a traffic config."""
+    async def served(self, **service: Any) -> dict[str, str]:
+        """Ids of a model with versions v1, v2 and v3, the first served with a traffic config.
+
+        `service` is what the inference service is asked for beyond that.
+        """
         model = (await self.made("/registered_models", {"name": "chat"}))["id"]
         ids = {"model": model}
         for name in ("v1", "v2", "v3"):
             body = {"name": name, "uri": f"sim://chat-{name}", "model_format": "vLLM"}
             ids[name] = (await self.made(f"/registered_models/{model}/versions", body))["id"]
         ids["environment"] = (await self.made("/serving_environments", {"name": "prod"}))["id"]
-        ids["service"] = (await self.made("/inference_services", service_of(ids)))["id"]
+        ids["service"] = (await self.made("/inference_services", service_of(ids, **service)))["id"]
         config = {"inference_service_id": ids["service"]}
         ids["config"] = (await self.made("/traffic_configs", config))["id"]
         return ids

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from api.errors import Absent, NoReply, Overloaded
-from domain.errors import Conflict
+from domain.errors import Conflict, Forbidden
 from domain.rollout import Action, Command, Phase, Rollout, Scope
 from tests.api.caller import canary
 from tests.api.staging import change
@@ -32,6 +32,23 @@ async def test_a_command_arrives_with_who_and_why(api, rollout, control, action)
 async def test_a_promotion_may_go_one_step(api, rollout, control):
     await api.post(f"/rollouts/{rollout}/promote", {"scope": "step"})
     assert control.commands[0][2].scope is Scope.STEP
+
+
+async def test_a_command_says_which_step_it_means(api, rollout, control):
+    await api.post(f"/rollouts/{rollout}/skip", {"expected_step": 3})
+    assert control.commands[0][2].expected_step == 3
+
+
+async def test_an_approval_says_in_which_roles_it_is_given(api, rollout, control):
+    await api.post(f"/rollouts/{rollout}/approve", {"actor": "ada", "roles": ["owner"]})
+    assert control.commands[0][2] == Command(actor="ada", reason="", roles=("owner",))
+
+
+async def test_an_approval_without_the_role_is_forbidden(api, rollout, control):
+    control.fail("command", Forbidden("this step is approved or rejected by owner only"))
+    answer = await api.post(f"/rollouts/{rollout}/approve", {"roles": ["intern"]})
+    assert answer.status_code == 403
+    assert "by owner only" in answer.json()["detail"]
 
 
 async def test_a_command_needs_no_body(api, rollout):

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from domain.rollout import Action
 from tests.api.caller import PREFIX, Caller, canary, service_of
 
 JSON = st.recursive(
@@ -117,7 +118,7 @@ async def test_what_is_answered_is_documented(checked, document):
     await checked.post(path, canary(ids["v2"], steps=[]))
     for url in (f"/rollouts/{rollout}", f"/rollouts/{rollout}/events", f"/rollouts/{uuid4()}"):
         await checked.get(url)
-    for action in ("promote", "abort", "pause", "resume"):
+    for action in Action:
         await checked.post(f"/rollouts/{rollout}/{action}", {})
         await checked.post(f"/rollouts/{rollout}/{action}", {"actor": ""})
     for method, template, _ in _operations(document):

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 
+from domain.rollout import Action
 from tests.api.caller import PREFIX, canary, service_of
 from tests.api.tour import operations_of
 
@@ -93,7 +94,7 @@ def _calls(ids):
     yield "GET", f"/metrics/deployments/{ids['service']}", None
     yield "GET", f"/metrics/compare/{ids['service']}", None
     yield "GET", f"/metrics/compare?inference_service={ids['service']}", None
-    for action in ("promote", "abort", "pause", "resume"):
+    for action in Action:
         yield "POST", f"/rollouts/{ids['rollout']}/{action}", {}
     virtual = f"/virtual_models/{ids['virtual']}"
     yield "GET", virtual, None

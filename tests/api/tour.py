@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from domain.rollout import Action
 from tests.api.caller import PREFIX, Caller, canary, service_of
 
 
@@ -115,7 +116,7 @@ async def _rollout(api: Caller, ids: dict[str, str]) -> None:
     config = f"/traffic_configs/{ids['config']}"
     await api.made(f"{config}/rollouts", canary(ids["v3"]))
     rollout = (await api.get("/rollouts")).json()["items"][0]["id"]
-    for action in ("pause", "resume", "promote", "abort"):
+    for action in Action:
         await api.post(f"/rollouts/{rollout}/{action}")
     await api.get(f"/rollouts/{rollout}/events")
 

@@ -26,8 +26,11 @@ def total(series, role, bound_ms=None):
     return sum(one.samples[-1][1] for one in series if (one.role, one.bound_ms) == (role, bound_ms))
 
 
-async def seen(counters, route, *, slot_0, slot_1):
-    """Wait until the store has counted these many answers per slot, and give the reading."""
+async def seen(counters, route, *, slot_0, slot_1, timed=None):
+    """Wait until the store has counted these many answers per slot, and give the reading.
+
+    Envoy merges its histograms some seconds later: whoever asks for times waits for `timed`, too.
+    """
 
     async def look():
         reading = await counters.read(
@@ -41,7 +44,11 @@ async def seen(counters, route, *, slot_0, slot_1):
             total(reading.stable, SeriesRole.REQUESTS),
             total(reading.candidate, SeriesRole.REQUESTS),
         )
-        return reading if counted == (slot_0, slot_1) else None
+        times = (
+            total(reading.stable, SeriesRole.BUCKET, math.inf),
+            total(reading.candidate, SeriesRole.BUCKET, math.inf),
+        )
+        return reading if counted == (slot_0, slot_1) and timed in (None, times) else None
 
     return await until(look, f"{slot_0} and {slot_1} answers")
 
@@ -53,7 +60,7 @@ async def test_requests_errors_and_times_are_told_apart_by_slot(counters, envoy_
         await traffic.send(1, 3)
         await traffic.send(1, 2, x_behave="error")
         await traffic.send(1, 1, x_behave="client-error")
-        reading = await seen(counters, route, slot_0=7, slot_1=6)
+        reading = await seen(counters, route, slot_0=7, slot_1=6, timed=(7, 6))
     assert total(reading.stable, SeriesRole.ERRORS) == 0
     assert total(reading.candidate, SeriesRole.ERRORS) == 2
     assert total(reading.stable, SeriesRole.BUCKET, math.inf) == 7

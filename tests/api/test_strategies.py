@@ -1,0 +1,123 @@
+"""A rollout of each strategy: what is asked for, what is refused, what the plan shows."""
+
+import pytest
+
+JUDGED = {"at_most_seconds": 600}
+
+
+@pytest.fixture
+async def ids(api):
+    return await api.served()
+
+
+@pytest.fixture
+async def predictive(api):
+    return await api.served(protocol="v2")
+
+
+async def planned(api, ids, **body):
+    path = f"/traffic_configs/{ids['config']}/rollouts"
+    return await api.post(path, {"target_version_id": ids["v2"], "dry_run": True, **body})
+
+
+async def refused(api, ids, **body):
+    """The rules by field."""
+    answer = await planned(api, ids, **body)
+    assert answer.status_code == 422, answer.text
+    return {error["field"]: error["rule"] for error in answer.json()["errors"]}
+
+
+async def test_a_canary_of_every_kind_of_step_shows_its_plan(api, ids):
+    steps = [
+        {"set_scale": {"replicas": 2}},
+        {"set_weight": 5},
+        {"pause": {"seconds": 60}},
+        {"analysis": JUDGED},
+        {"weight": 25, "soak_seconds": 60, "pace": "time"},
+        {"confirm": {"hook": "load-test", "timeout_seconds": 60}},
+        {"approval": {"roles": ["owner"]}},
+        {"pause": {}},
+    ]
+    answer = await planned(api, ids, steps=steps)
+    assert answer.status_code == 200, answer.text
+    shown = answer.json()["plan"]["steps"]
+    assert [step["until"] for step in shown if step["until"]] == [
+        "elapsed",
+        "proven",
+        "proven",
+        "confirmed",
+        "approved",
+        "promoted",
+    ]
+    assert [step["roles"] for step in shown if step["roles"]] == [["owner"]]
+
+
+@pytest.mark.parametrize(
+    ("step", "rule"),
+    [
+        ({}, "found none"),
+        ({"set_weight": 5, "pause": {}}, "found set_weight and pause"),
+        ({"weight": 5}, "soak_seconds belongs to weight"),
+        ({"set_weight": 5, "soak_seconds": 5}, "soak_seconds belongs to weight"),
+        ({"set_weight": 5, "pace": "time"}, "pace belongs to weight"),
+    ],
+)
+async def test_a_step_says_one_thing(api, ids, step, rule):
+    assert rule in (await refused(api, ids, steps=[step]))["steps.0"]
+
+
+async def test_what_a_step_is_refused_for_names_its_place(api, ids):
+    steps = [{"set_weight": 120}, {"analysis": {"at_most_seconds": -1}}]
+    assert {"steps.0.set_weight", "steps.1.analysis.at_most_seconds"} == set(
+        await refused(api, ids, steps=steps)
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "rule"),
+    [
+        ({}, "a canary needs steps"),
+        ({"strategy": "shadow"}, "a shadow needs shadow"),
+        ({"strategy": "blue_green", "steps": []}, "steps belongs to the strategy canary"),
+    ],
+)
+async def test_a_strategy_has_its_own_section(api, ids, body, rule):
+    told = await refused(api, ids, **body)
+    assert any(rule in one for one in told.values()), told
+
+
+async def test_blue_green_needs_no_section(api, ids):
+    answer = await planned(api, ids, strategy="blue_green", candidate_name="green")
+    assert answer.status_code == 200, answer.text
+    sentences = [step["sentence"] for step in answer.json()["plan"]["steps"]]
+    assert "show the candidate to requests with x-tidegate-preview: green" in sentences
+    assert "stay at 0 % until somebody promotes" in sentences
+
+
+async def test_blue_green_is_not_switched_blind(api, ids):
+    section = {"automatic": True}
+    told = await refused(api, ids, strategy="blue_green", blue_green=section)
+    assert "nothing is switched blind" in told["blue_green.pre_promotion"]
+
+
+async def test_a_shadow_of_a_service_that_cannot_be_mirrored_is_refused(api, ids):
+    section = {"percent": 20, **JUDGED}
+    told = await refused(api, ids, strategy="shadow", shadow=section)
+    assert told["shadow"].startswith("cannot be mirrored: the inference service speaks openai")
+
+
+async def test_a_shadow_of_a_predictive_service_shows_what_is_copied(api, predictive):
+    section = {"percent": 20, **JUDGED}
+    answer = await planned(api, predictive, strategy="shadow", shadow=section)
+    assert answer.status_code == 200, answer.text
+    steps = answer.json()["plan"]["steps"]
+    assert [step["mirror_percent"] for step in steps] == [None, 20, 20, 20]
+    assert steps[-1]["kind"] == "conclude"
+
+
+async def test_a_service_says_what_it_speaks_and_keeps_it(api, predictive):
+    service = f"/inference_services/{predictive['service']}"
+    assert (await api.get(service)).json()["protocol"] == "v2"
+    answer = await api.patch(service, {"protocol": "v1"})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "protocol"
