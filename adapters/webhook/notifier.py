@@ -176,11 +176,10 @@ def _answer(hook: Hook, reply: _Reply) -> Answer:
 
 async def _beginning(response: httpx.Response) -> bytes:
     body = b""
-    async with aclosing(response.aiter_raw()) as chunks:
-        async for chunk in chunks:
-            body += chunk
-            if len(body) >= MOST_BYTES:
-                break
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) >= MOST_BYTES:
+            break
     return body[:MOST_BYTES]
 
 

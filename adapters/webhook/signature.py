@@ -10,6 +10,6 @@ SCHEME = "v1"
 
 def signed(key: bytes, body: bytes, now: datetime) -> dict[str, str]:
     """The headers that sign a body: `v1=` and the hex HMAC-SHA256 of `<timestamp>.<body>`."""
-    timestamp = f"{now.timestamp():.0f}"
+    timestamp = str(int(now.timestamp()))
     digest = hmac.new(key, timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
     return {TIMESTAMP: timestamp, SIGNATURE: f"{SCHEME}={digest}"}

@@ -14,41 +14,35 @@ from tests.notices import a_hook, a_notice
 KEY = "a key of the tests, secret to nobody"
 
 
+RESPONSES = {"/yes": (200, "go ahead"), "/no": (409, "not now"), "/trouble": (503, "")}
+
+
 class Real:
     """A receiver on this machine, allowed by its address; the path says how it answers."""
 
-    def __init__(self, notifier, address):
-        self.notifier = notifier
-        self.address = address
+    def __init__(self):
+        self.notifier = None
+        self.address = ""
         self.heard = []
 
     def hook(self, name):
         return a_hook(name, url=f"http://{self.address}/{name}")
 
     async def answer(self, request):
-        match request.path:
-            case "/yes":
-                self.heard.append((await request.json())["delivery"])
-                return web.Response(text="go ahead")
-            case "/no":
-                self.heard.append((await request.json())["delivery"])
-                return web.Response(status=409, text="not now")
-        return web.Response(status=503)
+        status, text = RESPONSES[request.path]
+        if status < 500:
+            self.heard.append((await request.json())["delivery"])
+        return web.Response(status=status, text=text)
 
 
 @pytest.fixture
 async def real():
-    held = []
-
-    async def answer(request):
-        return await held[0].answer(request)
-
+    made = Real()
     async with (
-        serving(answer) as address,
-        connect(AllowedHosts.read(address), KEY) as notifier,
+        serving(made.answer) as made.address,
+        connect(AllowedHosts.read(made.address), KEY) as made.notifier,
     ):
-        held.append(Real(notifier, address))
-        yield held[0]
+        yield made
 
 
 class Fake:
