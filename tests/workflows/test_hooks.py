@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -67,7 +68,7 @@ class Hooked:
         self.queue = f"hooks-{uuid4()}"
         self.notifier = Stuck()
         self.route = route()
-        self.handle = None
+        self.handle: Any = None
 
     async def start(self, *hooks, told_within=HOOKS_ARE_TOLD_WITHIN):
         scene = Scene(
@@ -129,7 +130,7 @@ class Hooked:
 @pytest.fixture
 async def hooked(skipping):
     made = Hooked(skipping.client)
-    common = {
+    common: dict[str, Any] = {
         "interceptors": [Heartbeats(), DomainFailures()],
         "max_heartbeat_throttle_interval": SOON,
     }
