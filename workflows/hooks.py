@@ -34,15 +34,14 @@ class Hooks:
         self, hooks: Sequence[Hook], *, rollout_id: UUID, route: Route, given_up: GivenUp
     ) -> None:
         self._hooks, self._rollout_id, self._route = hooks, rollout_id, route
-        self._outboxes = {
-            hook.name: _Outbox(hook, given_up) for hook in hooks if not hook.kind.is_asked
-        }
+        self._outboxes = [_Outbox(hook, given_up) for hook in hooks if not hook.kind.is_asked]
         self._numbered = 0
 
     def announce(self, kind: HookKind, reason: str, situation: Situation) -> None:
         """Have each hook of this kind told, in the background."""
-        for hook in self._of(kind):
-            self._outboxes[hook.name].put(self._notice(hook, reason, situation))
+        for outbox in self._outboxes:
+            if outbox.hook.kind is kind:
+                outbox.put(self._notice(outbox.hook, reason, situation))
 
     def happened(self, entry: Entry, situation: Situation) -> None:
         """Have the `event` hooks told a line of the history, in the background.
@@ -50,10 +49,9 @@ class Hooks:
         What happens while one is being told goes in one delivery afterwards.
         """
         told = replace(entry, joined=None, promoted=None, left=None, data={})
-        for hook in self._of(HookKind.EVENT):
-            outbox = self._outboxes[hook.name]
-            if not outbox.adds(told, situation):
-                notice = self._notice(hook, entry.message, situation)
+        for outbox in self._outboxes:
+            if outbox.hook.kind is HookKind.EVENT and not outbox.adds(told, situation):
+                notice = self._notice(outbox.hook, entry.message, situation)
                 outbox.put(replace(notice, events=(told,)))
 
     async def confirm(self, kind: HookKind, reason: str, situation: Situation) -> Confirmation:
@@ -62,8 +60,9 @@ class Hooks:
         Cancel it to stop asking. With no hook of the kind it is a yes. A no is final: it was asked
         again for as long as the hook says.
         """
+        asked = [hook for hook in self._hooks if hook.kind is kind]
         answers = await asyncio.gather(
-            *(self._ask(hook, self._notice(hook, reason, situation)) for hook in self._of(kind))
+            *(self._ask(hook, self._notice(hook, reason, situation)) for hook in asked)
         )
         decisive = [one for one in answers if not one.said] or answers
         return Confirmation(
@@ -73,20 +72,17 @@ class Hooks:
 
     async def keep(self) -> None:
         """Tell what is announced, each hook at its own pace, for ever; run as a task."""
-        await asyncio.gather(*(outbox.keep() for outbox in self._outboxes.values()))
+        await asyncio.gather(*(outbox.keep() for outbox in self._outboxes))
 
     async def close(self, within: timedelta = HOOKS_ARE_TOLD_WITHIN) -> None:
         """Return once every hook was told everything, or has had its time."""
         if not self._all_told():
             await first(self._all_told, within)
-        for outbox in self._outboxes.values():
+        for outbox in self._outboxes:
             outbox.give_up("the rollout is over")
 
     def _all_told(self) -> bool:
-        return all(outbox.is_empty for outbox in self._outboxes.values())
-
-    def _of(self, kind: HookKind) -> Sequence[Hook]:
-        return [hook for hook in self._hooks if hook.kind is kind]
+        return all(outbox.is_empty for outbox in self._outboxes)
 
     def _notice(self, hook: Hook, reason: str, situation: Situation) -> Notice:
         self._numbered += 1
@@ -119,13 +115,13 @@ class _Outbox:
     """What one hook has yet to be told, in order."""
 
     def __init__(self, hook: Hook, given_up: GivenUp) -> None:
-        self._hook, self._given_up = hook, given_up
+        self.hook, self._given_up = hook, given_up
         self._waiting: list[Notice] = []
-        self._under_way: Notice | None = None
+        self._is_telling = False
 
     @property
     def is_empty(self) -> bool:
-        return not self._waiting and self._under_way is None
+        return not self._waiting and not self._is_telling
 
     def put(self, notice: Notice) -> None:
         self._waiting.append(notice)
@@ -147,28 +143,28 @@ class _Outbox:
     async def keep(self) -> None:
         while True:
             await workflow.wait_condition(lambda: bool(self._waiting))
-            self._under_way = self._waiting.pop(0)
-            if trouble := await self._tell(self._under_way):
-                self._given_up(self._hook, trouble)
-            self._under_way = None
+            self._is_telling = True
+            if trouble := await self._tell(self._waiting.pop(0)):
+                self._given_up(self.hook, trouble)
+            self._is_telling = False
 
     async def _tell(self, notice: Notice) -> str:
         """Say what went wrong; nothing where it was told."""
         try:
             answer = await workflow.execute_activity_method(
                 NotifyActivities.call,
-                CallOrder(hook=self._hook, notice=notice),
-                summary=line(f"tell {self._hook.name}: {notice.reason}"),
-                **telling(self._hook),
+                CallOrder(hook=self.hook, notice=notice),
+                summary=line(f"tell {self.hook.name}: {notice.reason}"),
+                **telling(self.hook),
             )
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
             return root(error)
-        return "" if answer.said is Said.YES else f"{self._hook.name} {answer.detail}"
+        return "" if answer.said is Said.YES else f"{self.hook.name} {answer.detail}"
 
     def give_up(self, why: str) -> None:
         """Let go of what is still here."""
         if not self.is_empty:
-            self._given_up(self._hook, f"{self._hook.name} was not told everything: {why}")
+            self._given_up(self.hook, f"{self.hook.name} was not told everything: {why}")
         self._waiting.clear()

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from temporalio.testing import ActivityEnvironment
 
+from activities import heartbeats
 from activities.notify import CallOrder, ConfirmOrder, NotifyActivities
 from domain.errors import Forbidden, Unreachable
 from domain.hooks import HookKind
@@ -83,6 +84,16 @@ async def test_without_a_yes_in_time_the_last_reason_is_told(notify, notifier, a
     assert not confirmation.said
     assert detail in confirmation.detail
     assert notifier.calls == ["ask"]
+
+
+async def test_what_stands_in_the_way_is_shown_while_it_is_asked(notify, notifier):
+    notifier.script("ask", NO)
+    beat = [""]
+    heartbeats._saying.set(beat)
+
+    await notify.confirm(order(within=PAST))
+
+    assert beat == ["ask answered 409: not now"]
 
 
 async def test_the_deadline_ends_the_wait_between_two_questions(notify, notifier):
