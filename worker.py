@@ -17,6 +17,7 @@ from activities.care import CareActivities
 from activities.failures import DomainFailures
 from activities.guard import GuardActivities
 from activities.heartbeats import Heartbeats
+from activities.notify import NotifyActivities
 from activities.record import RecordActivities
 from activities.traffic import TrafficActivities
 from activities.virtual_models import VirtualModelActivities
@@ -56,6 +57,7 @@ def activities(clients: WorkerClients) -> tuple[Activities, Activities]:
     virtual = VirtualModelActivities(clients.virtual_models)
     record = RecordActivities(clients.journal)
     guard = GuardActivities(clients.patrol, clients.runs, shift=PATROL_SHIFT)
+    notify = NotifyActivities(clients.notifier)
     care = CareActivities(clients.chores, clients.registry, clients.runs, shift=PATROL_SHIFT)
     analysis = AnalysisActivities(
         WatchPorts(
@@ -76,6 +78,7 @@ def activities(clients: WorkerClients) -> tuple[Activities, Activities]:
     looks: Activities = [
         *(workload.await_ready, traffic.settle, traffic.settle_shares, virtual.settle),
         *(analysis.watch, guard.patrol, care.look),
+        *(notify.call, notify.confirm),
     ]
     return writes, looks
 

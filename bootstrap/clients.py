@@ -29,13 +29,17 @@ from adapters.prometheus.client import connect as connect_prometheus
 from adapters.prometheus.counters import PrometheusCounters
 from adapters.prometheus.metrics import PrometheusMetrics
 from adapters.temporal.runs import TemporalRuns
+from adapters.webhook.notifier import WebhookNotifier
+from adapters.webhook.notifier import connect as connect_hooks
 from bootstrap.settings import Settings
+from domain.allowed_hosts import AllowedHosts
 from domain.ports import (
     Chores,
     CounterSource,
     EvidenceStore,
     Journal,
     MetricsStore,
+    Notifier,
     Patrol,
     Registry,
     RunDirectory,
@@ -74,6 +78,7 @@ class WorkerClients:
     chores: Chores
     registry: Registry
     runs: RunDirectory
+    notifier: Notifier
 
 
 @asynccontextmanager
@@ -102,6 +107,7 @@ async def worker_clients(
         _pool(settings) as pool,
         connect_kubernetes(settings.kubeconfig, timeout=kubernetes_timeout) as cluster,
         _prometheus(settings) as store,
+        _hooks(settings) as notifier,
     ):
         temporal = await connect_temporal(settings, runtime=runtime)
         yield WorkerClients(
@@ -119,6 +125,7 @@ async def worker_clients(
             chores=PostgresChores(pool),
             registry=PostgresRegistry(pool),
             runs=TemporalRuns(temporal),
+            notifier=notifier,
         )
 
 
@@ -154,3 +161,10 @@ async def _pool(settings: Settings) -> AsyncGenerator[asyncpg.Pool]:
 def _prometheus(settings: Settings) -> AbstractAsyncContextManager[PrometheusClient]:
     timeout = timedelta(seconds=settings.prometheus_timeout_seconds)
     return connect_prometheus(str(settings.prometheus_url), timeout=timeout)
+
+
+def _hooks(settings: Settings) -> AbstractAsyncContextManager[WebhookNotifier]:
+    """Without allowed hosts it refuses every call, so that it needs no key either."""
+    key = settings.hooks_signing_key
+    allowed = settings.hooks_allowed_hosts or AllowedHosts()
+    return connect_hooks(allowed, key.get_secret_value() if key else "")

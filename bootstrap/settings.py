@@ -13,11 +13,13 @@ from pydantic import (
     SecretStr,
     UrlConstraints,
     ValidationError,
+    ValidationInfo,
 )
 from pydantic.networks import AnyUrl
 from pydantic_core import from_json
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from domain.allowed_hosts import AllowedHosts
 from domain.metrics import TokenSource
 
 PREFIX = "TIDEGATE_"
@@ -59,6 +61,26 @@ def _from_json(given: Any) -> Any:
 
 
 Prices = Annotated[dict[str, Price], NoDecode, BeforeValidator(_from_json)]
+
+
+def _hosts(given: Any) -> Any:
+    return AllowedHosts.read(given) if isinstance(given, str) else given
+
+
+def _require_key_for_hooks(key: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+    """A receiver must be able to tell our calls from anybody's: without a key there are none."""
+    if key is None and info.data.get("hooks_allowed_hosts"):
+        raise ValueError("must be set where hooks are allowed: every call is signed with it")
+    if key is not None and len(key.get_secret_value()) < SHORTEST_KEY:
+        raise ValueError(f"must have at least {SHORTEST_KEY} characters")
+    return key
+
+
+SHORTEST_KEY = 32
+Hosts = Annotated[AllowedHosts, NoDecode, BeforeValidator(_hosts)]
+SigningKey = Annotated[
+    SecretStr | None, Field(validate_default=True), AfterValidator(_require_key_for_hooks)
+]
 
 
 class SettingsError(Exception):
@@ -106,6 +128,11 @@ class Settings(BaseSettings):
     """The Gateway object that routes attach to."""
     gateway_namespace: Label = "tidegate"
     """The namespace of that Gateway."""
+
+    hooks_allowed_hosts: Hosts | None = None
+    """Hosts that hooks may be sent to, as host, *.domain or host:port; without them, no hooks."""
+    hooks_signing_key: SigningKey = None
+    """The key that calls of hooks are signed with; must be set where hosts are allowed."""
 
     api_host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     """The address that the API listens on; loopback unless told otherwise."""

@@ -13,7 +13,9 @@ from uuid import UUID
 from domain.evidence.counters import Cursor, Reading
 from domain.evidence.intervals import Interval
 from domain.gates import Source
+from domain.hooks import Hook
 from domain.metrics import Grid, MeasuredVariant, Measurement, Tokens
+from domain.notices import Answer, Notice
 from domain.operations import Ending, Operation
 from domain.registry import (
     ConfigStatus,
@@ -97,6 +99,18 @@ class TrafficRouter(Protocol):
 
     async def remove(self, route: Route, owner: Ownership) -> None:
         """Have the route gone. Removing what is not there is success."""
+
+
+class Notifier(Protocol):
+    """Calls hooks: HTTP."""
+
+    async def call(self, hook: Hook, notice: Notice) -> Answer:
+        """Send the notice to the hook, once, within the hook's timeout.
+
+        Raises Unreachable when it did not answer or had trouble itself, Forbidden when the host,
+        or where its name leads now, is not allowed, Refused when it redirects and cannot be
+        followed.
+        """
 
 
 class VirtualModelRouter(Protocol):

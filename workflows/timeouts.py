@@ -7,6 +7,7 @@ from temporalio import workflow
 from temporalio.common import Priority, RetryPolicy
 from temporalio.workflow import ActivityCancellationType
 
+from domain.hooks import Hook
 from workflows.messages import watchers_of
 
 
@@ -116,6 +117,46 @@ RECORD = Options(
     ),
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )
+
+# What a call of a hook may take beside the hook's own time: the worker's.
+HOOK_OVERHEAD = timedelta(seconds=5)
+HOOK_IS_TRIED_AGAIN_WITHIN = timedelta(seconds=10)
+
+# How long a rollout that is over stays open for what hooks have not been told yet.
+HOOKS_ARE_TOLD_WITHIN = timedelta(seconds=30)
+
+
+def telling(hook: Hook) -> Options:
+    """One thing that a hook is told, on the watchers' queue: a slow one must not hold up writes."""
+    tries, once = hook.retries + 1, hook.timeout + HOOK_OVERHEAD
+    return Options(
+        task_queue=watchers_of(workflow.info().task_queue),
+        schedule_to_close_timeout=tries * (once + HOOK_IS_TRIED_AGAIN_WITHIN),
+        start_to_close_timeout=once,
+        retry_policy=RetryPolicy(
+            initial_interval=timedelta(seconds=1),
+            maximum_interval=HOOK_IS_TRIED_AGAIN_WITHIN,
+            maximum_attempts=tries,
+        ),
+        cancellation_type=ActivityCancellationType.TRY_CANCEL,
+    )
+
+
+def asking(hook: Hook) -> Options:
+    """A look for a hook's yes. It ends by itself, and starts anew when it dies.
+
+    Should no worker take it up, its time ends here.
+    """
+    return Options(
+        task_queue=watchers_of(workflow.info().task_queue),
+        schedule_to_close_timeout=hook.ask_for + hook.timeout + HOOK_OVERHEAD,
+        heartbeat_timeout=LOOK_DIES_WITHIN,
+        retry_policy=RetryPolicy(
+            initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=10)
+        ),
+        cancellation_type=ActivityCancellationType.TRY_CANCEL,
+    )
+
 
 # How often a look reports though nothing happened: once soon after a step has begun, then ever more
 # rarely the older the rollout, so that a week of any number of steps stays far below Temporal's

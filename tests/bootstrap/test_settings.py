@@ -52,6 +52,8 @@ def test_all_wrong_variables_are_named_at_once(environment):
         ("GATEWAY_NAME", "Not A Label"),
         ("KUBERNETES_TIMEOUT_SECONDS", "-1"),
         ("TOKEN_METRICS", "guess"),
+        ("HOOKS_ALLOWED_HOSTS", "https://hunter2"),
+        ("HOOKS_SIGNING_KEY", "hunter2"),
         ("TOKEN_PRICES", "hunter2"),
         ("TOKEN_PRICES", '["hunter2"]'),
         ("TOKEN_PRICES", '{"chat": {"input": 3}}'),
@@ -75,6 +77,25 @@ def test_prices_are_read_from_json(environment):
     environment(TOKEN_PRICES=given)
     (price,) = (read_settings().token_prices or {}).values()
     assert (price.input, price.output, price.currency) == (3, 15.5, "USD")
+
+
+def test_hooks_are_off_unless_a_host_is_allowed(environment):
+    environment(DATABASE_URL=DSN, HOOKS_ALLOWED_HOSTS="")
+    assert read_settings().hooks_allowed_hosts is None
+    environment(HOOKS_ALLOWED_HOSTS="hooks.example.com, *.svc:8080", HOOKS_SIGNING_KEY="k" * 32)
+    hosts = read_settings().hooks_allowed_hosts
+    assert hosts is not None
+    assert [(one.host, one.port) for one in hosts.entries] == [
+        ("hooks.example.com", None),
+        ("*.svc", 8080),
+    ]
+
+
+@pytest.mark.parametrize("key", ["", "k" * 31])
+def test_hooks_without_a_key_worth_the_name_are_refused(environment, key):
+    environment(DATABASE_URL=DSN, HOOKS_ALLOWED_HOSTS="*.example.com", HOOKS_SIGNING_KEY=key)
+    with pytest.raises(SettingsError, match=r"TIDEGATE_HOOKS_SIGNING_KEY: .*must"):
+        read_settings()
 
 
 def test_an_empty_variable_counts_as_unset(environment):

@@ -1,0 +1,1 @@
+"""What calls hooks over HTTP, and nothing else."""
