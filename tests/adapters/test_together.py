@@ -79,6 +79,10 @@ async def obeyed(router, route, wanted, extras=NO_EXTRAS):
     await until(look, f"{wanted} in force")
 
 
+IS_TESTER = (HeaderMatch(name="x-tester", value="yes"),)
+TESTERS = HeaderRoute(name="preview", headers=IS_TESTER, workload="chat-v2")
+
+
 async def test_a_candidate_joins_serves_is_counted_and_leaves(
     cluster, envoy_server, prometheus_server
 ):
@@ -102,6 +106,14 @@ async def test_a_candidate_joins_serves_is_counted_and_leaves(
     codes = await served(envoy_server.url, 40)
     await counted(prometheus_server.url, route, codes)
 
+    shown, stable_only = Extras(header_routes=(TESTERS,)), slots(chat_v1=100, chat_v2=0)
+    await router.write(route, stable_only, owner(4), extras=shown)
+    await obeyed(router, route, stable_only, shown)
+    assert set(await served(envoy_server.url, 5)) == {200}
+    assert set(await served(envoy_server.url, 5, **{"x-tester": "yes"})) == {500}
+    beside = Place(position=0, kind=PlaceKind.HEADER_ROUTE)
+    await counted_at(prometheus_server.url, route, beside, 5)
+
     await router.write(route, slots(chat_v1=100), owner(5))
     await done(lambda: router.disconnect(route, candidate), "the candidate forgotten")
     await done(lambda: runtime.remove(candidate), "the candidate gone")
@@ -113,8 +125,8 @@ async def test_a_candidate_joins_serves_is_counted_and_leaves(
     await done(lambda: runtime.remove(stable), "stable gone")
 
 
-async def served(url, number):
-    async with httpx.AsyncClient(base_url=url) as client:
+async def served(url, number, **headers):
+    async with httpx.AsyncClient(base_url=url, headers=headers) as client:
         body = {"model": "chat", "messages": [{"role": "user", "content": "hello"}]}
         answers = [await client.post("/v1/chat/completions", json=body) for _ in range(number)]
     return [answer.status_code for answer in answers]
@@ -145,9 +157,7 @@ async def counted(url, route, codes):
         await until(look, f"{codes.count(200)} answers and {codes.count(500)} errors")
 
 
-PREVIEW = HeaderRoute(
-    name="preview", headers=(HeaderMatch(name="x-tester", value="yes"),), workload="iris-v2"
-)
+PREVIEW = HeaderRoute(name="preview", headers=IS_TESTER, workload="iris-v2")
 BESIDE = Extras(header_routes=(PREVIEW,), mirrors=(Mirror(workload="iris-v2", percent=100),))
 
 
