@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from adapters.aigateway.convergence import obstacle, refusal
 from adapters.aigateway.manifests import READING, ai_gateway_route, ai_service_backend, backend
+from adapters.gateways.manifests import dialled_port_of
 from adapters.gateways.objects import forget
 from adapters.gateways.router import SplitRouter
 from adapters.kubernetes.documents import Manifest, is_leaving, workload_labels
@@ -31,7 +32,7 @@ class AIGatewayRouter(SplitRouter):
         """
         await self._measure_apart(route)
         identity = workload_labels(workload)
-        port = await self._port(workload.namespace, workload.name)
+        port = await self._port(workload.namespace, workload.name, dialled_port_of)
         await self._have(BACKEND, backend(workload, port), identity)
         found = await self._have(AI_SERVICE_BACKEND, ai_service_backend(workload), identity)
         if reason := refusal(found):

@@ -17,6 +17,8 @@ from domain.traffic import FULL, Extras, HeaderMatch, Route, Slots
 from domain.workloads import Protocol
 
 READING = Reading(workload_of=workload_of)
+# What Envoy AI Gateway allows; where a plain route says nothing, Envoy ends a request after 15 s.
+_TIMEOUTS = {"timeouts": {"request": "60s"}}
 
 
 def http_route(
@@ -82,7 +84,8 @@ def _rule(
 ) -> Manifest:
     asked = {"headers": matched} if (matched := [header_match(one) for one in headers]) else {}
     matches = [{"path": path, **asked} for path in paths_of(route)]
-    return {"name": name, "matches": matches, "backendRefs": refs, **gateway.timeouts}
+    timeouts = gateway.timeouts or _TIMEOUTS
+    return {"name": name, "matches": matches, "backendRefs": refs, **timeouts}
 
 
 def _ref(workload: str, weight: int, ports: Mapping[str, int]) -> Manifest:

@@ -79,15 +79,19 @@ def policy_name(route: Route) -> str:
 
 
 def port_of(service: Mapping[str, Any]) -> int | None:
-    """The port to dial: the Service's own, or the container's where DNS gives the pods.
+    """The Service's own port, by which references name it. None when it has no usable one yet."""
+    return whole(next(iter(mappings(service, "spec", "ports")), {}), "port")
+
+
+def dialled_port_of(service: Mapping[str, Any]) -> int | None:
+    """The port behind the Service's DNS name: the container's where DNS gives the pods.
 
     None when the Service has no usable port yet.
     """
-    listed = mappings(service, "spec", "ports")
-    first = next(iter(listed), {})
     if text(service, "spec", "clusterIP") == "None":
-        return whole(first, "targetPort") or whole(first, "port")
-    return whole(first, "port")
+        first = next(iter(mappings(service, "spec", "ports")), {})
+        return whole(first, "targetPort") or port_of(service)
+    return port_of(service)
 
 
 def split_policy(route: Route) -> Manifest:
@@ -147,8 +151,7 @@ class Reading:
                     workload=self.workload_of(text(mirror, "backendRef", "name")),
                     percent=FULL if (percent := whole(mirror, "percent")) is None else percent,
                 )
-                for entry in mappings(self._split(found), "filters")
-                if (mirror := mapping(entry, "requestMirror"))
+                for mirror in _mirrors(self._split(found))
             ),
         )
 
@@ -175,12 +178,17 @@ class Reading:
 
 
 def names_in(found: Mapping[str, Any] | None) -> frozenset[str]:
-    """Every backend that any rule of a route names."""
-    return frozenset(
-        text(ref, "name")
-        for rule in mappings(found, "spec", "rules")
-        for ref in mappings(rule, "backendRefs")
-    )
+    """Every backend that any rule of a route names, be it only as a mirror."""
+    rules = mappings(found, "spec", "rules")
+    mirrors = [mirror for rule in rules for mirror in _mirrors(rule)]
+    refs = [ref for rule in rules for ref in mappings(rule, "backendRefs")]
+    refs += [mapping(mirror, "backendRef") for mirror in mirrors]
+    return frozenset(text(ref, "name") for ref in refs)
+
+
+def _mirrors(rule: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    filters = [mapping(one, "requestMirror") for one in mappings(rule, "filters")]
+    return [mirror for mirror in filters if mirror]
 
 
 def _weight(ref: Mapping[str, Any]) -> int:

@@ -1,7 +1,8 @@
 """A route that is written by one, compared and swapped: what the routers have in common."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from adapters.gateways.differences import MISSING_ROUTE, route_drift, stands
 from adapters.gateways.fencing import annotations, owner_of, require_newest
@@ -10,7 +11,6 @@ from adapters.gateways.manifests import (
     Reading,
     names_in,
     policy_name,
-    port_of,
     service_of,
     split_policy,
 )
@@ -141,11 +141,13 @@ class SplitRouter(TrafficRouter):
             return found
         return await self._cluster.apply(resource, wanted)
 
-    async def _port(self, namespace: str, workload: str) -> int:
-        """The port to dial. Raises NotYet until KServe has made the Service."""
+    async def _port(
+        self, namespace: str, workload: str, read: Callable[[Mapping[str, Any]], int | None]
+    ) -> int:
+        """What `read` finds in a workload's Service. Raises NotYet until KServe has made it."""
         name = service_of(workload)
         found = await self._cluster.get(SERVICE, namespace, name)
-        port = port_of(found) if found is not None else None
+        port = read(found) if found is not None else None
         if port is None:
             raise NotYet(f"KServe has not made Service {name} yet")
         return port

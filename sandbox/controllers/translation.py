@@ -29,9 +29,11 @@ from sandbox.controllers.envoy_resources import (
 )
 from sandbox.controllers.http_routes import NOT_FOUND_RULE, Extra
 from sandbox.controllers.policies import NO_POLICY, RoutePolicy, by_route
+from sandbox.controllers.precedence import Precedence, precedence
 
 _ANY_HOST = "*"
-_DEFAULT_TIMEOUT = "60s"
+# Envoy's own, which applies where a route says nothing. Those of AIGatewayRoutes always say it.
+_DEFAULT_TIMEOUT = "15s"
 _NO_MODEL = "No matching route found. The model of the request is not configured in the gateway."
 
 Extras = Mapping[tuple[int, int], Extra]
@@ -44,7 +46,7 @@ class Snapshot:
     clusters: Mapping[str, Json]
     table: Json
     unresolved: frozenset[Key]
-    """HTTPRoutes with a reference to a Backend that is not there."""
+    """HTTPRoutes with a reference to a Backend or a Service that is not there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +61,7 @@ class _Ref:
 class _Placed:
     """A route with what decides which of several matching routes is tried first."""
 
-    rank: tuple[int, int, str, Key, int, int]
+    rank: tuple[Precedence, str, Key, int, int]
     routes: tuple[Json, ...]
 
 
@@ -126,11 +128,9 @@ class Translator:
         created = http_route["metadata"].get("creationTimestamp", "")
         answer = self._rule(part, key, i, rule, policy)
         for k, match in enumerate(rule.get("matches") or [{}]):
-            headers = match.get("headers") or []
-            exact = sum(header.get("type", "Exact") == "Exact" for header in headers)
             name = f"httproute/{key}/rule/{i}/match/{k}"
             placed = _Placed(
-                rank=(-len(headers), -exact, created, key, i, k),
+                rank=(precedence(match), created, key, i, k),
                 routes=tuple(
                     route(name, _match(match), action, share=share) for action, share in answer
                 ),
@@ -157,18 +157,26 @@ class Translator:
             place = _split if policy.is_split or invalid else _merged
             answers.append((place(part, name, refs, timeout, policy.retry), 1.0))
         mirrors = self._mirrors(part, key, name, rule)
+        if mirrors is None:
+            part.is_resolved = False
+            return [(direct(500), 1.0)]
         return [(mirrored(action, mirrors), share) for action, share in answers]
 
-    def _mirrors(self, part: _Part, key: Key, rule_name: str, rule: Object) -> list[Mirrored]:
-        """A cluster each, named by its position among the mirrors of the rule."""
+    def _mirrors(
+        self, part: _Part, key: Key, rule_name: str, rule: Object
+    ) -> list[Mirrored] | None:
+        """A cluster each, named by its position among the rule's filters.
+
+        None where one leads nowhere: Envoy Gateway then fails all requests of the rule.
+        """
         listed = []
-        filters = [one for one in rule.get("filters") or [] if one["type"] == "RequestMirror"]
-        for k, one in enumerate(filters):
+        for k, one in enumerate(rule.get("filters") or []):
+            if one["type"] != "RequestMirror":
+                continue
             mirror = one["requestMirror"]
             endpoints = self._addresses.of(mirror["backendRef"], key.namespace)
             if endpoints is None:
-                part.is_resolved = False
-                continue
+                return None
             name = f"{rule_name}-mirror-{k}"
             part.clusters[name] = cluster(name, endpoints)
             listed.append(Mirrored(name=name, percent=mirror.get("percent", 100)))

@@ -371,3 +371,29 @@ async def test_a_mirror_stands_where_the_router_has_one(joined):
     half = Extras(mirrors=(Mirror(workload="chat-v2", percent=50),))
     drift = await joined.router.drift(joined.route, STABLE, half)
     assert (drift.field, drift.found) == ("mirrors", "20 % copied to chat-v2")
+
+
+async def test_a_way_home_does_not_wait_for_a_workload_that_is_gone(joined, namespace):
+    candidate = workload_in(namespace, "chat-v2")
+    await joined.router.write(joined.route, SPLIT, owner(1), extras=PREVIEW)
+    await joined.leave(candidate)
+    assert await joined.router.drift(joined.route, SPLIT, PREVIEW) is None
+    await joined.router.write(joined.route, STABLE, owner(2), insist=True)
+    assert await standing(joined) == (STABLE, owner(2))
+    await joined.router.write(joined.route, slots(chat_v1=100), owner(3))
+    assert await standing(joined) == (slots(chat_v1=100), owner(3))
+
+
+async def test_whom_a_mirror_names_is_known_and_stays_known(stage, namespace):
+    if isinstance(stage.router, AIGatewayRouter):
+        return  # it has no mirrors: see above
+    await stage.join(workload_in(namespace, "chat-v1"))
+    with pytest.raises(NotYet, match="does not know chat-v2"):
+        await stage.router.write(stage.route, slots(chat_v1=100), owner(1), extras=MIRRORED)
+    candidate = workload_in(namespace, "chat-v2")
+    await stage.join(candidate)
+    await stage.router.write(stage.route, slots(chat_v1=100), owner(1), extras=MIRRORED)
+    with pytest.raises(NotYet, match="still names chat-v2"):
+        await stage.router.disconnect(stage.route, candidate)
+    await stage.router.write(stage.route, slots(chat_v1=100), owner(2))
+    await stage.router.disconnect(stage.route, candidate)

@@ -3,7 +3,7 @@
 import pytest
 
 from adapters.aigateway.manifests import READING, prefix_of
-from adapters.gateways.manifests import names_in, port_of
+from adapters.gateways.manifests import dialled_port_of, names_in
 from domain.traffic import Slot
 from tests.cluster.builders import workload_in
 
@@ -24,7 +24,7 @@ PORT = {"port": 80, "targetPort": 8080}
     ],
 )
 def test_a_headless_service_is_dialled_at_the_container(spec, port):
-    assert port_of({"spec": spec}) == port
+    assert dialled_port_of({"spec": spec}) == port
 
 
 @pytest.mark.parametrize(

@@ -31,13 +31,21 @@ class Iris:
         self.route = route_in(world.namespace, name=ROUTE, model=self.model, protocol=protocol)
 
     async def write(self, v1, v2, extras=None):
+        await self.order(v1, v2, extras)
+
+        async def in_force():
+            return is_taken(await self.world.http_route(ROUTE))
+
+        await eventually(in_force, "the route in force")
+
+    async def order(self, v1, v2, extras=None):
         slots = (Slot(workload="v1", weight=v1), Slot(workload="v2", weight=v2))
         wanted = http_route(
             self.route,
             slots,
             extras or Extras(),
             Gateway(name="tidegate", namespace="gateways"),
-            ports={"v1": 80, "v2": 80},
+            ports=dict.fromkeys(("v1", "v2", "nobody"), 80),
             annotations={},
         )
         live = await self.world.http_route(ROUTE)
@@ -46,13 +54,14 @@ class Iris:
         else:
             await self.world.cluster.replace(HTTP_ROUTES, {**live, "spec": wanted["spec"]})
 
-        async def in_force():
-            return is_taken(await self.world.http_route(ROUTE))
-
-        await eventually(in_force, "the route in force")
-
     async def ask(self, **headers):
-        """The number that is predicted, and by whom."""
+        """The number that is predicted."""
+        status, document = await self.answer(**headers)
+        assert status == 200, document
+        outputs = document.get("outputs") or [{"data": document.get("predictions")}]
+        return outputs[0]["data"][0]
+
+    async def answer(self, **headers):
         url = self.world.envoy.url
         given: object = [1.0]
         if self.route.protocol is Protocol.V1:
@@ -63,10 +72,7 @@ class Iris:
         async with self.world.http.post(
             url + path, json={name: [given]}, headers=headers
         ) as answer:
-            assert answer.status == 200, await answer.text()
-            document = await answer.json()
-        outputs = document.get("outputs") or [{"data": document.get("predictions")}]
-        return outputs[0]["data"][0]
+            return answer.status, await answer.json() if answer.status == 200 else {}
 
 
 @pytest.fixture(params=[Protocol.V1, Protocol.V2])
@@ -93,6 +99,15 @@ async def test_another_model_of_a_similar_name_is_not_caught(iris):
     for path in (f"/v1/models/{iris.model}-2:predict", f"/v2/models/{iris.model}-2/infer"):
         async with iris.world.http.post(iris.world.envoy.url + path, json={}) as answer:
             assert answer.status == 404
+
+
+async def test_what_an_older_ai_route_does_not_know_is_not_taken_from_a_plain_one(iris):
+    await iris.world.connect("v1")
+    await iris.world.add_route("chat", iris.model, {"v1": 100})
+    await iris.world.in_force("chat")
+    await iris.write(100, 0)
+    assert await iris.ask() == 1.0
+    assert (await iris.world.ask(iris.model))[0] == 200
 
 
 async def test_a_header_shows_the_preview_to_those_who_send_it(iris):
@@ -140,4 +155,19 @@ async def test_a_mirror_that_is_taken_away_gets_no_more(iris):
         return await iris.world.envoy_stats(f"^{mirror}$") == {}
 
     await eventually(gone, "the mirror's cluster is gone")
+    assert await iris.ask() == 1.0
+
+
+async def test_a_mirror_that_leads_nowhere_fails_all_requests_until_it_is_taken_away(iris):
+    """As Envoy Gateway does: a rule whose filter it cannot make answers 500."""
+    await iris.order(100, 0, Extras(mirrors=(Mirror(workload="nobody", percent=1),)))
+
+    async def failing():
+        return (await iris.answer())[0] == 500
+
+    await eventually(failing, "the route fails")
+    stored = await iris.world.http_route(ROUTE)
+    told = {one["type"]: one["status"] for one in stored["status"]["parents"][0]["conditions"]}
+    assert told["ResolvedRefs"] == "False"
+    await iris.write(100, 0)
     assert await iris.ask() == 1.0
