@@ -69,7 +69,7 @@ def activities(clients: WorkerClients) -> tuple[Activities, Activities]:
         )
     )
     writes: Activities = [
-        *(workload.deploy, workload.remove),
+        *(workload.deploy, workload.scale, workload.remove),
         *(traffic.connect, traffic.disconnect, traffic.shift, traffic.remove),
         *(virtual.check, virtual.write, virtual.remove),
         *(record.rollout, record.service_state, record.config_status),

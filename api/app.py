@@ -13,6 +13,7 @@ from api.reports import Reports
 from bootstrap.clients import api_clients
 from bootstrap.settings import Settings, read_settings
 from bootstrap.telemetry import api_runtime
+from domain.allowed_hosts import AllowedHosts
 from domain.prices import TokenPrice
 
 
@@ -35,6 +36,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 ),
                 reports=Reports(clients.registry, clients.survey, clients.metrics, _prices(chosen)),
                 gauges=Gauges(clients.survey, clients.metrics),
+                hooks_allowed=chosen.hooks_allowed_hosts or AllowedHosts(),
             )
 
     return assemble(parts)

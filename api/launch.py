@@ -14,7 +14,16 @@ from api.busy import HOUSEKEEPING_PATIENCE, Patience, in_the_way, is_housekeepin
 from api.errors import KeyReused, RolloutRunning, broken
 from api.parts import Parts
 from api.schemas.rollouts import RolloutIn
-from domain.errors import AlreadyExists, AlreadyRunning, Conflict, NotFound, Outdated, Violation
+from domain.errors import (
+    AlreadyExists,
+    AlreadyRunning,
+    Conflict,
+    InvalidSpec,
+    NotFound,
+    Outdated,
+    Violation,
+)
+from domain.hooks import hook_violations
 from domain.plan import Plan, Variant
 from domain.ports import Registry
 from domain.registry import (
@@ -33,13 +42,13 @@ _WHILE_CLOSING_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8)
 _KEYED = UUID("6a0f7c1e-9f3b-4f6e-8d2a-0f5d3f7f1a11")
 
 
-async def compiled(registry: Registry, config: TrafficConfig, wish: RolloutIn) -> Plan:
+async def compiled(parts: Parts, config: TrafficConfig, wish: RolloutIn) -> Plan:
     """The plan that the wish comes to on the config as it stands.
 
     Raises InvalidSpec with every broken rule, NotFound for a version that the project does not
     have, Conflict while the config has no traffic to split.
     """
-    stable = _splittable(config)
+    stable, registry = _splittable(config), parts.registry
     project_id = config.project_id
     before = await registry.version(project_id, stable.model_version_id)
     target = await registry.version(project_id, wish.target_version_id)
@@ -67,7 +76,10 @@ async def compiled(registry: Registry, config: TrafficConfig, wish: RolloutIn) -
             ]
         ),
     )
-    return compile_plan(wish.to_domain(config), parties)
+    plan = compile_plan(wish.to_domain(config), parties)
+    if violations := tuple(hook_violations(plan.hooks, parts.hooks_allowed)):
+        raise InvalidSpec(*violations)
+    return plan
 
 
 def _slot(config: TrafficConfig, known: TrafficVariant | None) -> int:
@@ -106,7 +118,7 @@ async def _kept(
         return earlier
     config = await registry.config(project_id, config_id)
     await _require_idle(registry, config)
-    plan = await compiled(registry, config, wish)
+    plan = await compiled(parts, config, wish)
     if earlier is not None and earlier.plan != plan:
         await registry.discard_rollout(project_id, earlier.id)
         earlier = None

@@ -10,6 +10,7 @@ from fastapi import Depends, Header, Path, Request
 
 from api.gauges import Gauges
 from api.reports import Reports
+from domain.allowed_hosts import AllowedHosts
 from domain.operations import Ending, Operation
 from domain.plan import Variant
 from domain.ports import Registry
@@ -101,6 +102,7 @@ class Parts:
     temporal_ui: TemporalUI
     reports: Reports
     gauges: Gauges
+    hooks_allowed: AllowedHosts
 
 
 async def _parts(request: Request) -> Parts:

@@ -20,11 +20,12 @@ PORTS = {"http": 80, "https": 443}
 
 
 class HookKind(StrEnum):
-    """When a hook is called. The first three are asked, the others are told."""
+    """When a hook is called. The first four are asked, the others are told."""
 
     PRE_ROLLOUT = "pre_rollout"
     CONFIRM_TRAFFIC_INCREASE = "confirm_traffic_increase"
     CONFIRM_PROMOTION = "confirm_promotion"
+    CONFIRM_STEP = "confirm_step"
     POST_ROLLOUT = "post_rollout"
     ROLLBACK = "rollback"
     EVENT = "event"
@@ -36,7 +37,12 @@ class HookKind(StrEnum):
 
 
 ASKED = frozenset(
-    {HookKind.PRE_ROLLOUT, HookKind.CONFIRM_TRAFFIC_INCREASE, HookKind.CONFIRM_PROMOTION}
+    {
+        HookKind.PRE_ROLLOUT,
+        HookKind.CONFIRM_TRAFFIC_INCREASE,
+        HookKind.CONFIRM_PROMOTION,
+        HookKind.CONFIRM_STEP,
+    }
 )
 
 

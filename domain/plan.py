@@ -11,7 +11,8 @@ from enum import StrEnum
 from uuid import UUID
 
 from domain.gates import Gate
-from domain.steps import Promote, Reaction, SetScale, SetWeights, Soak, Step, Until
+from domain.hooks import Hook
+from domain.steps import Deploy, Promote, Reaction, SetScale, SetWeights, Soak, Step, Until
 from domain.traffic import (
     FULL,
     NO_EXTRAS,
@@ -81,6 +82,15 @@ class Plan:
     gates: tuple[Gate, ...]
     policies: Policies = field(default_factory=Policies)
     bystanders: tuple[Variant, ...] = ()
+    hooks: tuple[Hook, ...] = ()
+
+    def hook(self, name: str) -> Hook:
+        """The hook of this name. Raises StopIteration where there is none: see validation."""
+        return next(hook for hook in self.hooks if hook.name == name)
+
+    def is_deployed_at(self, step: int) -> bool:
+        """Whether the candidate is up by this step."""
+        return any(isinstance(done, Deploy) for done in self.steps[:step])
 
     def slots_at(self, candidate_weight: int) -> Slots:
         """The route's slots when the candidate has this weight and stable the rest."""

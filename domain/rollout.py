@@ -81,6 +81,7 @@ class EventKind(StrEnum):
     ROLLED_BACK = "rolled_back"
     PROMOTED = "promoted"
     RETIRED = "retired"
+    HOOK_FAILED = "hook_failed"
     RECOVERED = "recovered"
     COMPLETED = "completed"
     CONCLUDED = "concluded"

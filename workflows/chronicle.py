@@ -24,13 +24,13 @@ class Chronicle:
         self._told = 0
         self._written = 0
 
-    def tell(self, kind: EventKind, message: str, **changes: Any) -> None:
+    def tell(self, kind: EventKind, message: str, **changes: Any) -> Entry:
         """Add a line; `changes` are further fields of Entry: what it changes in the registry."""
         self._told += 1
         key = f"{workflow.info().run_id}/{self._told}"
-        self._waiting.append(
-            Entry(key=key, kind=kind, message=message, at=workflow.now(), **changes)
-        )
+        entry = Entry(key=key, kind=kind, message=message, at=workflow.now(), **changes)
+        self._waiting.append(entry)
+        return entry
 
     async def keep(self) -> None:
         """Hand entries over for ever; run as a task."""

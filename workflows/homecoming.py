@@ -6,6 +6,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from domain.decision import ActState, Cause, RollBack
+from domain.hooks import HookKind
 from domain.plan import Variant
 from domain.rollout import EventKind, Phase
 from domain.steps import Conclude
@@ -27,6 +28,7 @@ class Homecoming:
         standing, plan = self._standing, self._plan
         standing.going_home_since = workflow.now()
         standing.enter(Phase.ROLLING_BACK, EventKind.ROLLBACK_STARTED, decision.reason)
+        standing.announce(HookKind.ROLLBACK)
         left = await self._acts.go_home(standing.waiting)
         standing.is_home = True
         standing.weight = 0

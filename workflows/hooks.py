@@ -54,21 +54,12 @@ class Hooks:
                 notice = self._notice(outbox.hook, entry.message, situation)
                 outbox.put(replace(notice, events=(told,)))
 
-    async def confirm(self, kind: HookKind, reason: str, situation: Situation) -> Confirmation:
-        """Ask every hook of this kind, at once; a yes takes the yes of all of them.
+    async def confirm(self, hook: Hook, reason: str, situation: Situation) -> Confirmation:
+        """Ask a hook until it says yes. Cancel it to stop asking.
 
-        Cancel it to stop asking. With no hook of the kind it is a yes. A no is final: it was asked
-        again for as long as the hook says.
+        A no is final: it was asked again for as long as the hook says.
         """
-        asked = [hook for hook in self._hooks if hook.kind is kind]
-        answers = await asyncio.gather(
-            *(self._ask(hook, self._notice(hook, reason, situation)) for hook in asked)
-        )
-        decisive = [one for one in answers if not one.said] or answers
-        return Confirmation(
-            said=all(one.said for one in answers),
-            detail="; ".join(one.detail for one in decisive),
-        )
+        return await self._ask(hook, self._notice(hook, reason, situation))
 
     async def keep(self) -> None:
         """Tell what is announced, each hook at its own pace, for ever; run as a task."""

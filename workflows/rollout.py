@@ -22,6 +22,7 @@ from domain.decision import (
 )
 from domain.decision import decide as decide_next
 from domain.errors import WorkloadFailed
+from domain.hooks import HookKind
 from domain.rollout import EventKind, Phase
 from domain.steps import Conclude, Deploy, Promote, Retire, SetScale, SetWeights, Soak, Step
 from workflows.acts import Acts, failure_type, root
@@ -48,11 +49,15 @@ class RolloutWorkflow(Commands):
         self._standing = Standing(order, self._chronicle)
         self._acts = Acts(order.rollout_id, order.plan)
         self._homecoming = Homecoming(self._standing, self._acts, self._chronicle)
+        self._question: asyncio.Task[None] | None = None
 
     @workflow.run
     async def run(self, order: RolloutInput) -> RolloutResult:
         """Walk the plan to its end; traffic is at stable, or at the promoted candidate, then."""
-        tasks = [asyncio.create_task(self._chronicle.keep())]
+        tasks = [
+            asyncio.create_task(self._chronicle.keep()),
+            asyncio.create_task(self._standing.hooks.keep()),
+        ]
         try:
             if order.mode is Mode.RECOVER:
                 recovery = self._homecoming.recover(order.reason, promoted=order.promoted)
@@ -71,6 +76,9 @@ class RolloutWorkflow(Commands):
         return RolloutResult(phase=self._standing.phase, reason=self._standing.reason)
 
     async def _close(self, tasks: "list[asyncio.Task[None]]") -> None:
+        self._drop_question()
+        self._standing.announce(HookKind.POST_ROLLOUT)
+        await self._standing.hooks.close()
         await self._chronicle.flush()
         for task in tasks:
             task.cancel()
@@ -84,6 +92,7 @@ class RolloutWorkflow(Commands):
         while True:
             await self._begin_step()
             decision = await self._decide()
+            self._drop_question()
             match decision:
                 case Advance(to=step, reason=reason):
                     standing.leave_step(step, reason)
@@ -130,6 +139,12 @@ class RolloutWorkflow(Commands):
                 case _:
                     return decision
 
+    def _drop_question(self) -> None:
+        """Stop asking the hook of a step that is over."""
+        if self._question is not None:
+            self._question.cancel()
+            self._question = None
+
     async def _act(self, step: Step) -> Acted:
         match step:
             case Deploy():
@@ -140,8 +155,11 @@ class RolloutWorkflow(Commands):
                 return await self._acts.scale(replicas)
             case SetWeights():
                 return self._standing.settled(await self._acts.set_weights(step), step.candidate)
-            case Soak():
+            case Soak(hook=hook):
                 self._standing.seen = Seen()
+                if hook:
+                    asked = self._standing.ask(self._plan.hook(hook))
+                    self._question = asyncio.create_task(asked)
             case Promote():
                 await self._homecoming.make_stable()
             case Retire(delay=delay):
@@ -155,7 +173,7 @@ class RolloutWorkflow(Commands):
 
     async def _hold(self) -> None:
         match self._standing.now_at:
-            case Soak():
+            case Soak() if self._plan.is_deployed_at(self._standing.step):
                 await self._watch()
             case SetWeights(candidate=weight) as step if (
                 self._standing.acted.state is not ActState.DONE

@@ -8,12 +8,15 @@ from temporalio import workflow
 
 from domain.decision import Acted, ActState, Cause, Paused, Progress, Seen
 from domain.errors import Conflict
+from domain.hooks import Hook, HookKind
+from domain.notices import Situation
 from domain.requests import Taken, require_fit, taken
 from domain.rollout import Action, Command, EventKind, Phase, Scope
 from domain.steps import SetWeights, Step
 from domain.story import details
 from domain.traffic import FULL
 from workflows.chronicle import Chronicle
+from workflows.hooks import Hooks
 from workflows.messages import RolloutInput, RolloutView
 from workflows.search import PHASE, WEIGHT
 from workflows.timeouts import report_after
@@ -25,6 +28,12 @@ class Standing:
     def __init__(self, order: RolloutInput, chronicle: Chronicle) -> None:
         self.plan = order.plan
         self._chronicle = chronicle
+        self.hooks = Hooks(
+            order.plan.hooks,
+            rollout_id=order.rollout_id,
+            route=order.plan.route,
+            given_up=self._hook_failed,
+        )
         self.phase, self.reason = Phase.PROGRESSING, order.reason
         self.started_at = workflow.now()
         self.step = 0
@@ -207,7 +216,31 @@ class Standing:
 
     def tell(self, kind: EventKind, message: str, **changes: Any) -> None:
         """Add a line to the history; `changes` are further fields of Entry."""
-        self._chronicle.tell(kind, message, **changes)
+        entry = self._chronicle.tell(kind, message, **changes)
+        self.hooks.happened(entry, self.situation)
+        self._show()
+
+    @property
+    def situation(self) -> Situation:
+        """Where it stands, for hooks."""
+        return Situation(phase=self.phase, step=self.step, weights=self.weights(self.weight))
+
+    def announce(self, kind: HookKind) -> None:
+        """Have the hooks of this kind told, in the background."""
+        self.hooks.announce(kind, self.reason, self.situation)
+
+    async def ask(self, hook: Hook) -> None:
+        """Ask a hook until it says yes, and wake the walk when it does."""
+        confirmation = await self.hooks.confirm(hook, self.because or self.reason, self.situation)
+        if confirmation.said:
+            self.confirmed = confirmation.detail
+        else:
+            self._hook_failed(hook, f"{hook.name} has not said yes: {confirmation.detail}")
+        self.news += 1
+
+    def _hook_failed(self, _: Hook, why: str) -> None:
+        """Noted, and told to no hook in turn."""
+        self._chronicle.tell(EventKind.HOOK_FAILED, why, step=self.step)
         self._show()
 
     def weights(self, candidate: int) -> dict[str, int]:

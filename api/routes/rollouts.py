@@ -62,7 +62,7 @@ async def start_rollout(
 ) -> Response:
     if body.dry_run:
         config = await parts.registry.config(project, config_id)
-        plan = await compiled(parts.registry, config, body)
+        plan = await compiled(parts, config, body)
         return rendered(PlanPreview(plan=PlanOut.from_domain(plan)))
     rollout = await launch(parts, project, config_id, body, idempotency_key)
     links = links_of(parts, rollout)

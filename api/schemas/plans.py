@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import Field
 
 from api.schemas.fields import Fraction, Incoming, Label, Outgoing, Seconds
+from api.schemas.hooks import HookOut
 from domain.gates import AgainstStable, Gate, Metric, Source
 from domain.plan import Plan, Policies, Variant
 from domain.steps import Conclude, Promote, Reaction, Retire, Soak, Step, Until
@@ -171,6 +172,7 @@ class StepOut(Outgoing):
     mirror_percent: int | None = None
     until: Until | None = Field(default=None, description="What a soak waits for.")
     roles: list[str] | None = Field(default=None, description="Whose approval it waits for.")
+    hook: str | None = Field(default=None, description="The hook that it asks.")
     at_least_seconds: float | None = None
     at_most_seconds: float | None = None
 
@@ -185,6 +187,7 @@ class PlanOut(Outgoing):
     steps: list[StepOut]
     gates: list[GateBody]
     policies: PoliciesBody
+    hooks: list[HookOut]
 
     @classmethod
     def from_domain(cls, plan: Plan) -> Self:
@@ -198,6 +201,7 @@ class PlanOut(Outgoing):
             steps=_steps(plan),
             gates=[GateBody.from_domain(gate) for gate in plan.gates],
             policies=PoliciesBody.from_domain(plan.policies),
+            hooks=[HookOut.from_domain(hook) for hook in plan.hooks],
         )
 
 
@@ -221,6 +225,7 @@ def _step(plan: Plan, index: int, step: Step) -> StepOut:
         mirror_percent=traffic.mirror or None,
         until=soak and soak.until,
         roles=list(soak.roles) if soak and soak.until is Until.APPROVED else None,
+        hook=(soak and soak.hook) or None,
         at_least_seconds=soak and soak.at_least.total_seconds(),
         at_most_seconds=soak and soak.at_most.total_seconds(),
     )

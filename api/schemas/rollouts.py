@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from api.schemas.events import LiveOut
 from api.schemas.fields import Incoming, Label, Name, Outgoing, Prose
+from api.schemas.hooks import HookIn, hooks_of
 from api.schemas.plans import (
     MOST_LISTED,
     GateBody,
@@ -62,6 +63,9 @@ class RolloutIn(Incoming):
         default_factory=PoliciesBody,
         description="What is left out: the traffic config's default, else ours.",
     )
+    hooks: list[HookIn] = Field(
+        default_factory=list, max_length=MOST_LISTED, description="Whom to ask, and whom to tell."
+    )
     dry_run: bool = Field(default=False, description="Answer with the plan and change nothing.")
     actor: Name = Field(default=ANYBODY, description="Who asks; kept in the history.")
     reason: Prose = Field(default="", description="Why; kept in the history.")
@@ -84,6 +88,7 @@ class RolloutIn(Incoming):
         terms = Terms(
             gates=default if gates is None else gates,
             policies=self.policies.over(config.default_policies),
+            hooks=hooks_of(self.hooks),
         )
         if self.strategy is Strategy.BLUE_GREEN:
             return (self.blue_green or BlueGreenIn()).to_domain(terms)
@@ -92,8 +97,7 @@ class RolloutIn(Incoming):
         return CanarySpec(
             steps=tuple(step.to_domain() for step in self.steps or ()),
             gates_from=self.gates_from,
-            gates=terms.gates,
-            policies=terms.policies,
+            **terms.shared(),
         )
 
 

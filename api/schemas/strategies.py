@@ -57,8 +57,7 @@ class BlueGreenIn(Incoming):
             pre_promotion=None if self.pre_promotion is None else self.pre_promotion.to_domain(),
             automatic=self.automatic,
             post_promotion=timedelta(seconds=self.post_promotion_seconds),
-            gates=terms.gates,
-            policies=terms.policies,
+            **terms.shared(),
         )
 
 
@@ -78,6 +77,5 @@ class ShadowIn(Incoming):
             at_most=timedelta(seconds=self.at_most_seconds),
             at_least=timedelta(seconds=self.at_least_seconds),
             on_undecided=self.on_undecided,
-            gates=terms.gates,
-            policies=terms.policies,
+            **terms.shared(),
         )

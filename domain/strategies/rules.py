@@ -1,15 +1,18 @@
 """What every strategy asks for beside its steps, and the rules that hold for all of them."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
+from typing import Any
 
 from domain.errors import InvalidSpec, Violation
 from domain.gates import ENVOY_BOUNDS_MS, AgainstStable, Gate, Metric
+from domain.hooks import Hook, HookKind
 from domain.names import LABEL, LABEL_LENGTH
 from domain.plan import Plan, Policies, Strategy, Variant
 from domain.routers import carried_violations
-from domain.steps import Reaction, SetWeights, Step
+from domain.steps import Reaction, SetWeights, Soak, Step, Until
+from domain.strategies.waits import Word, until_said
 from domain.traffic import FULL, Route
 
 MOST_GATES = 20
@@ -30,6 +33,11 @@ class Terms:
 
     gates: tuple[Gate, ...] = DEFAULT_GATES
     policies: Policies = field(default_factory=Policies)
+    hooks: tuple[Hook, ...] = ()
+
+    def shared(self) -> dict[str, Any]:
+        """The terms as keyword arguments of a strategy's spec."""
+        return {one.name: getattr(self, one.name) for one in fields(Terms)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,21 +63,59 @@ def planned(
         route=parties.route,
         stable=parties.stable,
         candidate=parties.candidate,
-        steps=tuple(steps),
+        steps=tuple(asking(terms.hooks, steps)),
         gates=terms.gates,
         policies=terms.policies,
         bystanders=parties.bystanders,
+        hooks=terms.hooks,
     )
     broken = (
         *_party_violations(parties),
         *violations,
         *_route_violations(plan),
+        *_question_violations(plan),
         *gate_violations(terms.gates),
         *policy_violations(terms.policies),
     )
     if broken:
         raise InvalidSpec(*broken)
     return plan
+
+
+def asking(hooks: Sequence[Hook], steps: Iterable[Step]) -> Iterator[Step]:
+    """The steps, with a wait for each hook that is asked before one of them."""
+    weight = 0
+    for i, step in enumerate(steps):
+        if i == 0:
+            yield from _questions(hooks, HookKind.PRE_ROLLOUT, 0)
+        if isinstance(step, SetWeights):
+            if step.candidate > weight:
+                is_last = step.candidate == FULL
+                kind = HookKind.CONFIRM_PROMOTION if is_last else HookKind.CONFIRM_TRAFFIC_INCREASE
+                yield from _questions(hooks, kind, weight)
+            weight = step.candidate
+        yield step
+
+
+def _questions(hooks: Sequence[Hook], kind: HookKind, weight: int) -> Iterator[Step]:
+    """One after the other: who has said no need not be asked again for another's sake."""
+    for hook in hooks:
+        if hook.kind is kind:
+            word = Word(
+                until=Until.CONFIRMED,
+                timeout=hook.ask_for,
+                on_timeout=Reaction.PAUSE,
+                hook=hook.name,
+            )
+            yield until_said(weight, word)
+
+
+def _question_violations(plan: Plan) -> Iterator[Violation]:
+    asked = {hook.name for hook in plan.hooks if hook.kind.is_asked}
+    for step in plan.steps:
+        if isinstance(step, Soak) and step.until is Until.CONFIRMED and step.hook not in asked:
+            rule = f"names {step.hook!r}, which is no hook of this rollout that is asked"
+            yield Violation("steps.confirm.hook", rule)
 
 
 def _route_violations(plan: Plan) -> Iterator[Violation]:

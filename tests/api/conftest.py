@@ -9,6 +9,7 @@ from api.assembly import assemble
 from api.gauges import Gauges
 from api.parts import Parts, TemporalUI
 from api.reports import Reports
+from domain.allowed_hosts import AllowedHosts
 from domain.prices import TokenPrice
 from tests.api.caller import Caller
 from tests.api.scripted import ScriptedControl
@@ -62,6 +63,7 @@ async def app(outage, control, metrics, survey):
             temporal_ui=UI,
             reports=Reports(outage, survey, metrics, prices),
             gauges=Gauges(survey, metrics),
+            hooks_allowed=AllowedHosts.read("hooks.example.com"),
         )
 
     made = assemble(parts)

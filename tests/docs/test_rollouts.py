@@ -10,7 +10,7 @@ from pydantic_core import PydanticUndefined
 
 from api.schemas.plans import AgainstStableBody, GateBody, PoliciesBody
 from api.schemas.rollouts import RolloutIn
-from api.schemas.steps import AnalysisIn, ApprovalIn, MirrorIn, StepIn
+from api.schemas.steps import AnalysisIn, ApprovalIn, ConfirmIn, MirrorIn, StepIn
 from api.schemas.strategies import BlueGreenIn, HeaderMatchBody, ShadowIn
 from domain.decision import Cause
 from domain.errors import InvalidSpec
@@ -74,6 +74,7 @@ def fields_of(model):
         ("Analysis", AnalysisIn),
         ("Mirror", MirrorIn),
         ("Approval", ApprovalIn),
+        ("Confirm", ConfirmIn),
         ("Gates", GateBody),
         ("Against stable", AgainstStableBody),
         ("Policies", PoliciesBody),

@@ -130,6 +130,7 @@ def test_those_that_are_asked_are_the_ones_before_something_happens():
         "pre_rollout",
         "confirm_traffic_increase",
         "confirm_promotion",
+        "confirm_step",
     }
 
 

@@ -72,7 +72,9 @@ class Scene:
         """The events of the workflow's present run."""
         return json.loads(await self.temporal("show", "--workflow-id", workflow_id))["events"]
 
-    async def serve(self, name, *, stable=HEALTHY, candidate=HEALTHY, v3=None, **config):
+    async def serve(
+        self, name, *, stable=HEALTHY, candidate=HEALTHY, v3=None, protocol="openai", **config
+    ):
         """A model of this name whose version v1 is served; v2 behaves as `candidate` says.
 
         `config` is what the traffic config is asked for beyond its service.
@@ -100,6 +102,7 @@ class Scene:
             serving_environment_id=await self._environment(),
             registered_model_id=model["id"],
             model_version_ids=[versions["v1"]],
+            protocol=protocol,
         )
 
         async def deployed():
@@ -109,7 +112,7 @@ class Scene:
 
         await until(deployed, f"{name} deployed")
         config = await self.post("/traffic_configs", inference_service_id=service["id"], **config)
-        return Served(self, config, versions)
+        return Served(self, config, versions, is_predictive=protocol != "openai")
 
     async def _environment(self):
         listed = await self.get("/serving_environments")

@@ -76,9 +76,11 @@ class Variants:
 
 
 class Served:
-    def __init__(self, scene, config, versions):
+    def __init__(self, scene, config, versions, *, is_predictive=False):
         self.scene = scene
         self.versions = versions
+        self._is_predictive = is_predictive
+        self._kind = HTTP_ROUTE if is_predictive else AI_GATEWAY_ROUTE
         self.config_id = config["id"]
         self.service_id = config["inference_service_id"]
         self.variants = Variants(scene, config["id"], versions)
@@ -86,9 +88,16 @@ class Served:
         self.route = config["ai_gateway_route_name"]
         self.stable = config["variants"][0]["kserve_isvc_name"]
 
-    def load(self, rps=25):
+    def load(self, rps=25, **headers):
         """Calls of this model; a slow machine is no reason to give one up."""
-        return Load(self.scene.layout.gateway_url, self.model, rps, timeout=PATIENCE)
+        return Load(
+            self.scene.layout.gateway_url,
+            self.model,
+            rps,
+            timeout=PATIENCE,
+            headers={name.replace("_", "-"): value for name, value in headers.items()},
+            predictive=self._is_predictive,
+        )
 
     async def ask(self, version="v2", *, headers=None, policies=None, **wish):
         """The API's answer to a wish for a rollout."""
@@ -123,8 +132,11 @@ class Served:
 
     async def weights(self):
         """The weights as the cluster holds them, by workload."""
-        found = await self.scene.hands.get(AI_GATEWAY_ROUTE, NAMESPACE, self.route)
-        return _weights(found)
+        return _weights(await self.route_found())
+
+    async def route_found(self):
+        """The route as the cluster holds it."""
+        return await self.scene.hands.get(self._kind, NAMESPACE, self.route)
 
     async def set_weights(self, manager, **weights):
         """Change the weights behind the engine's back, as this field manager; by version."""
@@ -146,8 +158,10 @@ class Served:
             if one["status"] != "retired"
         ] == [("stable", version, 100, workload)]
         assert set((await self.weights()).items()) <= {(workload, 100), (workload, 0)}
-        for resource in (INFERENCE_SERVICE, BACKEND, AI_SERVICE_BACKEND):
+        connected = () if self._is_predictive else (BACKEND, AI_SERVICE_BACKEND)
+        for resource in (INFERENCE_SERVICE, *connected):
             assert await self.names(resource) == [workload], resource.kind
+        assert len((await self.route_found())["spec"]["rules"]) == 1
         made = await self.scene.hands.get(HTTP_ROUTE, NAMESPACE, self.route)
         assert set(_weights(made)) == {workload}
 
@@ -169,6 +183,7 @@ def _weights(route):
     weights: dict[str, int] = {}
     for rule in route["spec"]["rules"]:
         for ref in rule.get("backendRefs", []):
-            weights[ref["name"]] = weights.get(ref["name"], 0) + ref["weight"]
+            name = ref["name"].removesuffix("-predictor")
+            weights[name] = weights.get(name, 0) + ref["weight"]
     assert sum(weights.values()) == 100, weights
     return weights

@@ -58,9 +58,9 @@ class HookedWorkflow:
             self._hooks.happened(entry, self._scene.situation)
 
     @workflow.update
-    async def confirm(self, kind: HookKind) -> Confirmation:
+    async def confirm(self, hook: Hook) -> Confirmation:
         self._asking = asyncio.create_task(
-            self._hooks.confirm(kind, "every gate passes", self._scene.situation)
+            self._hooks.confirm(hook, "every gate passes", self._scene.situation)
         )
         try:
             return await self._asking

@@ -4,6 +4,7 @@ Settling and watching are prompted: a test says what they find. Everything else 
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -19,6 +20,7 @@ from activities.care import CareActivities
 from activities.failures import DomainFailures
 from activities.guard import GuardActivities
 from activities.heartbeats import Heartbeats, say
+from activities.notify import NotifyActivities
 from activities.record import RecordActivities
 from activities.shares import SharesOrder
 from activities.traffic import SettleOrder, TrafficActivities
@@ -35,6 +37,7 @@ from domain.traffic import Ownership
 from domain.verdicts import Status
 from tests.fakes.counters import ScriptedCounters
 from tests.fakes.journal import MemoryJournal
+from tests.fakes.notifier import ScriptedNotifier
 from tests.fakes.registry import MemoryRegistry
 from tests.fakes.router import RecordingRouter
 from tests.fakes.runtime import ScriptedRuntime
@@ -146,10 +149,12 @@ class PromptedAnalysis:
         self.watching, self.watches = order, self.watches + 1
         if self.report is not None:
             return await self.report(order)
+        began = time.monotonic()
         while True:
             seen = self.shown(order)
             say("watching")
-            now = order.progress.acted.at
+            # The server's time may be far ahead of ours; while an activity runs it goes as fast.
+            now = order.progress.acted.at + timedelta(seconds=time.monotonic() - began)
             if not isinstance(decide(order.plan, replace(order.progress, seen=seen), now), Hold):
                 return seen
             await asyncio.sleep(0.02)
@@ -162,6 +167,7 @@ class Stage:
         self.registry = MemoryRegistry()
         self.router, self.runtime = RecordingRouter(), ScriptedRuntime()
         self.journal = Journal(self.registry)
+        self.notifier = ScriptedNotifier()
         self.analysis = PromptedAnalysis()
         self.settles: Callable[[Any], Acted | None] = lambda order: done()
         self.traffic = PromptedTraffic(self.router, self.runtime, lambda order: self.settles(order))  # noqa: PLW0108 - replaced later
@@ -182,6 +188,7 @@ class Stage:
         acts = [
             *methods(self.traffic), *methods(WorkloadActivities(self.runtime)),
             *methods(self.analysis), *methods(RecordActivities(self.journal)),
+            *methods(NotifyActivities(self.notifier)),
             *methods(GuardActivities(self, TemporalRuns(self.client), shift=SHIFT, every=ROUND)),
             *methods(CareActivities(self.registry, self.registry, TemporalRuns(self.client), shift=SHIFT, every=ROUND)),
         ]  # fmt: skip
