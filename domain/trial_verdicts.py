@@ -34,6 +34,7 @@ class ArmVerdict:
     `estimate` is None without a request; `low` and `high` hold at every look, at 95 %.
     `prob_best` and `expected_loss` (in fractions of requests) are for people and decide nothing;
     None for arms that no longer compete, or while arms cannot be compared.
+    `beaten_at_odds` is the evidence for `beaten_by` when it eliminated the arm.
     """
 
     arm: str
@@ -47,6 +48,7 @@ class ArmVerdict:
     prob_best: float | None = None
     expected_loss: float | None = None
     beaten_by: str | None = None
+    beaten_at_odds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ under weights that follow the past (docs/statistics.md, section 2d).
 
 from collections.abc import Sequence
 from datetime import datetime
-from itertools import chain, takewhile
+from itertools import chain, pairwise, takewhile
 
 from domain.apportionment import apportion
 from domain.evidence.best_arm import prob_best, weight_floor
@@ -91,10 +91,26 @@ def _chances(
     reward: Reward,
     rules: ThompsonRules,
 ) -> list[float]:
-    """P(best) of those present, all alike as long as nothing compares them."""
+    """P(best) of those present; 0 without any data, and all alike while nothing compares them."""
+    strata, importance = _strata(intervals, reward, rules)
+    known = [arm for arm in present if any(stratum.totals.get(arm) for stratum in strata)]
+    counts = balanced(strata, importance, known) if len(known) > 1 else None
+    if counts is None:
+        return [1 / len(present)] * len(present)
+    chances = dict(zip(known, prob_best(*counts), strict=True))
+    return [chances.get(arm, 0.0) for arm in present]
+
+
+def _strata(
+    intervals: Sequence[TrialInterval], reward: Reward, rules: ThompsonRules
+) -> tuple[list[Stratum], list[float]]:
+    """Stretches of one period and the same weights, and how much each counts for.
+
+    Full periods count alike but for their age, whatever traffic they had.
+    """
     strata: dict[tuple[int, int], tuple[float, Stratum]] = {}
     stretch = period = 0
-    for before, interval in zip((intervals[0], *intervals), intervals, strict=False):
+    for before, interval in pairwise((intervals[0], *intervals)):
         stretch += interval.weights != before.weights
         period = (interval.opened_at - intervals[0].opened_at) // rules.period
         seconds, stratum = strata.get((period, stretch), (0.0, Stratum()))
@@ -107,10 +123,7 @@ def _chances(
     importance = [
         seconds * rules.discount ** (period - at) for (at, _), (seconds, _) in strata.items()
     ]
-    counts = balanced([stratum for _, stratum in strata.values()], importance, present)
-    if counts is None:
-        return [1 / len(present)] * len(present)
-    return prob_best(*counts)
+    return [stratum for _, stratum in strata.values()], importance
 
 
 def _towards(before: Sequence[float], target: Sequence[float], limit: int) -> tuple[int, ...]:

@@ -59,7 +59,11 @@ class PairTests:
         self._wins = np.zeros((*lives, arms))
 
     def add(self, totals: Floats, wins: Floats) -> None:
-        """One interval: requests of each arm, and how many were won. No request says nothing."""
+        """One interval: requests of each arm, and how many were won.
+
+        An arm without requests says nothing, and the first requests of an arm serve as a guess
+        only.
+        """
         seen = (totals > 0) & (self._totals > 0)
         both = seen[..., :, None] & seen[..., None, :] & ~np.eye(totals.shape[-1], dtype=bool)
         if both.any():

@@ -62,6 +62,7 @@ class TrialJudge:
         self._split = SplitWatch()
         self._tallies = {arm: _ArmTally() for arm in arms}
         self._beaten_by: dict[str, str] = {}
+        self._beaten_at: dict[str, float] = {}
         self._left: set[str] = set()
         self._stretches: list[tuple[float, Stratum]] = []
         self._first: TrialInterval | None = None
@@ -157,8 +158,8 @@ class TrialJudge:
             strongest = max(found, key=lambda each: each[0], default=None)
             if strongest is None or strongest[0] < self._needed:
                 return
-            _, better, worse = strongest
-            self._beaten_by[worse] = better
+            log_odds, better, worse = strongest
+            self._beaten_by[worse], self._beaten_at[worse] = better, odds(log_odds)
 
     def _outcome(
         self,
@@ -212,6 +213,7 @@ class TrialJudge:
                     prob_best=prob_best,
                     expected_loss=loss,
                     beaten_by=self._beaten_by.get(arm),
+                    beaten_at_odds=self._beaten_at.get(arm),
                 )
             )
         return verdicts

@@ -22,7 +22,7 @@ _ANY_LOOK = "95 % at any look"
 
 def explained(verdict: TrialVerdict, reward: Reward, rules: TrialRules) -> TrialVerdict:
     """The same verdict with its reason."""
-    sentences = [_seen(verdict.arms, reward), *map(_eliminated, _out(verdict.arms))]
+    sentences = [_seen(verdict.arms, reward), *_eliminations(verdict)]
     if gone := [each.arm for each in verdict.arms if each.standing is Standing.LEFT]:
         sentences.append(f"{_listed(gone)} left the trial.")
     sentences.append(_because(verdict, rules))
@@ -54,19 +54,20 @@ def _arm(arm: ArmVerdict) -> str:
     return f"{percent(arm.estimate)} ({arm.good:,} of {arm.total:,}; {band})"
 
 
-def _out(arms: Sequence[ArmVerdict]) -> list[ArmVerdict]:
-    return [each for each in arms if each.standing is Standing.ELIMINATED]
-
-
-def _eliminated(arm: ArmVerdict) -> str:
-    return f"{arm.arm} is out, proven worse than {arm.beaten_by} ({_arm(arm)})."
+def _eliminations(verdict: TrialVerdict) -> list[str]:
+    needed = odds(verdict.odds_needed)
+    return [
+        f"{each.arm} is out with {_arm(each)}: evidence {odds(each.beaten_at_odds)} that "
+        f"{each.beaten_by} is better; {needed} was required."
+        for each in verdict.arms
+        if each.beaten_at_odds is not None
+    ]
 
 
 def _because(verdict: TrialVerdict, rules: TrialRules) -> str:
     match verdict.outcome:
         case Outcome.WINNER:
-            needed = odds(verdict.odds_needed)
-            return f"{verdict.winner} has won: every claim was required to reach {needed}."
+            return f"{verdict.winner} has won: nobody else is left."
         case Outcome.EQUIVALENT:
             needed = odds(verdict.margin_odds_needed)
             apart = f"less than {_points(rules)}"

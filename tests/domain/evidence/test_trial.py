@@ -1,5 +1,6 @@
 """The fold of a trial: who wins, who is out, what holds the decision, and what it says of it."""
 
+import math
 from dataclasses import asdict, replace
 
 import pytest
@@ -17,6 +18,7 @@ from domain.evidence.trial_intervals import ArmCounts, TrialInterval, rewarded
 from domain.trial import Reward, RewardMetric, TrialRules
 from domain.trial_verdicts import Outcome, Standing
 from tests.domain.evidence.scenes import NOON, unhurried
+from tests.domain.evidence.test_reference_cases import BOOK
 from tests.domain.evidence.trials import ARMS, CONVERSION, FEWER, life, seen
 
 RULES = TrialRules()
@@ -37,7 +39,8 @@ def test_the_best_arm_wins_and_the_others_are_out():
     assert found.eliminated == ("a", "c")
     assert found.competing == ("b",)
     assert [arm.beaten_by for arm in found.arms] == ["b", None, "b"]
-    assert found.reason.endswith("b has won: every claim was required to reach 40:1.")
+    assert "that b is better; 40:1 was required." in found.reason
+    assert found.reason.endswith("b has won: nobody else is left.")
 
 
 def test_where_fewer_is_better_the_lowest_fraction_wins():
@@ -143,19 +146,17 @@ def test_the_requests_of_an_arm_that_is_out_no_longer_count():
 
 
 def test_no_elimination_is_ever_taken_back():
-    rounds = [*life(BEST_B, 20)]
-    turned = [drawn_after(20 + n, {"a": 0.3, "b": 0.01, "c": 0.3}) for n in range(20)]
-    judge, eliminated = TrialJudge(ARMS, CONVERSION, RULES), ()
+    rounds = life(BEST_B, 20)
+    turned = [
+        seen(20 + n, {"a": (1000, 300), "b": (1000, 10), "c": (1000, 300)}) for n in range(20)
+    ]
+    judge = TrialJudge(ARMS, CONVERSION, RULES)
+    eliminated: tuple[str, ...] = ()
     for interval in [*rounds, *turned]:
         judge.add(interval)
         assert set(eliminated) <= set(judge.verdict().eliminated)
         eliminated = judge.verdict().eliminated
     assert judge.verdict().winner == "b"
-
-
-def drawn_after(sequence, fractions):
-    counts = {arm: (1000, round(1000 * fraction)) for arm, fraction in fractions.items()}
-    return seen(sequence, counts)
 
 
 # The split
@@ -215,8 +216,20 @@ def test_the_split_begins_anew_with_each_change_of_weights_and_multiplies():
         sample_ratio_mismatch([[1100, 900]], [0.5, 0.5]).log_bayes_factor,
         sample_ratio_mismatch([[160, 840]], [0.1, 0.9]).log_bayes_factor,
     ]
-    assert watch.verdict().odds == pytest.approx(2.718281828459045 ** sum(apart))
+    assert watch.verdict().odds == pytest.approx(math.exp(sum(apart)))
     assert watch.verdict().off_by == pytest.approx((520 + 580 + 160) / 1100 - 1)
+
+
+def test_at_constant_weights_the_split_is_that_of_the_reference():
+    case = next(
+        c
+        for c in BOOK["cases"]
+        if c["kind"] == "srm_sequential" and c["input"]["concentration"] == 1000
+    )
+    watch = SplitWatch()
+    for arrived in case["input"]["increments"]:
+        watch.add(dict.fromkeys(ARMS, 1), dict(zip(ARMS, arrived, strict=True)))
+    assert watch.verdict().odds == pytest.approx(1 / case["expected"]["p_values"][-1], rel=1e-6)
 
 
 def test_arms_that_left_have_no_share():
@@ -356,7 +369,7 @@ def test_rare_rewards_and_perfect_arms_stay_finite():
         {"a": 1.0, "b": 0.0, "c": 0.5},
     ):
         found = verdict(life(fractions, 5, requests=300_000), rules=WITH_MARGIN)
-        assert all(0 < pair.odds < float("inf") for pair in found.pairs)
+        assert all(0 < pair.odds < math.inf for pair in found.pairs)
         assert found.outcome is (Outcome.WINNER if fractions["c"] == 0.5 else Outcome.EQUIVALENT)
 
 
