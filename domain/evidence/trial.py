@@ -4,6 +4,9 @@ Whoever is proven worse than another arm is eliminated, and the last one standin
 winner or a wrong elimination of the best arm needs one of K - 1 pairs to lie, hence the K - 1 that
 each must overcome. K stays the number of arms that began: who has left depends on what was seen,
 and a threshold that falls with it would have been chosen by the data.
+
+Where an arm leaves for reasons other than this evidence, what is claimed is about those that remain;
+the bound then holds as far as those reasons have nothing to do with the reward.
 """
 
 import math

@@ -31,7 +31,8 @@ class ArmCounts:
 class TrialInterval:
     """The counts between two readings, all taken while the weights had settled.
 
-    `sequence` numbers a trial's intervals from 0. Who is missing from `arms` has left the trial.
+    `sequence` numbers a trial's intervals from 0. Who is missing from `arms` has
+    left the trial for good; an arm that competes without a request is there with zeros.
     """
 
     sequence: int
