@@ -5,7 +5,7 @@ winner or a wrong elimination of the best arm needs one of K - 1 pairs to lie, h
 each must overcome. K stays the number of arms that began: who has left depends on what was seen,
 and a threshold that falls with it would have been chosen by the data.
 
-Where an arm leaves for reasons other than this evidence, what is claimed is about those that remain;
+Where an arm leaves for reasons other than this evidence, claims are about those that remain;
 the bound then holds as far as those reasons have nothing to do with the reward.
 """
 
