@@ -30,7 +30,7 @@ from domain.fleet import (
 )
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)  # a Wednesday
-HOUR = timedelta(hours=1)
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 BERLIN = "Europe/Berlin"
 WORKDAYS = tuple(Weekday)[:5]
 WEEKEND = tuple(Weekday)[5:]
@@ -240,9 +240,7 @@ WEEKLIES = st.builds(
     to_time=st.times(),
     time_zone=ZONES,
 )
-MOMENTS = st.datetimes(datetime(2025, 1, 1), datetime(2028, 1, 1)).map(
-    lambda moment: moment.replace(tzinfo=UTC)
-)
+MOMENTS = st.integers(0, 3 * 366 * 24 * 60).map(lambda minutes: NOW + minutes * MINUTE)
 
 
 @given(windows=st.lists(WEEKLIES.map(window), max_size=3), now=MOMENTS)

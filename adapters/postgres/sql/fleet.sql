@@ -55,7 +55,7 @@ VALUES ($1, $2, $3, $4, $5, $6)
 
 -- name: group
 -- $1 project, $2 name
-SELECT id, project_id, name, most_at_once AS limit, created_at, updated_at
+SELECT id, project_id, name, most_at_once AS "limit", created_at, updated_at
 FROM rollout_groups
 WHERE project_id = $1 AND name = $2
 
@@ -68,7 +68,7 @@ FROM (
     WHERE project_id = $1 AND ($4::text IS NULL OR name = $4)
 ) AS counted
 LEFT JOIN (
-    SELECT id, project_id, name, most_at_once AS limit, created_at, updated_at
+    SELECT id, project_id, name, most_at_once AS "limit", created_at, updated_at
     FROM rollout_groups
     WHERE project_id = $1 AND ($4::text IS NULL OR name = $4)
     ORDER BY created_at DESC, id
@@ -91,9 +91,10 @@ SELECT id FROM rollout_groups WHERE project_id = $1 AND name = $2 FOR UPDATE
 -- $1 project, $2 group, $3 its name. A rollout that has yet to ask uses it as well.
 SELECT kind, name, id
 FROM (
-    SELECT 'rollout' AS kind, c.route_name AS name, r.id
+    SELECT 'rollout of' AS kind, s.name, r.id
     FROM rollouts AS r
     JOIN traffic_configs AS c ON c.id = r.traffic_config_id
+    JOIN inference_services AS s ON s.id = c.inference_service_id
     WHERE r.project_id = $1 AND r.ended_at IS NULL AND (
         r.plan ->> 'group' = $3
         OR EXISTS (
