@@ -10,7 +10,7 @@ from adapters.postgres.changes import require_unchanged, require_unused
 from adapters.postgres.database import Database, found
 from adapters.postgres.sql import load
 from domain.errors import NotFound
-from domain.fleet import FleetPolicies, FreezeWindow, Group, Queue
+from domain.fleet import FleetPolicies, FreezeWindow, Group
 from domain.ports import Page
 
 _SQL = load("fleet")
@@ -113,14 +113,14 @@ class PostgresFleet:
             await connection.execute(_SQL["delete_group"], project_id, group_id)
 
     async def policies(self, project_id: UUID, group: str | None) -> FleetPolicies:
-        found = await self._db.rows(_SQL["all_windows"], project_id)
-        windows = tuple(map(rows.to_freeze_window, found))
+        told = await self._db.rows(_SQL["all_windows"], project_id)
+        windows = tuple(map(rows.to_freeze_window, told))
         if group is None:
             return FleetPolicies(windows=windows)
         known = await self.group(project_id, group)
-        return FleetPolicies(
-            windows=windows, group=known, queue=await self._queue(project_id, known)
-        )
+        waiting = await self._db.rows(_SQL["queue"], project_id, known.id)
+        queue = tuple(map(rows.to_queue_entry, waiting))
+        return FleetPolicies(windows=windows, group=known, queue=queue)
 
     async def ask(self, project_id: UUID, rollout_id: UUID, group: str | None) -> FleetPolicies:
         """Only who is new to the queue takes the lock: those that wait ask every few seconds."""
@@ -135,10 +135,6 @@ class PostgresFleet:
 
     async def leave(self, rollout_id: UUID) -> None:
         await self._db.row(_SQL["leave_queue"], rollout_id)
-
-    async def _queue(self, project_id: UUID, group: Group) -> Queue:
-        waiting = await self._db.rows(_SQL["queue"], project_id, group.id)
-        return tuple(map(rows.to_queue_entry, waiting))
 
 
 async def _locked(connection: asyncpg.Connection, project_id: UUID, name: str) -> UUID:
