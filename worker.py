@@ -15,6 +15,7 @@ from temporalio.worker import PollerBehaviorAutoscaling, Worker
 from activities.analysis import AnalysisActivities, WatchPorts
 from activities.care import CareActivities
 from activities.failures import DomainFailures
+from activities.fleet import FleetActivities
 from activities.guard import GuardActivities
 from activities.heartbeats import Heartbeats
 from activities.notify import NotifyActivities
@@ -58,6 +59,7 @@ def activities(clients: WorkerClients) -> tuple[Activities, Activities]:
     record = RecordActivities(clients.journal)
     guard = GuardActivities(clients.patrol, clients.runs, shift=PATROL_SHIFT)
     notify = NotifyActivities(clients.notifier)
+    fleet = FleetActivities(clients.fleet)
     care = CareActivities(clients.chores, clients.registry, clients.runs, shift=PATROL_SHIFT)
     analysis = AnalysisActivities(
         WatchPorts(
@@ -73,12 +75,12 @@ def activities(clients: WorkerClients) -> tuple[Activities, Activities]:
         *(traffic.connect, traffic.disconnect, traffic.shift, traffic.remove),
         *(virtual.check, virtual.write, virtual.remove),
         *(record.rollout, record.service_state, record.config_status),
-        *(record.operation_ended, record.forget_service),
+        *(record.operation_ended, record.forget_service, fleet.leave),
     ]
     looks: Activities = [
         *(workload.await_ready, traffic.settle, traffic.settle_shares, virtual.settle),
         *(analysis.watch, guard.patrol, care.look),
-        *(notify.call, notify.confirm),
+        *(notify.call, notify.confirm, fleet.await_clearance),
     ]
     return writes, looks
 

@@ -29,6 +29,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         async with api_clients(chosen, api_runtime()) as clients:
             yield Parts(
                 registry=clients.registry,
+                fleet=clients.fleet,
                 control=Control(clients.temporal),
                 gateway_namespace=chosen.gateway_namespace,
                 temporal_ui=TemporalUI(

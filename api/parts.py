@@ -13,7 +13,7 @@ from api.reports import Reports
 from domain.allowed_hosts import AllowedHosts
 from domain.operations import Ending, Operation
 from domain.plan import Variant
-from domain.ports import Registry
+from domain.ports import Fleet, Registry
 from domain.registry import InferenceService, TrafficConfig
 from domain.rollout import Action, Command, Rollout
 from workflows.messages import OperationView, Reply, RolloutView, ServeInput
@@ -100,6 +100,7 @@ class TemporalUI:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     registry: Registry
+    fleet: Fleet
     control: RolloutControl
     gateway_namespace: str
     temporal_ui: TemporalUI

@@ -19,6 +19,7 @@ from adapters.gateways.manifests import Gateway
 from adapters.kserve.runtime import KServeRuntime
 from adapters.kubernetes.client import connect as connect_kubernetes
 from adapters.postgres.evidence import PostgresEvidence
+from adapters.postgres.fleet import PostgresFleet
 from adapters.postgres.journal import PostgresJournal
 from adapters.postgres.pool import open_pool
 from adapters.postgres.registry import PostgresChores, PostgresRegistry
@@ -37,6 +38,7 @@ from domain.ports import (
     Chores,
     CounterSource,
     EvidenceStore,
+    Fleet,
     Journal,
     MetricsStore,
     Notifier,
@@ -58,6 +60,7 @@ class ApiClients:
     """What the API needs: the registry, Temporal to start and ask, the metrics store."""
 
     registry: Registry
+    fleet: Fleet
     survey: Survey
     metrics: MetricsStore
     temporal: Client
@@ -77,6 +80,7 @@ class WorkerClients:
     patrol: Patrol
     chores: Chores
     registry: Registry
+    fleet: Fleet
     runs: RunDirectory
     notifier: Notifier
 
@@ -90,6 +94,7 @@ async def api_clients(
         temporal = await connect_temporal(settings, runtime=runtime, retries=_IMPATIENT, lazy=True)
         yield ApiClients(
             registry=PostgresRegistry(pool),
+            fleet=PostgresFleet(pool),
             survey=PostgresSurvey(pool),
             metrics=PrometheusMetrics(store, settings.token_metrics),
             temporal=temporal,
@@ -124,6 +129,7 @@ async def worker_clients(
             patrol=PostgresPatrol(pool),
             chores=PostgresChores(pool),
             registry=PostgresRegistry(pool),
+            fleet=PostgresFleet(pool),
             runs=TemporalRuns(temporal),
             notifier=notifier,
         )

@@ -10,6 +10,7 @@ from pydantic_core import from_json, to_json
 from adapters.postgres.database import Row
 from domain.evidence.counters import Cursor
 from domain.evidence.intervals import Counts, Interval
+from domain.fleet import FreezeWindow, Group, QueueEntry, Span, Weekly
 from domain.gates import Gate
 from domain.operations import Change, Operation, OperationPhase, Subject
 from domain.plan import Plan, Policies
@@ -39,6 +40,7 @@ _CHANGE: TypeAdapter[Change] = TypeAdapter(Change)
 _GATES = TypeAdapter(tuple[Gate, ...])
 _POLICIES = TypeAdapter(Policies)
 _BACKENDS: TypeAdapter[Backends] = TypeAdapter(Backends)
+_TIMES: TypeAdapter[Span | Weekly] = TypeAdapter(Span | Weekly)
 _PLANS_KEPT = 512
 _NOT_OURS = frozenset({"total", "request_hash"})
 
@@ -99,6 +101,21 @@ def backends_of(row: Row) -> Backends:
     return _BACKENDS.validate_json(row["backends"] or "[]")
 
 
+def to_freeze_window(row: Row) -> FreezeWindow:
+    columns = _columns(row)
+    columns["times"] = _TIMES.validate_json(row["times"])
+    columns["groups"] = None if row["groups"] is None else tuple(row["groups"])
+    return FreezeWindow(**columns)
+
+
+def to_group(row: Row) -> Group:
+    return Group(**_columns(row))
+
+
+def to_queue_entry(row: Row) -> QueueEntry:
+    return QueueEntry(**row)
+
+
 def to_rollout(row: Row) -> Rollout:
     columns = _columns(row)
     columns["plan"] = plan_of(row["plan"])
@@ -147,6 +164,10 @@ def workloads_json(workloads: tuple[Workload, ...]) -> str:
 
 def change_json(change: Change) -> str:
     return _CHANGE.dump_json(change).decode()
+
+
+def times_json(times: Span | Weekly) -> str:
+    return _TIMES.dump_json(times).decode()
 
 
 def gates_json(gates: tuple[Gate, ...] | None) -> str | None:

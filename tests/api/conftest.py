@@ -15,6 +15,7 @@ from tests.api.caller import Caller
 from tests.api.scripted import ScriptedControl
 from tests.api.staging import Outage
 from tests.api.traffic import Traffic
+from tests.fakes.fleet import MemoryFleet
 from tests.fakes.metrics import ScriptedMetrics
 from tests.fakes.registry import MemoryRegistry
 from tests.fakes.survey import MemorySurvey
@@ -39,6 +40,12 @@ def outage(registry):
 
 
 @pytest.fixture
+def fleet(registry):
+    """Freeze windows, groups and queues, to be switched off."""
+    return Outage(MemoryFleet(registry))
+
+
+@pytest.fixture
 def metrics():
     """The metrics store."""
     return ScriptedMetrics()
@@ -51,13 +58,14 @@ def survey(registry):
 
 
 @pytest.fixture
-async def app(outage, control, metrics, survey):
+async def app(outage, fleet, control, metrics, survey):
     prices = {"chat": TokenPrice(input=3, output=15)}
 
     @asynccontextmanager
     async def parts():
         yield Parts(
             registry=outage,
+            fleet=fleet,
             control=control,
             gateway_namespace="tidegate",
             temporal_ui=UI,

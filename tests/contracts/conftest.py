@@ -5,14 +5,16 @@ from dataclasses import dataclass
 import pytest
 
 from adapters.postgres.evidence import PostgresEvidence
+from adapters.postgres.fleet import PostgresFleet
 from adapters.postgres.journal import PostgresJournal
 from adapters.postgres.pool import open_pool
 from adapters.postgres.registry import PostgresChores, PostgresRegistry
 from adapters.postgres.rollouts import PostgresPatrol
 from adapters.postgres.survey import PostgresSurvey
-from domain.ports import Chores, EvidenceStore, Journal, Patrol, Registry, Survey
+from domain.ports import Chores, EvidenceStore, Fleet, Journal, Patrol, Registry, Survey
 from tests.cluster.fixtures import cluster, hands, kube, kubeconfig, namespace
 from tests.fakes.evidence import MemoryEvidence
+from tests.fakes.fleet import MemoryFleet
 from tests.fakes.journal import MemoryJournal
 from tests.fakes.registry import MemoryRegistry
 from tests.fakes.survey import MemorySurvey
@@ -28,6 +30,7 @@ class Stores:
     patrol: Patrol
     chores: Chores
     survey: Survey
+    fleet: Fleet
 
 
 @pytest.fixture
@@ -40,6 +43,7 @@ def memory_stores():
         patrol=registry,
         chores=registry,
         survey=MemorySurvey(registry),
+        fleet=MemoryFleet(registry),
     )
 
 
@@ -53,6 +57,7 @@ async def postgres_stores(database_url):
         patrol=PostgresPatrol(pool),
         chores=PostgresChores(pool),
         survey=PostgresSurvey(pool),
+        fleet=PostgresFleet(pool),
     )
     await pool.close()
 
@@ -85,3 +90,8 @@ def patrol(stores):
 @pytest.fixture
 def chores(stores):
     return stores.chores
+
+
+@pytest.fixture
+def fleet(stores):
+    return stores.fleet

@@ -15,6 +15,9 @@ ORDERED = {
     ("rollouts", "unfinished"): "rollouts_unfinished",
     ("rollouts", "events"): "rollout_events_in_order",
     ("evidence", "intervals"): "evidence_intervals_pkey",
+    ("fleet", "windows"): "freeze_windows_listed",
+    ("fleet", "groups"): "rollout_groups_listed",
+    ("fleet", "queue"): "rollout_queue_in_order",
     ("survey", "standing_variants"): "traffic_variants_slot",
     ("survey", "standing_rollouts"): "rollouts_of_config",
     ("survey", "standing_verdicts"): "rollout_events_in_order",
@@ -29,6 +32,7 @@ SUBJECTS = (
     "rollouts",
     "journal",
     "evidence",
+    "fleet",
     "survey",
 )
 
