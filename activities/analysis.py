@@ -21,6 +21,8 @@ from domain.workloads import Workload, WorkloadPhase
 
 # With each probe, but no more often than this: a look at the cluster costs half as much as a probe.
 CLUSTER_LOOK = timedelta(seconds=2)
+# However seldom the probes are: what somebody else changes is to be noticed within 10 seconds.
+CLUSTER_LOOK_AT_LEAST = timedelta(seconds=8)
 # So many probes without a fresh sample make the metrics unavailable, not the candidate bad.
 STALE_PROBES = 3
 STALE_AT_LEAST = timedelta(seconds=10)
@@ -79,22 +81,25 @@ class Watcher:
         self._ledger = Ledger(order.plan, ports.counters, ports.evidence)
         self._fresh_at = datetime.now(UTC)
         self._seen = self._told = order.progress.seen
-        self._cluster_look_at = datetime.min.replace(tzinfo=UTC)
+        self._probe_at = self._cluster_looked_at = datetime.min.replace(tzinfo=UTC)
 
     async def look(self) -> Seen:
-        """Probe once: the counters, and the cluster if its turn has come."""
-        if self._plan.gates_at(self._step):
-            self._seen = await self._look_at_metrics()
+        """Look at what is due: the counters, the cluster."""
         now = datetime.now(UTC)
-        if now >= self._cluster_look_at:
-            self._cluster_look_at = now + CLUSTER_LOOK
+        if now >= self._probe_at:
+            if self._plan.gates_at(self._step):
+                self._seen = await self._look_at_metrics()
+            now = datetime.now(UTC)
+            self._probe_at = now + self._ledger.nap(now)
+        if now >= self._cluster_looked_at + CLUSTER_LOOK:
+            self._cluster_looked_at = now
             self._seen = await self._look_at_cluster()
         await self._tell(now)
         return self._seen
 
     def nap(self, now: datetime) -> timedelta:
         """How long until the next look."""
-        return self._ledger.nap(now)
+        return min(self._probe_at, self._cluster_looked_at + CLUSTER_LOOK_AT_LEAST) - now
 
     async def _look_at_metrics(self) -> Seen:
         try:

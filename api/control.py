@@ -149,6 +149,12 @@ class Control:
             )
             return reply
 
+    async def see_end(self, rollout: Rollout, *, patience: timedelta) -> None:
+        with _translated():
+            run = await self._alive(rollout)
+        if run is not None:
+            await _ended(run, patience)
+
     async def describe(self, rollout: Rollout) -> RolloutView | None:
         with _translated():
             run = await self._alive(rollout)

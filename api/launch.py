@@ -14,6 +14,7 @@ from api.busy import HOUSEKEEPING_PATIENCE, Patience, in_the_way, is_housekeepin
 from api.errors import KeyReused, RolloutRunning, broken
 from api.parts import Parts
 from api.schemas.rollouts import RolloutIn
+from domain.division import was_stable_lately
 from domain.errors import (
     AlreadyExists,
     AlreadyRunning,
@@ -24,7 +25,7 @@ from domain.errors import (
     Violation,
 )
 from domain.hooks import hook_violations
-from domain.plan import Plan, Variant
+from domain.plan import Plan, Strategy, Variant
 from domain.ports import Registry
 from domain.registry import (
     ConfigStatus,
@@ -35,6 +36,7 @@ from domain.registry import (
 from domain.rollout import Phase, Rollout, workflow_id
 from domain.strategies.compiling import compile_plan
 from domain.strategies.rules import Parties
+from domain.strategies.way_back import compile_way_back
 from domain.traffic import free_slot
 
 # The registry knows of an end a moment before its workflow closes and makes room.
@@ -76,7 +78,14 @@ async def compiled(parts: Parts, config: TrafficConfig, wish: RolloutIn) -> Plan
             ]
         ),
     )
-    plan = compile_plan(wish.to_domain(config), parties)
+    spec = wish.to_domain(config)
+    is_way_back = wish.skip_steps and was_stable_lately(
+        config.variants, target.id, now=datetime.now(UTC), window=config.rollback_window
+    )
+    if is_way_back and wish.strategy is not Strategy.SHADOW:
+        plan = compile_way_back(wish.strategy, spec, parties)
+    else:
+        plan = compile_plan(spec, parties)
     if violations := tuple(hook_violations(plan.hooks, parts.hooks_allowed)):
         raise InvalidSpec(*violations)
     return plan
@@ -107,6 +116,25 @@ async def launch(
             return rollout if rollout.phase is not Phase.PENDING else await _started(parts, rollout)
 
 
+async def again(
+    parts: Parts, rollout: Rollout, *, actor: str, reason: str, key: str | None
+) -> Rollout:
+    """Start a rollout of the same pinned plan, in a run and with evidence of its own.
+
+    Raises Outdated where the plan is no longer true: another version is stable, or holds its slot.
+    """
+    digest = hashlib.sha256(b"again" + rollout.id.bytes + f"{actor}\n{reason}".encode()).hexdigest()
+    new_id = _rollout_id(rollout.project_id, key, digest)
+    if key is not None and (earlier := await _found(parts.registry, rollout.project_id, new_id)):
+        return earlier if earlier.phase is not Phase.PENDING else await _started(parts, earlier)
+    config = await parts.registry.config(rollout.project_id, rollout.config_id)
+    await _require_idle(parts.registry, config)
+    _splittable(config)
+    because = f"rollout {rollout.id} again" + (f": {reason}" if reason else "")
+    pending = _pending(new_id, rollout.plan, actor, because)
+    return await _started(parts, await _stored(parts, pending, key, digest))
+
+
 async def _kept(
     parts: Parts, project_id: UUID, config_id: UUID, wish: RolloutIn, key: str | None
 ) -> Rollout:
@@ -122,7 +150,9 @@ async def _kept(
     if earlier is not None and earlier.plan != plan:
         await registry.discard_rollout(project_id, earlier.id)
         earlier = None
-    return earlier or await _stored(parts, _pending(rollout_id, plan, wish), key, digest)
+    return earlier or await _stored(
+        parts, _pending(rollout_id, plan, wish.actor, wish.reason), key, digest
+    )
 
 
 async def _require_idle(registry: Registry, config: TrafficConfig) -> None:
@@ -185,7 +215,7 @@ async def _found(registry: Registry, project_id: UUID, rollout_id: UUID) -> Roll
         return None
 
 
-def _pending(rollout_id: UUID, plan: Plan, wish: RolloutIn) -> Rollout:
+def _pending(rollout_id: UUID, plan: Plan, actor: str, reason: str) -> Rollout:
     now = datetime.now(UTC)
     return Rollout(
         id=rollout_id,
@@ -196,8 +226,8 @@ def _pending(rollout_id: UUID, plan: Plan, wish: RolloutIn) -> Rollout:
         phase_reason="",
         step=0,
         candidate_weight=0,
-        actor=wish.actor,
-        reason=wish.reason,
+        actor=actor,
+        reason=reason,
         workflow_id=workflow_id(plan.route.config_id),
         run_id=None,
         created_at=now,

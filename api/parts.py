@@ -69,6 +69,9 @@ class RolloutControl(Protocol):
     async def operation_view(self, operation: Operation) -> OperationView | None:
         """What the operation is doing, None when no run of it is alive or answers."""
 
+    async def see_end(self, rollout: Rollout, *, patience: timedelta) -> None:
+        """Wait until the rollout's workflow has ended, but no longer than `patience`."""
+
     async def describe(self, rollout: Rollout) -> RolloutView | None:
         """The live view of this very rollout, None when no run of it is alive."""
 

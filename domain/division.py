@@ -157,6 +157,17 @@ def named(variants: Variants, name: str) -> TrafficVariant:
     return found
 
 
+def was_stable_lately(
+    variants: Variants, version_id: UUID, *, now: datetime, window: timedelta
+) -> bool:
+    """Whether the version was stable, and is kept for the way back or left within the window."""
+    return any(
+        former.model_version_id == version_id
+        and (former.holds_slot or now <= former.updated_at + window)
+        for former in former_stables(variants)
+    )
+
+
 def former_stables(variants: Variants) -> Variants:
     """Those that were stable before, the last one first."""
     former = [v for v in variants if v.role is Role.RETIRING]

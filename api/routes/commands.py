@@ -1,21 +1,33 @@
 """What people ask of a rollout: promote, abort, pause, resume, skip, approve, reject."""
 
+from contextlib import suppress
+from datetime import timedelta
 from uuid import UUID
 
 from fastapi import APIRouter, Response
 
 from api.contract import ENGINE, problems
-from api.errors import Absent
+from api.errors import Absent, NoReply
+from api.launch import again
 from api.parts import Id, Parts, ProjectId, WithParts
 from api.rendering import rendered
 from api.routes import PREFIX
-from api.routes.rollouts import links_of
-from api.schemas.rollouts import ApproveIn, CommandIn, CommandOut, PromoteIn, RolloutSummary
+from api.routes.rollouts import IdempotencyKey, links_of
+from api.schemas.rollouts import (
+    ApproveIn,
+    CommandIn,
+    CommandOut,
+    PromoteIn,
+    RetryIn,
+    RolloutOut,
+    RolloutSummary,
+)
 from domain.errors import Conflict
-from domain.rollout import Action, Command, Rollout
+from domain.rollout import Action, Command, Phase, Rollout
 
 router = APIRouter(prefix=f"{PREFIX}/rollouts/{{rollout_id}}", tags=["rollouts"])
 _REPEAT = " A repeat does no harm."
+_HOME_PATIENCE = timedelta(seconds=60)
 _STALE = " With `expected_step` a repeat answers the same, and a stale click is a 409."
 
 
@@ -117,6 +129,64 @@ async def reject(
 ) -> Response:
     command = (body or ApproveIn()).to_domain()
     return await _commanded(parts, project, rollout_id, Action.REJECT, command)
+
+
+@router.post(
+    "/retry",
+    status_code=201,
+    response_model=RolloutOut,
+    responses=problems(*ENGINE),
+    summary="Begin an ended rollout again, by the same plan",
+    description="A new rollout with a run and evidence of its own. One that was promoted has "
+    "nothing to try again; where the plan is no longer true, start a new one.",
+)
+async def retry(
+    parts: WithParts,
+    project: ProjectId,
+    rollout_id: Id,
+    body: RetryIn | None = None,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    rollout, wish = await parts.registry.rollout(project, rollout_id), body or RetryIn()
+    if not rollout.phase.is_final:
+        raise Conflict(f"the rollout is {rollout.phase}; restart it, or abort it first")
+    return await _again(parts, rollout, wish, idempotency_key)
+
+
+@router.post(
+    "/restart",
+    status_code=201,
+    response_model=RolloutOut,
+    responses=problems(*ENGINE),
+    summary="Abort a rollout that runs, and begin it again by the same plan",
+    description="Answers when the first one is home and the new one has begun; a 504 says that it "
+    "is still on its way home, and a repeat goes on from there.",
+)
+async def restart(
+    parts: WithParts,
+    project: ProjectId,
+    rollout_id: Id,
+    body: RetryIn | None = None,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    rollout, wish = await parts.registry.rollout(project, rollout_id), body or RetryIn()
+    if not rollout.phase.is_final:
+        with suppress(Absent, Conflict):  # it may have ended just now, or be on its way home
+            await parts.control.command(rollout, Action.ABORT, wish.to_domain())
+        await parts.control.see_end(rollout, patience=_HOME_PATIENCE)
+        rollout = await parts.registry.rollout(project, rollout_id)
+    if not rollout.phase.is_final:
+        raise NoReply
+    return await _again(parts, rollout, wish, idempotency_key)
+
+
+async def _again(parts: Parts, rollout: Rollout, wish: RetryIn, key: str | None) -> Response:
+    if rollout.phase is Phase.PROMOTED:
+        raise Conflict("the rollout has ended, promoted: there is nothing to try again")
+    started = await again(parts, rollout, actor=wish.actor, reason=wish.reason, key=key)
+    links = links_of(parts, started)
+    shown = RolloutOut.in_full(started, links)
+    return rendered(shown, status=201, headers={"Location": links.self})
 
 
 async def _commanded(

@@ -66,6 +66,10 @@ class RolloutIn(Incoming):
     hooks: list[HookIn] = Field(
         default_factory=list, max_length=MOST_LISTED, description="Whom to ask, and whom to tell."
     )
+    skip_steps: bool = Field(
+        default=True,
+        description="Go back at once where the version was stable within the rollback window.",
+    )
     dry_run: bool = Field(default=False, description="Answer with the plan and change nothing.")
     actor: Name = Field(default=ANYBODY, description="Who asks; kept in the history.")
     reason: Prose = Field(default="", description="Why; kept in the history.")
@@ -202,6 +206,16 @@ class CommandIn(Incoming):
 
     def to_domain(self) -> Command:
         return Command(actor=self.actor, reason=self.reason, expected_step=self.expected_step)
+
+
+class RetryIn(Incoming):
+    actor: Name = Field(default=ANYBODY, description="Who asks; kept in the history.")
+    reason: Prose = Field(default="", description="Why; kept in the history.")
+
+    def to_domain(self) -> Command:
+        """The abort that a restart begins with."""
+        because = f"to begin again: {self.reason}" if self.reason else "to begin again"
+        return Command(actor=self.actor, reason=because)
 
 
 class PromoteIn(CommandIn):

@@ -16,7 +16,7 @@ Row = tuple[Count, Count, Count, Count]
 """Candidate requests and slow, stable requests and slow; arrays have a last axis of length one."""
 
 
-def log_ratios(row: Row, log_odds_ratios: Floats, *, stable_slow_fraction: float) -> Floats:
+def log_ratios(row: Row, log_odds_ratios: Floats, *, stable_slow_fraction: Count) -> Floats:
     """What one interval says for each odds ratio against "not slower than stable".
 
     With r the guess of stable's slow fraction and w the candidate's share of the requests:

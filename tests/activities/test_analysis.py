@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-from activities.analysis import AnalysisActivities, WatchOrder, WatchPorts
+from activities.analysis import AnalysisActivities, Watcher, WatchOrder, WatchPorts
 from domain.decision import Acted, ActState, Progress
 from domain.errors import Refused, Unreachable
 from domain.evidence.judge import judge
@@ -74,14 +74,16 @@ class Scene:
             progress=replace(progress, **changes),
             report_at=datetime.now(UTC) + within,
         )
-        ports = WatchPorts(
+        return await ActivityEnvironment().run(AnalysisActivities(self.ports()).watch, order)
+
+    def ports(self) -> WatchPorts:
+        return WatchPorts(
             counters=self.counters,
             evidence=self.evidence,
             runtime=self.runtime,
             router=self.router,
             journal=self.journal,
         )
-        return await ActivityEnvironment().run(AnalysisActivities(ports).watch, order)
 
 
 @pytest.fixture
@@ -307,3 +309,17 @@ async def test_two_watchers_of_one_rollout_do_not_double_the_evidence(scene):
     counted = sum(interval.candidate.requests for interval in log.intervals)
     assert counted <= watched.counters.candidate.requests
     assert [interval.sequence for interval in log.intervals] == list(range(len(log.intervals)))
+
+
+async def test_the_cluster_is_looked_at_within_ten_seconds_however_seldom_the_probes_are(scene):
+    watched = await scene()
+    seldom = replace(watched.plan, policies=policies(probe_interval=timedelta(minutes=5)))
+    now = datetime.now(UTC)
+    progress = Progress(step=SOAK_10, started_at=now, acted=Acted(state=ActState.DONE, at=now))
+    order = WatchOrder(rollout_id=uuid4(), plan=seldom, progress=progress, report_at=now)
+    watcher = Watcher(order, watched.ports())
+    await watcher.look()
+
+    assert watcher.nap(datetime.now(UTC)) <= timedelta(seconds=10)
+    await watcher.look()
+    assert watched.counters.readings == 1, "a look at the cluster is no probe"

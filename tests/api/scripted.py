@@ -113,6 +113,14 @@ class ScriptedControl(RolloutControl):
         self.commands.append((rollout.id, action, command))
         return Reply(phase=rollout.phase, message=f"{action} taken")
 
+    async def see_end(self, rollout: Rollout, *, patience: timedelta) -> None:
+        await self._strike("see_end")
+        if self.holds:
+            return
+        now = datetime.now(UTC)
+        change(self._registry, Rollout, rollout.id, phase=Phase.ROLLED_BACK, ended_at=now)
+        self.running.pop(rollout.workflow_id, None)
+
     async def start_operation(self, operation: Operation) -> str:
         await self._strike("start_operation")
         self.operations.append(operation)

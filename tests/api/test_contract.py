@@ -121,6 +121,8 @@ async def test_what_is_answered_is_documented(checked, document):
     for action in Action:
         await checked.post(f"/rollouts/{rollout}/{action}", {})
         await checked.post(f"/rollouts/{rollout}/{action}", {"actor": ""})
+    for again in ("retry", "restart"):
+        await checked.post(f"/rollouts/{rollout}/{again}", {})
     for method, template, _ in _operations(document):
         if template.startswith(PREFIX):
             body: dict[str, str] | None = {} if method in WITH_BODY else None

@@ -38,7 +38,8 @@ async def test_a_canary_of_every_kind_of_step_shows_its_plan(api, ids):
         {"approval": {"roles": ["owner"]}},
         {"pause": {}},
     ]
-    answer = await planned(api, ids, steps=steps)
+    asked = {"name": "load-test", "kind": "confirm_step", "url": "https://hooks.example.com/ok"}
+    answer = await planned(api, ids, steps=steps, hooks=[asked])
     assert answer.status_code == 200, answer.text
     shown = answer.json()["plan"]["steps"]
     assert [step["until"] for step in shown if step["until"]] == [
@@ -50,6 +51,37 @@ async def test_a_canary_of_every_kind_of_step_shows_its_plan(api, ids):
         "promoted",
     ]
     assert [step["roles"] for step in shown if step["roles"]] == [["owner"]]
+
+
+async def test_a_step_asks_a_hook_that_there_is(api, ids):
+    told = await refused(api, ids, steps=[{"confirm": {"hook": "who", "timeout_seconds": 60}}])
+    assert "no hook of this rollout" in told["steps.confirm.hook"]
+
+
+async def test_a_hook_goes_to_an_allowed_host_only(api, ids):
+    hook = {"name": "board", "kind": "confirm_promotion", "url": "https://elsewhere.test/"}
+    told = await refused(api, ids, steps=[{"weight": 5, "soak_seconds": 60}], hooks=[hook])
+    assert "is not an allowed host" in told["hooks.0.url"]
+
+
+async def test_the_plan_shows_where_hooks_are_asked(api, ids):
+    hooks = [
+        {"name": kind.replace("_", "-"), "kind": kind, "url": "https://hooks.example.com/"}
+        for kind in ("pre_rollout", "confirm_traffic_increase", "confirm_promotion", "rollback")
+    ]
+    steps = [{"weight": 5, "soak_seconds": 60}]
+    plan = (await planned(api, ids, steps=steps, hooks=hooks)).json()["plan"]
+    assert [step["hook"] or step["kind"] for step in plan["steps"]] == [
+        "pre-rollout",
+        "deploy",
+        "confirm-traffic-increase",
+        "set_weights",
+        "soak",
+        "confirm-promotion",
+        "set_weights",
+        "promote",
+        "retire",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,8 @@ def _calls(ids):
     yield "GET", f"/metrics/compare?inference_service={ids['service']}", None
     for action in Action:
         yield "POST", f"/rollouts/{ids['rollout']}/{action}", {}
+    for again in ("retry", "restart"):
+        yield "POST", f"/rollouts/{ids['rollout']}/{again}", {}
     virtual = f"/virtual_models/{ids['virtual']}"
     yield "GET", virtual, None
     yield "PATCH", virtual, {"description": "mine"}

@@ -119,6 +119,10 @@ async def _rollout(api: Caller, ids: dict[str, str]) -> None:
     for action in Action:
         await api.post(f"/rollouts/{rollout}/{action}")
     await api.get(f"/rollouts/{rollout}/events")
+    # The second call finds by its key what the first has begun.
+    for again in ("restart", "retry"):
+        headers = {"Idempotency-Key": "again"}
+        await api.call("POST", f"/rollouts/{rollout}/{again}", headers=headers)
 
 
 async def _metrics(api: Caller, ids: dict[str, str]) -> None:

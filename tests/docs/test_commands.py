@@ -14,7 +14,7 @@ from adapters.gateways.manifests import Gateway
 from adapters.kubernetes.documents import MANAGED_BY, MANAGER
 from api.app import create_app
 from api.routes import PREFIX
-from api.schemas.rollouts import ApproveIn, CommandIn, PromoteIn, RolloutIn
+from api.schemas.rollouts import ApproveIn, CommandIn, PromoteIn, RetryIn, RolloutIn
 from api.schemas.services import InferenceServicePatch
 from api.schemas.traffic import TrafficConfigPatch, VariantIn, WeightsPatch
 from domain.rollout import Command, workflow_id
@@ -31,6 +31,7 @@ BODIES: dict[str, type[BaseModel]] = {
     "/promote": PromoteIn,
     "/abort": CommandIn,
     "/approve": ApproveIn,
+    "/retry": RetryIn,
     "/rollouts": RolloutIn,
     "/variants": VariantIn,
     "/weights": WeightsPatch,

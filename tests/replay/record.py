@@ -30,6 +30,16 @@ PATHS = (
     "the_guardian_takes_over",
     "signals_do_what_updates_do",
     "a_way_home_that_the_cluster_forbids",
+    "green_is_previewed_judged",
+    "an_abort_after_the_switch",
+    "a_shadow_gets_copies",
+    "a_mirror_comes_before",
+    "the_candidate_is_scaled",
+    "an_approval_lets_it_go_on",
+    "a_rejection_goes_home",
+    "a_skip_ends_a_wait",
+    "each_increase_and_the_promotion_are_asked_for",
+    "a_rollback_and_the_end_are_told",
     "other_versions_are_ready_before_the_former_ones_go",
     "a_service_is_forgotten_once_nothing_is_left_of_it",
     "a_variant_joins_ready_and_at_weight_0",
@@ -43,7 +53,7 @@ PATHS = (
     "what_the_gateway_does_not_obey_is_undone",
     "the_last_backend_takes_the_route_with_it",
 )
-STORIES = ("rollout", "operation", "serving", "virtual_models")
+STORIES = ("rollout", "strategies", "operation", "serving", "virtual_models")
 TESTS = tuple(f"tests/workflows/test_{name}.py" for name in STORIES)
 
 
