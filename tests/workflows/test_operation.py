@@ -170,8 +170,8 @@ async def test_a_way_back_by_a_newer_owner_is_left_to_it(play):
     play.stage.settles = lambda order: acted(ActState.DISOBEYED, "no")
     write = play.stage.router.write
 
-    async def overtaken(route, slots, owner, *, insist=False):
-        await write(route, slots, owner, insist=insist)
+    async def overtaken(route, slots, owner, *, extras, insist):
+        await write(route, slots, owner, extras=extras, insist=insist)
         if not insist:
             await write(route, slots, newer)
 
