@@ -68,6 +68,8 @@ class AnalysisActivities:
             decision = decide(order.plan, replace(order.progress, seen=seen), now)
             if not isinstance(decision, Hold) or now >= order.report_at:
                 return seen
+            if decision.clears != order.progress.asking:  # the workflow asks the fleet
+                return seen
             nap = min(watcher.nap(now), decision.until - now)
             await asyncio.sleep(max(nap, MIN_NAP).total_seconds())
 

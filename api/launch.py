@@ -88,7 +88,17 @@ async def compiled(parts: Parts, config: TrafficConfig, wish: RolloutIn) -> Plan
         plan = compile_plan(spec, parties)
     if violations := tuple(hook_violations(plan.hooks, parts.hooks_allowed)):
         raise InvalidSpec(*violations)
-    return plan
+    await _require_group(parts, project_id, wish.group)
+    return replace(plan, group=wish.group, asks_the_fleet=True)
+
+
+async def _require_group(parts: Parts, project_id: UUID, name: str | None) -> None:
+    if name is None:
+        return
+    try:
+        await parts.fleet.group(project_id, name)
+    except NotFound as error:
+        raise broken("group", f"{name!r} is no rollout group of this project") from error
 
 
 def _slot(config: TrafficConfig, known: TrafficVariant | None) -> int:

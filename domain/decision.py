@@ -37,10 +37,14 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """Stay here. `until` is the next moment at which time alone changes the answer."""
+    """Stay here. `until` is the next moment at which time alone changes the answer.
+
+    `clears` is the step that would come next if the fleet let it.
+    """
 
     reason: str
     until: datetime
+    clears: int | None = None
     kind: Literal["hold"] = "hold"
 
 
@@ -126,7 +130,8 @@ class Progress:
     """Where a walk is, and all that bears on what comes next.
 
     `was_put_back`: the weights of this step were written again already. `approved` and `confirmed`
-    (what the hook said) are of this step, too.
+    (what the hook said) are of this step, too. `asking` is the step for which the fleet is being
+    asked, `cleared` the one that it lets come.
     """
 
     step: int
@@ -140,10 +145,23 @@ class Progress:
     rejected: Command | None = None
     approved: Command | None = None
     confirmed: str = ""
+    asking: int | None = None
+    cleared: int | None = None
 
 
 def decide(plan: Plan, progress: Progress, now: datetime) -> Decision:
     """Say what comes next. Calling it again with the same arguments says the same."""
+    decision = _wanted(plan, progress, now)
+    if not isinstance(decision, Advance) or progress.cleared == decision.to:
+        return decision
+    if plan.needs_clearance(progress.step, decision.to):
+        reason = f"waiting for the fleet's clearance; {decision.reason}"
+        return Hold(reason=reason, until=_deadline(plan, progress), clears=decision.to)
+    return decision
+
+
+def _wanted(plan: Plan, progress: Progress, now: datetime) -> Decision:
+    """What would come next if this rollout were alone."""
     if _is_past_promotion(plan, progress.step):
         return _next(plan, progress.step, progress.acted.detail or "promoted")
     against = _against(plan, progress, now)

@@ -71,7 +71,9 @@ class Policies:
 class Plan:
     """What a rollout will do, in full. Nothing outside it is needed to walk it.
 
-    Bystanders are variants that stand by: they keep their slots, at weight 0, all the way.
+    Bystanders are variants that stand by: they keep their slots, at weight 0, all the way. One that
+    asks the fleet gives the candidate more traffic in no freeze, and only when its `group` has a
+    place for it.
     """
 
     strategy: Strategy
@@ -83,6 +85,17 @@ class Plan:
     policies: Policies = field(default_factory=Policies)
     bystanders: tuple[Variant, ...] = ()
     hooks: tuple[Hook, ...] = ()
+    group: str | None = None
+    asks_the_fleet: bool = False
+
+    def needs_clearance(self, step: int, to: int) -> bool:
+        """Whether the fleet must let the rollout go on from one step to another."""
+        further = self.steps[to]
+        return (
+            self.asks_the_fleet
+            and isinstance(further, SetWeights)
+            and further.candidate > self.traffic_at(step).candidate
+        )
 
     def hook(self, name: str) -> Hook:
         """The hook of this name. Raises StopIteration where there is none: see validation."""

@@ -8,6 +8,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
 
 from activities.analysis import AnalysisActivities, WatchOrder
+from activities.fleet import ClearanceOrder, FleetActivities
 from domain.decision import (
     Acted,
     ActState,
@@ -50,6 +51,7 @@ class RolloutWorkflow(Commands):
         self._acts = Acts(order.rollout_id, order.plan)
         self._homecoming = Homecoming(self._standing, self._acts, self._chronicle)
         self._question: asyncio.Task[None] | None = None
+        self._clearing: asyncio.Task[None] | None = None
 
     @workflow.run
     async def run(self, order: RolloutInput) -> RolloutResult:
@@ -76,7 +78,7 @@ class RolloutWorkflow(Commands):
         return RolloutResult(phase=self._standing.phase, reason=self._standing.reason)
 
     async def _close(self, tasks: "list[asyncio.Task[None]]") -> None:
-        self._drop_question()
+        self._drop_questions()
         self._standing.announce(HookKind.POST_ROLLOUT)
         await self._standing.hooks.close()
         await self._chronicle.flush()
@@ -92,7 +94,7 @@ class RolloutWorkflow(Commands):
         while True:
             await self._begin_step()
             decision = await self._decide()
-            self._drop_question()
+            self._drop_questions()
             match decision:
                 case Advance(to=step, reason=reason):
                     standing.leave_step(step, reason)
@@ -111,7 +113,7 @@ class RolloutWorkflow(Commands):
             EventKind.STEP_STARTED, f"step {standing.step + 1}: {step}", step=standing.step
         )
         try:
-            acted = await self._unless_stopped(self._act(step))
+            acted = await self._unless_stopped(self._begin(step))
         except ActivityError as error:
             if failure_type(error) != WorkloadFailed.__name__:
                 raise
@@ -131,6 +133,7 @@ class RolloutWorkflow(Commands):
             match decision:
                 case Hold():
                     standing.waiting(decision.reason)
+                    self._ask_the_fleet(decision.clears)
                     await self._hold()
                 case Pause():
                     standing.pause(decision.cause, decision.reason)
@@ -139,11 +142,43 @@ class RolloutWorkflow(Commands):
                 case _:
                     return decision
 
-    def _drop_question(self) -> None:
-        """Stop asking the hook of a step that is over."""
-        if self._question is not None:
-            self._question.cancel()
-            self._question = None
+    def _drop_questions(self) -> None:
+        """Stop asking for a step that is over: its hook, and the fleet."""
+        for asked in (self._question, self._clearing):
+            if asked is not None:
+                asked.cancel()
+        self._question = self._clearing = None
+
+    def _ask_the_fleet(self, to: int | None) -> None:
+        """Ask for leave to go on to a step, beside the watch."""
+        if to is not None and to != self._standing.asking:
+            self._standing.asking = to
+            self._clearing = asyncio.create_task(self._clear(to))
+
+    async def _clear(self, to: int) -> None:
+        """Have the fleet's leave for a step; however long that takes."""
+        standing = self._standing
+        clearance = await workflow.execute_activity_method(
+            FleetActivities.await_clearance,
+            ClearanceOrder(
+                rollout_id=self._order.rollout_id,
+                project_id=self._plan.route.project_id,
+                group=self._plan.group,
+                deadline=standing.started_at + self._plan.policies.deadline,
+            ),
+            summary=f"clearance for step {to + 1}",
+            **look(),
+        )
+        if clearance.cleared:
+            standing.cleared = to
+        standing.news += 1
+
+    async def _begin(self, step: Step) -> Acted:
+        """Act, once there is a place for this rollout at all."""
+        if self._standing.step == 0 and self._plan.asks_the_fleet:
+            self._standing.waiting("waiting for the fleet's clearance to begin")
+            await self._clear(0)
+        return await self._act(step)
 
     async def _act(self, step: Step) -> Acted:
         match step:

@@ -47,6 +47,8 @@ class Standing:
         self.rejected: Command | None = None
         self.approved: Command | None = None
         self.confirmed = ""
+        self.asking: int | None = None
+        self.cleared: int | None = None
         self.because = ""
         self._taken: set[Taken] = set()
         self.must_put_back = self.was_put_back = False
@@ -97,6 +99,8 @@ class Standing:
             rejected=self.rejected,
             approved=self.approved,
             confirmed=self.confirmed,
+            asking=self.asking,
+            cleared=self.cleared,
         )
 
     def view(self) -> RolloutView:
@@ -198,6 +202,7 @@ class Standing:
             self.enter(Phase.PROGRESSING, EventKind.RESUMED, reason)
         self.promote = self.approved = None
         self.confirmed = ""
+        self.asking = self.cleared = None
         self.because = reason
         self.step, self.step_since = step, workflow.now()
         self.was_put_back = False

@@ -188,6 +188,7 @@ class PlanOut(Outgoing):
     gates: list[GateBody]
     policies: PoliciesBody
     hooks: list[HookOut]
+    group: str | None
 
     @classmethod
     def from_domain(cls, plan: Plan) -> Self:
@@ -202,6 +203,7 @@ class PlanOut(Outgoing):
             gates=[GateBody.from_domain(gate) for gate in plan.gates],
             policies=PoliciesBody.from_domain(plan.policies),
             hooks=[HookOut.from_domain(hook) for hook in plan.hooks],
+            group=plan.group,
         )
 
 

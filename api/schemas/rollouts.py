@@ -66,6 +66,10 @@ class RolloutIn(Incoming):
     hooks: list[HookIn] = Field(
         default_factory=list, max_length=MOST_LISTED, description="Whom to ask, and whom to tell."
     )
+    group: Label | None = Field(
+        default=None,
+        description="A rollout group, of which so many rollouts at once have their turn.",
+    )
     skip_steps: bool = Field(
         default=True,
         description="Go back at once where the version was stable within the rollback window.",

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from domain.errors import InvalidSpec
+from domain.hooks import HookKind
 from domain.plan import Strategy
 from domain.steps import (
     Conclude,
@@ -33,6 +34,7 @@ from domain.strategies.canary_steps import (
 from domain.strategies.shadow import ShadowSpec
 from domain.traffic import HeaderMatch, MatchKind, Mirror, Place, PlaceKind
 from domain.workloads import Protocol
+from tests.notices import a_hook
 from tests.plans import ERRORS, plan, policies
 
 MINUTE = timedelta(minutes=1)
@@ -79,6 +81,7 @@ def test_a_canary_in_full_reads_as_its_story():
         Weight(weight=50),
         Approval(roles=("release-manager",), timeout=60 * MINUTE),
         Stay(),
+        hooks=(a_hook("load-test", HookKind.CONFIRM_STEP),),
     )
 
     assert sentences(spec) == [

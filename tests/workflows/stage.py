@@ -18,6 +18,7 @@ from temporalio.worker import Replayer, Worker
 from activities.analysis import WatchOrder
 from activities.care import CareActivities
 from activities.failures import DomainFailures
+from activities.fleet import FleetActivities
 from activities.guard import GuardActivities
 from activities.heartbeats import Heartbeats, say
 from activities.notify import NotifyActivities
@@ -36,6 +37,7 @@ from domain.story import weight_of
 from domain.traffic import Ownership
 from domain.verdicts import Status
 from tests.fakes.counters import ScriptedCounters
+from tests.fakes.fleet import MemoryFleet
 from tests.fakes.journal import MemoryJournal
 from tests.fakes.notifier import ScriptedNotifier
 from tests.fakes.registry import MemoryRegistry
@@ -155,7 +157,8 @@ class PromptedAnalysis:
             say("watching")
             # The server's time may be far ahead of ours; while an activity runs it goes as fast.
             now = order.progress.acted.at + timedelta(seconds=time.monotonic() - began)
-            if not isinstance(decide(order.plan, replace(order.progress, seen=seen), now), Hold):
+            decision = decide(order.plan, replace(order.progress, seen=seen), now)
+            if not isinstance(decision, Hold) or decision.clears != order.progress.asking:
                 return seen
             await asyncio.sleep(0.02)
 
@@ -167,7 +170,7 @@ class Stage:
         self.registry = MemoryRegistry()
         self.router, self.runtime = RecordingRouter(), ScriptedRuntime()
         self.journal = Journal(self.registry)
-        self.notifier = ScriptedNotifier()
+        self.notifier, self.fleet = ScriptedNotifier(), MemoryFleet(self.registry)
         self.analysis = PromptedAnalysis()
         self.settles: Callable[[Any], Acted | None] = lambda order: done()
         self.traffic = PromptedTraffic(self.router, self.runtime, lambda order: self.settles(order))  # noqa: PLW0108 - replaced later
@@ -189,6 +192,7 @@ class Stage:
             *methods(self.traffic), *methods(WorkloadActivities(self.runtime)),
             *methods(self.analysis), *methods(RecordActivities(self.journal)),
             *methods(NotifyActivities(self.notifier)),
+            *methods(FleetActivities(self.fleet, every=ROUND)),
             *methods(GuardActivities(self, TemporalRuns(self.client), shift=SHIFT, every=ROUND)),
             *methods(CareActivities(self.registry, self.registry, TemporalRuns(self.client), shift=SHIFT, every=ROUND)),
         ]  # fmt: skip

@@ -1,0 +1,124 @@
+"""A rollout among others: what a freeze holds up, and what it does not."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from domain.decision import Seen
+from domain.fleet import Span
+from domain.rollout import Phase
+from domain.verdicts import Status
+from tests.fleets import a_window
+from tests.plans import PROJECT, canary_spec, plan, verdict
+from tests.workflows.stage import ANA, FAILED, PASSED
+from workflows.rollout import RolloutWorkflow
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def fleet_bound():
+    return replace(plan(canary_spec(10, 50)), asks_the_fleet=True)
+
+
+async def freeze(stage):
+    now = datetime.now(UTC)
+    window = a_window(PROJECT, times=Span(starts_at=now - HOUR, ends_at=now + HOUR))
+    await stage.fleet.create_window(window)
+    return window
+
+
+async def thaw(stage, window):
+    await stage.fleet.delete_window(PROJECT, window.id)
+
+
+def doing(stage):
+    return stage.handle.query(RolloutWorkflow.describe)
+
+
+async def held(stage):
+    """Returns once the rollout says that the fleet holds it."""
+    for _ in range(600):
+        if "fleet's clearance" in (await doing(stage)).reason:
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError((await doing(stage)).reason)
+
+
+async def test_without_a_freeze_nothing_is_held_up(stage, fleet_bound):
+    handle = await stage.start(fleet_bound)
+
+    assert (await handle.result()).phase is Phase.PROMOTED
+    assert stage.weights == [(100, 0), (90, 10), (50, 50), (0, 100), (0, 100)]
+
+
+async def test_nothing_is_begun_in_a_freeze(stage, fleet_bound):
+    window = await freeze(stage)
+    handle = await stage.start(fleet_bound)
+    await held(stage)
+    assert stage.weights == []
+
+    await thaw(stage, window)
+
+    assert (await handle.result()).phase is Phase.PROMOTED
+
+
+@pytest.fixture
+async def frozen_at_10(stage, fleet_bound):
+    """Proven at 10 %, when the freeze begins."""
+    stage.analysis.shown = lambda order: Seen()
+    await stage.start(fleet_bound)
+    await stage.soaking_at(10)
+    stage.window = await freeze(stage)
+    stage.analysis.shown = lambda order: PASSED
+    await held(stage)
+    return stage.handle
+
+
+async def test_a_proven_candidate_gets_no_more_traffic_in_a_freeze(stage, frozen_at_10):
+    assert stage.weights[-1] == (90, 10)
+
+    await thaw(stage, stage.window)
+
+    assert (await frozen_at_10.result()).phase is Phase.PROMOTED
+
+
+async def test_a_failing_gate_goes_home_in_a_freeze(stage, frozen_at_10):
+    stage.analysis.shown = lambda order: FAILED
+
+    assert (await frozen_at_10.result()).phase is Phase.ROLLED_BACK
+
+
+async def test_evidence_that_is_lost_again_lets_nothing_advance_when_the_freeze_is_over(
+    stage, frozen_at_10
+):
+    away = Seen(verdicts=(verdict(Status.UNDECIDED),))
+    looks = stage.analysis.watches
+    stage.analysis.shown = lambda order: away
+    await thaw(stage, stage.window)
+    await stage.until(lambda: stage.analysis.watches > looks, "another look")
+    assert stage.weights[-1] == (90, 10)
+
+    stage.analysis.shown = lambda order: PASSED
+
+    assert (await frozen_at_10.result()).phase is Phase.PROMOTED
+
+
+async def test_an_abort_goes_home_in_a_freeze(stage, frozen_at_10):
+    reply = await frozen_at_10.execute_update(RolloutWorkflow.abort, ANA)
+
+    assert reply.message == "all traffic is sent to stable"
+    assert (await frozen_at_10.result()).phase is Phase.ROLLED_BACK
+
+
+async def test_a_person_s_promotion_waits_for_the_end_of_the_freeze(stage, frozen_at_10):
+    await frozen_at_10.execute_update(RolloutWorkflow.promote, ANA)
+    await held(stage)
+    assert stage.weights[-1] == (90, 10)
+
+    await thaw(stage, stage.window)
+
+    assert (await frozen_at_10.result()).phase is Phase.PROMOTED
+    assert stage.weights[-2:] == [(0, 100), (0, 100)]
