@@ -109,7 +109,10 @@ def promoted(variants: Variants, name: str, *, now: datetime, window: timedelta)
     if variant.status is not VariantStatus.ACTIVE:
         rule = f"{name!r} is {variant.status}; only one that carries traffic can be promoted"
         raise InvalidTraffic(Violation("variant_name", rule))
-    return _enthroned(variants, variant, now=now, window=window)
+    came_back = variant.superseded_at is not None
+    return _enthroned(
+        variants, variant, now=now, window=window, superseded_at=None if came_back else now
+    )
 
 
 def rolled_back(variants: Variants, *, now: datetime, window: timedelta) -> Variants:
@@ -129,7 +132,7 @@ def rolled_back(variants: Variants, *, now: datetime, window: timedelta) -> Vari
     former = former_stables(variants)
     if not former:
         raise Conflict("all traffic is at stable, and there is no former stable to go back to")
-    return _enthroned(variants, former[0], now=now, window=window)
+    return _enthroned(variants, former[0], now=now, window=window, superseded_at=None)
 
 
 def retired(variants: Variants, *, now: datetime) -> Variants:
@@ -160,10 +163,14 @@ def named(variants: Variants, name: str) -> TrafficVariant:
 def was_stable_lately(
     variants: Variants, version_id: UUID, *, now: datetime, window: timedelta
 ) -> bool:
-    """Whether the version was stable, and is kept for the way back or left within the window."""
+    """Whether the version was stable, and is kept for the way back or left within the window.
+
+    One that was gone back from was not good: it is as unproven as a version that was never stable.
+    """
     return any(
         former.model_version_id == version_id
-        and (former.holds_slot or now <= former.updated_at + window)
+        and former.superseded_at is not None
+        and (former.holds_slot or now <= former.superseded_at + window)
         for former in former_stables(variants)
     )
 
@@ -175,7 +182,12 @@ def former_stables(variants: Variants) -> Variants:
 
 
 def _enthroned(
-    variants: Variants, chosen: TrafficVariant, *, now: datetime, window: timedelta
+    variants: Variants,
+    chosen: TrafficVariant,
+    *,
+    now: datetime,
+    window: timedelta,
+    superseded_at: datetime | None,
 ) -> Variants:
     """Swap the roles. Where stable is called so, its name goes with the role."""
     stable, retire_at = _stable(variants), now + window
@@ -187,7 +199,9 @@ def _enthroned(
             crowned = _crowned(v, now)
             changed.append(replace(crowned, name=STABLE) if moves else crowned)
         elif v is stable:
-            former = replace(_stood_down(v, now, retire_at), role=Role.RETIRING)
+            former = replace(
+                _stood_down(v, now, retire_at), role=Role.RETIRING, superseded_at=superseded_at
+            )
             changed.append(replace(former, name=free) if moves else former)
         elif v.status is VariantStatus.ACTIVE:
             changed.append(_stood_down(v, now, retire_at))
@@ -208,6 +222,7 @@ def _crowned(variant: TrafficVariant, now: datetime) -> TrafficVariant:
         weight=FULL,
         status=VariantStatus.ACTIVE,
         retire_at=None,
+        superseded_at=None,
         updated_at=now,
     )
 

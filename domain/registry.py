@@ -129,7 +129,8 @@ class TrafficVariant:
     """A variant as the registry knows it: the weight that the gateway was last seen to obey.
 
     `joined_at` is since when it holds its slot. One that is kept for an instant way back is retired
-    at `retire_at`.
+    at `retire_at`. `superseded_at` is when a newcomer took its place as stable; one that was gone
+    back from has no such moment.
     """
 
     id: UUID
@@ -144,6 +145,7 @@ class TrafficVariant:
     status: VariantStatus
     joined_at: datetime
     retire_at: datetime | None = None
+    superseded_at: datetime | None = None
     created_at: datetime
     updated_at: datetime
 

@@ -167,6 +167,7 @@ async def _create_variant(
         variant.status,
         variant.joined_at,
         variant.retire_at,
+        variant.superseded_at,
         variant.created_at,
         variant.updated_at,
     )

@@ -115,8 +115,15 @@ async def test_a_version_that_was_stable_lately_comes_back_without_the_steps(api
     assert "soak" in [step["kind"] for step in plan["steps"]]
 
 
-def was_stable(registry, version, at):
-    """The version stood where stable does, until this moment."""
+async def test_a_version_that_was_gone_back_from_has_to_prove_itself_again(api, ids, registry):
+    was_stable(registry, ids["v2"], None)
+    path = f"/traffic_configs/{ids['config']}/rollouts"
+    plan = (await api.post(path, canary(ids["v2"], dry_run=True))).json()["plan"]
+    assert "soak" in [step["kind"] for step in plan["steps"]]
+
+
+def was_stable(registry, version, until):
+    """The version was stable until a newcomer took its place then, or until it was gone back from."""
     config = the_config(registry)
     former = replace(
         config.variants[0],
@@ -127,6 +134,7 @@ def was_stable(registry, version, at):
         weight=0,
         slot=1,
         status=VariantStatus.RETIRED,
-        updated_at=at,
+        superseded_at=until,
+        updated_at=until or datetime.now(UTC),
     )
     change(registry, TrafficConfig, config.id, variants=(config.variants[0], former))

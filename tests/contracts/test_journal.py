@@ -15,7 +15,16 @@ from domain.ports import Page
 from domain.registry import ConfigStatus, Role, ServiceState, VariantStatus
 from domain.rollout import EventKind, Phase
 from domain.serving import own_workload, served
-from tests.projects import NOW, a_plan, a_project, a_service, a_variant, a_version, an_entry
+from tests.projects import (
+    NOW,
+    a_plan,
+    a_project,
+    a_rollout,
+    a_service,
+    a_variant,
+    a_version,
+    an_entry,
+)
 
 LATER = NOW + timedelta(hours=1)
 
@@ -268,6 +277,44 @@ async def test_a_former_stable_takes_the_lowest_free_name(registry, journal, it,
         "old-stable-1": "v1",
         "old-stable-2": "v3",
     }
+
+
+@pytest.fixture
+def step_up(registry, journal, it):
+    """Have a rollout promote a version, as its workflow would, and give the config afterwards."""
+
+    async def promote(stable, candidate, at):
+        plan = a_plan(it.config, stable, candidate)
+        started = await registry.create_rollout(
+            a_rollout(plan), idempotency_key=None, request_hash=""
+        )
+        entries = [
+            an_entry("j", joined=candidate, at=at),
+            an_entry("p", promoted=candidate, at=at),
+            an_entry("l", left=stable, at=at + timedelta(hours=1), phase=Phase.PROMOTED),
+        ]
+        await journal.record(started.id, entries)
+        return await registry.config(it.id, it.config.id)
+
+    return promote
+
+
+def superseded(config):
+    return {v.model_version_name: v.superseded_at for v in config.variants}
+
+
+async def test_when_a_newcomer_took_its_place_is_kept_and_a_version_gone_back_from_has_no_such_time(
+    it, step_up
+):
+    v1, v2 = it.plan.stable, it.plan.candidate
+    v3 = a_variant(it.config, it.v3, slot=2)
+    times = [NOW + timedelta(days=day) for day in range(3)]
+    config = await step_up(v1, v2, times[0])
+    assert superseded(config) == {"v1": times[0], "v2": None}
+    config = await step_up(replace(v2, name="stable"), replace(v1, name="back"), times[1])
+    assert superseded(config) == {"v1": None, "v2": None}
+    config = await step_up(replace(v1, name="stable"), v3, times[2])
+    assert superseded(config) == {"v1": times[2], "v2": None, "v3": None}
 
 
 async def test_of_the_former_stables_the_last_few_are_remembered(registry, journal, it, rollout):

@@ -22,6 +22,7 @@ from domain.division import (
     require_canary_weight,
     retired,
     rolled_back,
+    was_stable_lately,
     weighed,
 )
 from domain.errors import AlreadyExists, Conflict, InvalidTraffic, NotFound
@@ -218,6 +219,44 @@ def test_only_so_many_former_stables_are_remembered():
     ]
 
 
+def is_good(variants, version, at):
+    return was_stable_lately(variants, VERSIONS[version], now=at, window=WINDOW)
+
+
+def test_a_version_that_a_newcomer_superseded_is_good_for_the_window():
+    variants = promoted(divided(b=10), "b", now=NOON, window=WINDOW)
+    gone = retired(variants, now=NOON + WINDOW)
+    assert named(gone, "old-stable-1").superseded_at == NOON
+    assert is_good(variants, "v1", NOON)
+    assert is_good(gone, "v1", NOON + WINDOW)
+    assert not is_good(gone, "v1", NOON + WINDOW + timedelta(seconds=1))
+
+
+def test_the_window_does_not_begin_anew_when_a_version_is_retired():
+    variants = promoted(divided(b=10), "b", now=NOON, window=WINDOW)
+    late = retired(variants, now=NOON + 5 * WINDOW)
+    assert is_good(variants, "v1", NOON + 4 * WINDOW)  # kept as long as nobody has retired it
+    assert not is_good(late, "v1", NOON + 5 * WINDOW)
+
+
+def test_a_version_that_was_gone_back_from_is_not_good():
+    """To skip its steps would give all traffic at once to what has just failed."""
+    variants = promoted(divided(b=10), "b", now=NOON, window=WINDOW)
+    back = rolled_back(variants, now=NOON, window=WINDOW)
+    assert {v.superseded_at for v in back} == {None}
+    for version in ("v1", "v2", "v9"):
+        assert not is_good(back, version, NOON)
+
+
+def test_who_gives_way_to_a_former_stable_was_gone_back_from():
+    variants = promoted(divided(b=10), "b", now=NOON, window=WINDOW)
+    again = weighed(variants, {"old-stable-1": 50}, now=NOON)
+    back = promoted(again, "old-stable-1", now=NOON, window=WINDOW)
+    assert not is_good(back, "v2", NOON)
+    onward = added(back, newcomer("v3"), name="c", weight=10, now=NOON)
+    assert is_good(promoted(onward, "c", now=NOON, window=WINDOW), "v1", NOON)
+
+
 class Division(RuleBasedStateMachine):
     """Any changes in any order."""
 
@@ -313,6 +352,14 @@ class Division(RuleBasedStateMachine):
         for variant in self.variants:
             if variant.retire_at is not None:
                 assert variant.status is VariantStatus.INACTIVE
+
+    @invariant()
+    def stable_is_superseded_by_nobody(self):
+        (one,) = [v for v in self.variants if v.role is Role.STABLE]
+        assert one.superseded_at is None
+        assert not was_stable_lately(
+            self.variants, one.model_version_id, now=self.now, window=WINDOW
+        )
 
     @invariant()
     def a_route_can_be_laid_out(self):

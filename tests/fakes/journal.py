@@ -158,9 +158,11 @@ def _apply(entry: Entry, rollout: Rollout, variants: Variants) -> None:
         if versions[name] in variants:
             _change(variants, versions[name], entry, weight=weight)
     if promoted:
+        successor = variants.get(promoted.version_id)
+        at = None if successor and successor.superseded_at else entry.at
         for version in variants.keys() - {promoted.version_id}:
             if variants[version].weight or variants[version].role is Role.STABLE:
-                _change(variants, version, entry, weight=0, **_demoted(variants, version))
+                _change(variants, version, entry, weight=0, **_demoted(variants, version, at))
         _put(variants, promoted, entry, rollout, name="stable", role=Role.STABLE, weight=100)
     if left and not _is_stable(variants, left):
         _leave(variants, left, entry)
@@ -178,12 +180,17 @@ def _leave(variants: Variants, left: Variant, entry: Entry) -> None:
         del variants[forgotten.model_version_id]
 
 
-def _demoted(variants: Variants, version: UUID) -> dict[str, Any]:
+def _demoted(variants: Variants, version: UUID, at: datetime | None) -> dict[str, Any]:
     if variants[version].role is not Role.STABLE:
         return {}
     taken = {v.name for v in variants.values()}
     name = next(n for n in (f"old-stable-{i}" for i in count(1)) if n not in taken)
-    return {"name": name, "role": Role.RETIRING, "status": VariantStatus.INACTIVE}
+    return {
+        "name": name,
+        "role": Role.RETIRING,
+        "status": VariantStatus.INACTIVE,
+        "superseded_at": at,
+    }
 
 
 def _is_stable(variants: Variants, variant: Variant) -> bool:
@@ -201,6 +208,7 @@ def _put(
     variants: Variants, variant: Variant, entry: Entry, rollout: Rollout, **given: Any
 ) -> None:
     known = variants.get(variant.version_id)
+    is_stable = given["role"] is Role.STABLE
     variants[variant.version_id] = TrafficVariant(
         id=known.id if known else uuid4(),
         config_id=rollout.config_id,
@@ -210,6 +218,7 @@ def _put(
         slot=variant.slot,
         status=VariantStatus.ACTIVE,
         joined_at=_seated_since(known, variant, entry),
+        superseded_at=None if known is None or is_stable else known.superseded_at,
         created_at=known.created_at if known else entry.at,
         updated_at=entry.at,
         **given,

@@ -61,7 +61,7 @@ FROM unnest($2::uuid[], $3::integer[]) AS given (model_version_id, weight)
 WHERE v.traffic_config_id = $1 AND v.model_version_id = given.model_version_id
 
 -- name: demote_others
--- $1 config, $2 promoted version, $3 at
+-- $1 config, $2 promoted version, $3 at. Who gives way to a former stable was gone back from.
 UPDATE traffic_variants
 SET weight = 0,
     name = CASE WHEN role = 'stable' THEN (
@@ -75,6 +75,10 @@ SET weight = 0,
         )
     ) ELSE name END,
     status = CASE WHEN role = 'stable' THEN 'inactive' ELSE status END,
+    superseded_at = CASE WHEN role <> 'stable' THEN superseded_at WHEN NOT EXISTS (
+        SELECT FROM traffic_variants
+        WHERE traffic_config_id = $1 AND model_version_id = $2 AND superseded_at IS NOT NULL
+    ) THEN $3 END,
     role = CASE WHEN role = 'stable' THEN 'retiring' ELSE role END,
     updated_at = $3
 WHERE traffic_config_id = $1
@@ -90,7 +94,7 @@ INSERT INTO traffic_variants (
 VALUES (gen_random_uuid(), $1, $2, 'stable', 'stable', $3, $4, $5, 100, 'active', $6, $6, $6)
 ON CONFLICT (traffic_config_id, model_version_id) DO UPDATE
 SET name = excluded.name, role = excluded.role, workload = excluded.workload,
-    slot = excluded.slot, weight = 100, status = 'active', retire_at = NULL,
+    slot = excluded.slot, weight = 100, status = 'active', retire_at = NULL, superseded_at = NULL,
     updated_at = excluded.updated_at
 
 -- name: serve_version

@@ -20,12 +20,13 @@ RETURNING id
 
 -- name: create_variant
 -- $1 id, $2 project, $3 config, $4 name, $5 role, $6 version, $7 workload, $8 slot, $9 weight,
--- $10 status, $11 joined, $12 to be retired or null, $13 created, $14 updated
+-- $10 status, $11 joined, $12 to be retired or null, $13 superseded or null, $14 created,
+-- $15 updated
 INSERT INTO traffic_variants (
     id, project_id, traffic_config_id, name, role, model_version_id, workload, slot, weight,
-    status, joined_at, retire_at, created_at, updated_at
+    status, joined_at, retire_at, superseded_at, created_at, updated_at
 )
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 
 -- name: clear_variants
 -- $1 config
@@ -50,6 +51,7 @@ SELECT c.id, c.project_id, c.inference_service_id, s.name AS inference_service_n
             'model_version_id', v.model_version_id, 'model_version_name', m.name,
             'workload', v.workload, 'slot', v.slot, 'weight', v.weight, 'status', v.status,
             'joined_at', v.joined_at, 'retire_at', v.retire_at,
+            'superseded_at', v.superseded_at,
             'created_at', v.created_at, 'updated_at', v.updated_at
         ) ORDER BY v.slot, v.created_at)
         FROM traffic_variants AS v
@@ -68,6 +70,7 @@ SELECT counted.total, page.*, (
         'model_version_id', v.model_version_id, 'model_version_name', m.name,
         'workload', v.workload, 'slot', v.slot, 'weight', v.weight, 'status', v.status,
         'joined_at', v.joined_at, 'retire_at', v.retire_at,
+        'superseded_at', v.superseded_at,
         'created_at', v.created_at, 'updated_at', v.updated_at
     ) ORDER BY v.slot, v.created_at)
     FROM traffic_variants AS v
