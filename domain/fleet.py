@@ -14,7 +14,6 @@ from zoneinfo import ZoneInfo, available_timezones
 from domain.errors import Violation
 
 MOST_LIMIT = 1000
-LONGEST_WINDOW_NAME = 100
 _DAY = timedelta(days=1)
 _WEEK = 7
 

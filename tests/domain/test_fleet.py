@@ -156,7 +156,10 @@ def test_a_window_covers_its_project_or_the_groups_that_it_names():
 
 
 def test_of_several_freezes_the_last_to_end_is_told():
-    short, long = a_window(name="short"), a_window(name="long", times=a_span(ends_at=NOW + 9 * HOUR))
+    short, long = (
+        a_window(name="short"),
+        a_window(name="long", times=a_span(ends_at=NOW + 9 * HOUR)),
+    )
 
     assert frozen([short, long, a_window()], None, NOW).until == NOW + 9 * HOUR
     assert frozen([], None, NOW) is None
