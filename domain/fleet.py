@@ -83,7 +83,8 @@ class Freeze:
 
     def __str__(self) -> str:
         because = f": {self.reason}" if self.reason else ""
-        return f"frozen by {self.name!r} until {self.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC{because}"
+        until = f"{self.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        return f"frozen by {self.name!r} until {until}{because}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
