@@ -99,7 +99,7 @@ async def test_a_week_that_makes_no_sense_is_told_by_field_and_rule(api, changes
 
 
 async def test_every_day_around_the_clock_is_refused(api):
-    days = "monday tuesday wednesday thursday friday saturday sunday".split()
+    days = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
     weekly = {"days": days, "starts": "00:00", "ends": "00:00"}
     wish = {"name": "never", "weekly": weekly}
     assert "never end" in await refused(await api.post("/freeze_windows", wish), "weekly")
