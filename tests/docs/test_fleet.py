@@ -12,7 +12,10 @@ from tests.docs.pages import blocks, option, page, search, section, tables
 from tests.docs.test_commands import CURLS
 
 TEXT = page("fleet")
-BODIES = {"freeze_windows": FreezeWindowIn, "rollout_groups": RolloutGroupIn}
+BODIES: dict[str, type[FreezeWindowIn | RolloutGroupIn]] = {
+    "freeze_windows": FreezeWindowIn,
+    "rollout_groups": RolloutGroupIn,
+}
 MADE = [
     words
     for words in CURLS
