@@ -52,6 +52,10 @@ _TAGS = {
     "metrics": "What variants did, in numbers and for charts.",
     "operations": "One-shot changes, looked up: what a 409 or a 504 names as running.",
     "rollouts": "Canaries that advance on their evidence, and what people ask of them.",
+    "fleet": (
+        "What holds between rollouts: when none advances, and how many do at once. A rollback is "
+        "never held."
+    ),
     "process": "Whether this process works, and what it has done.",
 }
 

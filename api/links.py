@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from api.schemas.fleet import FreezeWindowOut, RolloutGroupOut, RolloutGroupSummary
 from api.schemas.operations import OperationOut
 from api.schemas.registry import ModelVersionOut, RegisteredModelOut, ServingEnvironmentOut
 from api.schemas.rollouts import CommandOut, RolloutOut, RolloutSummary
@@ -33,6 +34,7 @@ class _Shown:
 
 
 _ROLLOUT = _Shown(own={"rollout_id": "/id"}, others={"config_id": "/traffic_config_id"})
+_GROUP = _Shown(own={"group_name": "/name"}, others={})
 _SHOWN: Mapping[type[BaseModel], _Shown] = {
     RegisteredModelOut: _Shown(own={"model_id": "/id", "registered_model_id": "/id"}, others={}),
     ModelVersionOut: _Shown(own={"version_id": "/id"}, others={"model_id": "/registered_model_id"}),
@@ -71,6 +73,9 @@ _SHOWN: Mapping[type[BaseModel], _Shown] = {
     RolloutOut: _ROLLOUT,
     RolloutSummary: _ROLLOUT,
     CommandOut: _Shown(own={"rollout_id": "/rollout/id"}, others={}),
+    FreezeWindowOut: _Shown(own={"window_id": "/id"}, others={}),
+    RolloutGroupSummary: _GROUP,
+    RolloutGroupOut: _GROUP,
     OperationOut: _Shown(own={"operation_id": "/id"}, others={}),
 }
 _BY_SCHEMA = {schema.__name__: shown for schema, shown in _SHOWN.items()}

@@ -14,7 +14,6 @@ from zoneinfo import ZoneInfo, available_timezones
 from domain.errors import Violation
 
 MOST_LIMIT = 1000
-LONGEST_WINDOW_NAME = 100
 _DAY = timedelta(days=1)
 _WEEK = 7
 
@@ -84,7 +83,8 @@ class Freeze:
 
     def __str__(self) -> str:
         because = f": {self.reason}" if self.reason else ""
-        return f"frozen by {self.name!r} until {self.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC{because}"
+        until = f"{self.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        return f"frozen by {self.name!r} until {until}{because}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,7 +65,7 @@ async def scene():
 @pytest.fixture
 def heard(monkeypatch):
     """What the activity says to its heartbeats, and a wait until it says something like it."""
-    said = []
+    said: list[str] = []
     monkeypatch.setattr("activities.fleet.say", said.append)
 
     async def until(words):

@@ -77,6 +77,7 @@ class World:
             "variant_name": NAMES,
             "service": [ids["service"], "talk"],
             "name": ["claude"],
+            "group_name": ["gpu-pool-a"],
         }
         self._shown.clear()
 
@@ -136,6 +137,10 @@ async def _things(api: Caller) -> dict[str, str]:
     await api.made("/virtual_models", {"name": "claude"})
     wish = {"ai_service_backend_name": "aws"}
     model = await api.made("/virtual_models/claude/backends", wish)
+    await api.made("/rollout_groups", {"name": "gpu-pool-a", "limit": 1})
+    span = {"starts_at": "2026-11-27T00:00:00Z", "ends_at": "2026-11-30T00:00:00Z"}
+    window = await api.made("/freeze_windows", {"name": "black-friday", **span})
+    ids["window"] = window["id"]
     return {**ids, "rollout": rollout["id"], "backend": model["backends"][0]["id"]}
 
 
@@ -155,6 +160,7 @@ def _by_field(ids: Mapping[str, str]) -> dict[str, list[str]]:
         "config_id": [ids["config"]],
         "traffic_config_id": [ids["config"]],
         "rollout_id": [ids["rollout"]],
+        "window_id": [ids["window"]],
         "backend_id": [ids["backend"]],
     }
 

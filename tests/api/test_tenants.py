@@ -18,9 +18,12 @@ LISTS = [
     "/operations",
     "/rollouts",
     "/virtual_models",
+    "/freeze_windows",
+    "/rollout_groups",
 ]
 # Answers about a whole project that are no list of things.
 SUMS = ["/metrics/compare", "/metrics/tokens"]
+WEEK = {"days": ["friday"], "starts": "18:00", "ends": "08:00"}
 # Names of things in the cluster, which are no project's: the operator allows them.
 FREE = {"ai_service_backend_id", "external_id"}
 # Which of our things a parameter or a field may name.
@@ -48,8 +51,12 @@ async def ids(api):
     virtual = await api.made("/virtual_models", {"name": f"claude-{uuid4()}"})
     backends = f"/virtual_models/{virtual['name']}/backends"
     virtual = await api.made(backends, {"ai_service_backend_name": "aws"})
+    window = await api.made("/freeze_windows", {"name": f"easter-{uuid4()}", "weekly": WEEK})
+    group = await api.made("/rollout_groups", {"name": f"gpu-{uuid4()}", "limit": 1})
     return {
         **made,
+        "window": window["id"],
+        "group": group["name"],
         "operation": done.json()["operation"]["id"],
         "rollout": rollout["id"],
         "virtual": virtual["name"],
@@ -99,6 +106,7 @@ def _calls(ids):
     for again in ("retry", "restart"):
         yield "POST", f"/rollouts/{ids['rollout']}/{again}", {}
     virtual = f"/virtual_models/{ids['virtual']}"
+    yield from _fleet_calls(ids)
     yield "GET", virtual, None
     yield "PATCH", virtual, {"description": "mine"}
     yield "DELETE", virtual, None
@@ -106,6 +114,14 @@ def _calls(ids):
     yield "POST", f"{virtual}/backends", {"ai_service_backend_name": "gcp"}
     yield "PATCH", f"{virtual}/backends/{ids['backend']}", {"weight": 2}
     yield "DELETE", f"{virtual}/backends/{ids['backend']}", None
+
+
+def _fleet_calls(ids):
+    window, group = f"/freeze_windows/{ids['window']}", f"/rollout_groups/{ids['group']}"
+    for path, change in ((window, {"reason": "mine"}), (group, {"limit": 2})):
+        yield "GET", path, None
+        yield "PATCH", path, change
+        yield "DELETE", path, None
 
 
 def _traffic_calls(config, version):

@@ -68,6 +68,7 @@ async def toured(http: Any, document: dict[str, Any]) -> Recorder:
     await _metrics(api, ids)
     await _rollout(api, ids)
     await _virtual_model(api)
+    await _fleet(api)
     for path in ("/operations", "/rollouts"):
         found = (await api.get(path)).json()["items"][0]
         await api.get(f"{path}/{found['id']}")
@@ -146,6 +147,20 @@ async def _virtual_model(api: Caller) -> None:
         ("DELETE", model, None),
     ):
         await api.call(method, path, json=body)
+
+
+async def _fleet(api: Caller) -> None:
+    await api.made("/rollout_groups", {"name": "gpu-pool-a", "limit": 1})
+    week = {"days": ["friday"], "starts": "18:00", "ends": "08:00"}
+    wish = {"name": "weekend", "weekly": week, "groups": ["gpu-pool-a"]}
+    window = f"/freeze_windows/{(await api.made('/freeze_windows', wish))['id']}"
+    group = "/rollout_groups/gpu-pool-a"
+    for path, change in ((window, {"reason": "nobody is there"}), (group, {"limit": 2})):
+        await api.get(path.rpartition("/")[0])
+        await api.get(path)
+        await api.patch(path, change)
+    for path in (window, group):
+        await api.delete(path)
 
 
 async def _farewell(api: Caller, ids: dict[str, str]) -> None:

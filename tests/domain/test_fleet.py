@@ -1,7 +1,7 @@
 """When a rollout may advance: freeze windows around the clock's changes, turns, and both."""
 
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -148,9 +148,8 @@ def test_a_freeze_lies_ahead_ends_and_holds_all_the_while(now, days, starts, end
 def test_a_window_covers_its_project_or_the_groups_that_it_names():
     everywhere, there = a_window(name="all"), a_window(name="there", groups=("a", "b"))
 
-    assert frozen([everywhere], None, NOW).name == "all"
-    assert frozen([everywhere], "c", NOW).name == "all"
-    assert frozen([there], "b", NOW).name == "there"
+    for windows, group in (([everywhere], None), ([everywhere], "c"), ([there], "b")):
+        assert frozen(windows, group, NOW)
     assert frozen([there], "c", NOW) is None
     assert frozen([there], None, NOW) is None
 
@@ -161,7 +160,9 @@ def test_of_several_freezes_the_last_to_end_is_told():
         a_window(name="long", times=a_span(ends_at=NOW + 9 * HOUR)),
     )
 
-    assert frozen([short, long, a_window()], None, NOW).until == NOW + 9 * HOUR
+    freeze = frozen([short, long, a_window()], None, NOW)
+    assert freeze
+    assert (freeze.name, freeze.until) == ("long", NOW + 9 * HOUR)
     assert frozen([], None, NOW) is None
 
 
@@ -204,7 +205,8 @@ def test_the_first_that_asked_have_their_turn_and_the_rest_a_place(asked, limit,
 def test_whoever_comes_and_goes_no_more_than_the_limit_advance_and_nobody_loses_a_turn(
     moves, limit
 ):
-    queue, had = [], set()
+    queue: list[UUID] = []
+    had: set[UUID] = set()
     for rollout_id, leaves in moves:
         if leaves and rollout_id in queue:
             queue.remove(rollout_id)
