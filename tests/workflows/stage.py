@@ -204,6 +204,12 @@ class Stage:
             Worker(self.client, task_queue=watchers_of(self.queue), activities=acts, **common)
         )
 
+    async def restart_workers(self) -> None:
+        """Have both workers die and others come up, which know nothing of what went on."""
+        await self._stack.aclose()
+        self._stack = AsyncExitStack()
+        await self._start_workers()
+
     async def start(self, plan: Plan, *, mode: Mode = Mode.WALK, promoted: bool = False) -> Any:
         """Start with stable deployed, connected and carrying all traffic."""
         stable = plan.stable.workload
