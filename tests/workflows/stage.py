@@ -197,7 +197,7 @@ class Stage:
         await self._stack.enter_async_context(
             Worker(
                 self.client, task_queue=self.queue, workflows=WORKFLOWS, activities=acts,
-                workflow_runner=workflow_runner(), **common,
+                workflow_runner=workflow_runner(), sticky_queue_schedule_to_start_timeout=SOON, **common,
             )
         )  # fmt: skip
         await self._stack.enter_async_context(
