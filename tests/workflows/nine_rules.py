@@ -107,9 +107,7 @@ def visits(tale: Tale) -> list[Visit]:
             if last:
                 last.to, last.until = entry.step, entry.at
             paused = last.is_paused_at_the_end if last else False
-            found.append(
-                Visit(run_id=run_id, step=entry.step, since=entry.at, was_paused=paused)
-            )
+            found.append(Visit(run_id=run_id, step=entry.step, since=entry.at, was_paused=paused))
         elif found:
             found[-1].told.append(entry)
     return found
@@ -145,8 +143,6 @@ def last_settled(tale: Tale, weight: int) -> bool:
 def is_earned(tale: Tale, visit: Visit, soak: Soak) -> bool:
     assert visit.until is not None
     plan, stayed, seen = tale.plan, visit.until - visit.since, last_seen(tale, visit)
-    if stayed < soak.at_least or says_no(seen):
-        return False
     match soak.until:
         case Until.PROMOTED:
             return False
@@ -154,6 +150,8 @@ def is_earned(tale: Tale, visit: Visit, soak: Soak) -> bool:
             return True
         case Until.CONFIRMED if tale.stage.notifier.heard_by(soak.hook):
             return True
+    if stayed < soak.at_least or says_no(seen):
+        return False
     is_deployed = plan.is_deployed_at(visit.step)
     gates = plan.gates_at(visit.step) if is_deployed else ()
     if gates and not has_looked(plan, visit, seen):

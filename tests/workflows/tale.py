@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
@@ -106,7 +106,7 @@ class Tale:
                 break
             await asyncio.sleep(0.01)
         else:
-            self._send(Action.ABORT, self._command())
+            self._send(Action.ABORT, replace(self._command(), expected_step=None))
         with suppress(WorkflowFailureError):
             async with asyncio.timeout(ENDS_WITHIN):
                 await self.handles[-1].result()
@@ -176,9 +176,7 @@ class Tale:
         if self.has_ended:
             return
         promoted = self.stage.journal.phases[-1:] == ["promoting"]
-        self.handles.append(
-            await self.stage.start(self.plan, mode=Mode.RECOVER, promoted=promoted)
-        )
+        self.handles.append(await self.stage.start(self.plan, mode=Mode.RECOVER, promoted=promoted))
 
     def _one(self) -> Variant:
         return self.rng.choice([self.plan.stable, self.plan.candidate, self.plan.candidate])
