@@ -109,6 +109,8 @@ class Homecoming:
     async def _go_onward(self, reason: str) -> None:
         self._standing.phase = Phase.PROMOTING
         await self._acts.go_full(self._standing.waiting)
+        if workflow.patched("retire-once-recorded"):  # the registry must not name who is gone
+            await self._chronicle.flush()
         await self.retire_former(timedelta(0))
         self.finish(reason)
 

@@ -69,13 +69,17 @@ class RolloutWorkflow(Commands):
                 await self._walk()
         except (asyncio.CancelledError, Exception) as error:
             # Not BaseException: a collected coroutine's GeneratorExit must issue no command.
-            await unbroken(self._homecoming.end_badly(error))
-            await unbroken(self._close(tasks))
+            await unbroken(self._end_badly(error, tasks))
             if is_cancelled_exception(error):
                 raise
         else:
             await unbroken(self._close(tasks))
         return RolloutResult(phase=self._standing.phase, reason=self._standing.reason)
+
+    async def _end_badly(self, error: BaseException, tasks: "list[asyncio.Task[None]]") -> None:
+        """One piece: a cancellation on the way home must not keep its end from the registry."""
+        await self._homecoming.end_badly(error)
+        await self._close(tasks)
 
     async def _close(self, tasks: "list[asyncio.Task[None]]") -> None:
         self._drop_questions()

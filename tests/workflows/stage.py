@@ -201,12 +201,18 @@ class Stage:
         await self._stack.enter_async_context(
             Worker(
                 self.client, task_queue=self.queue, workflows=WORKFLOWS, activities=acts,
-                workflow_runner=workflow_runner(), **common,
+                workflow_runner=workflow_runner(), sticky_queue_schedule_to_start_timeout=SOON, **common,
             )
         )  # fmt: skip
         await self._stack.enter_async_context(
             Worker(self.client, task_queue=watchers_of(self.queue), activities=acts, **common)
         )
+
+    async def restart_workers(self) -> None:
+        """Have both workers die and others come up, which know nothing of what went on."""
+        await self._stack.aclose()
+        self._stack = AsyncExitStack()
+        await self._start_workers()
 
     async def start(self, plan: Plan, *, mode: Mode = Mode.WALK, promoted: bool = False) -> Any:
         """Start with stable deployed, connected and carrying all traffic."""

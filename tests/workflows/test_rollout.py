@@ -320,6 +320,42 @@ async def test_a_cancel_during_the_rollback_does_not_cut_it_short(stage):
     assert stage.journal.phases[-1] == "rolled_back"
 
 
+async def test_a_cancel_on_the_way_home_from_an_error_still_records_the_end(stage):
+    stage.analysis.shown = lambda order: stage.forbid() or PASSED
+    stage.forbid = lambda: stage.router.fail("write", Forbidden("the policy says no"))
+    stage.settles = lambda order: None if stage.slow and not order.weight else done()
+    stage.slow = False
+    handle = await stage.start(plan(canary_spec(10)))
+    stage.slow = await stage.until(lambda: (90, 10) in stage.weights) is None
+    await stage.until(lambda: stage.weights[-1:] == [(100, 0)] and len(stage.weights) > 2)
+
+    await handle.cancel()
+    await asyncio.sleep(0.3)
+    stage.slow = False
+
+    with pytest.raises(WorkflowFailureError):
+        await handle.result()
+    assert stage.journal.phases[-1] == "rolled_back"
+
+
+async def test_a_cancelled_promotion_keeps_stable_until_the_registry_knows_of_it(stage):
+    stage.analysis.shown = lambda order: stage.away() or PASSED
+    stage.away = lambda: setattr(stage.journal, "trouble", Unreachable("no database"))
+    handle = await stage.start(plan(canary_spec(10)))
+    await stage.until(lambda: (0, 100) in stage.weights)
+    await asyncio.sleep(0.2)
+
+    await handle.cancel()
+    await asyncio.sleep(0.5)
+    assert ("serving", stage.plan.stable.workload.name) in stage.runtime.deployed
+    stage.journal.trouble = None
+
+    with contextlib.suppress(WorkflowFailureError):
+        await handle.result()
+    assert stage.journal.phases[-1] == "promoted"
+    assert list(stage.runtime.deployed) == [("serving", stage.plan.candidate.workload.name)]
+
+
 async def test_a_cancel_after_the_promotion_goes_onward(stage):
     handle = await stage.start(
         plan(canary_spec(10, policies=policies(scale_down_delay=timedelta(days=7))))

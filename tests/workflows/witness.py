@@ -1,0 +1,219 @@
+"""A witness on the stage: sees each call of the ports and each look, and makes some of them fail."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any
+
+from activities.analysis import WatchOrder
+from activities.traffic import SettleOrder
+from domain.decision import Acted, ActState, Hold, Seen, decide
+from domain.errors import TidegateError, Unreachable
+from domain.traffic import Extras, Slots
+from domain.verdicts import Status
+from domain.workloads import Workload, WorkloadPhase, WorkloadStatus
+from tests.fakes.router import Write
+from tests.fakes.runtime import READY
+from tests.plans import verdict
+from tests.workflows.stage import Stage, acted, done
+
+LOADING = WorkloadStatus(phase=WorkloadPhase.LOADING, reason="it has restarted")
+LOOKS_A_REPORT = 15
+PORTS = {
+    "router": ("connect", "disconnect", "observe", "write"),
+    "runtime": ("deploy", "status", "scale", "remove"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """A write of the route; `ready` are those that were seen ready since the write before it."""
+
+    write: Write
+    ready: frozenset[str]
+
+
+@dataclass(slots=True, kw_only=True)
+class Watched:
+    """A watch and what it returned; None where it was cut off."""
+
+    run_id: str
+    order: WatchOrder
+    returned: Seen | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removed:
+    """A removal: what the route and the journal said at that moment."""
+
+    workload: str
+    weights: tuple[int, ...]
+    told: tuple[str, ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class Fault:
+    """The next call fails; if `late`, after it has done its work: the answer is lost."""
+
+    error: TidegateError
+    late: bool = False
+
+
+@dataclass(slots=True)
+class Witness:
+    """`mood` is what every gate says; `settling` the next answers about weights that are seen."""
+
+    stage: Stage
+    rng: Random
+    mood: Status = Status.UNDECIDED
+    settling: list[ActState] = field(default_factory=list)
+    faults: dict[str, list[Fault]] = field(default_factory=dict)
+    unready: set[str] = field(default_factory=set)
+    written: list[Written] = field(default_factory=list)
+    watched: list[Watched] = field(default_factory=list)
+    settled: list[tuple[SettleOrder, Acted]] = field(default_factory=list)
+    removed: list[Removed] = field(default_factory=list)
+    calls: int = 0
+    _ready: set[str] = field(default_factory=set)
+    _soaks: dict[datetime, float] = field(default_factory=dict)
+
+    def attend(self) -> None:
+        """Stand between the activities and the fakes from now on."""
+        stage = self.stage
+        for port, names in PORTS.items():
+            fake = getattr(stage, port)
+            for name in names:
+                setattr(fake, name, self._seen(name, getattr(fake, name)))
+        stage.settles, stage.analysis.report = self._settle, self._watch
+
+    def calm(self) -> None:
+        """No more trouble: whatever is asked now works."""
+        self.faults.clear()
+        self.settling.clear()
+        for name in sorted(self.unready):
+            self.recovers(name)
+        self.stage.journal.trouble = None
+
+    def stumbles(self, name: str) -> None:
+        self.unready.add(name)
+        self.stage.runtime.script(name, LOADING)
+
+    def recovers(self, name: str) -> None:
+        self.unready.discard(name)
+        self.stage.runtime.script(name, READY)
+
+    def _seen(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        async def seen(*args: Any, **kwargs: Any) -> Any:
+            self.calls += 1
+            await asyncio.sleep(self.rng.choice([0, 0, 0.002, 0.01]))
+            fault = self._fault(name)
+            if fault and not fault.late:
+                raise fault.error
+            answer = await self._witnessed(name, call, args, kwargs)
+            if fault:
+                raise fault.error
+            await asyncio.sleep(self.rng.choice([0, 0, 0.005]))
+            return answer
+
+        return seen
+
+    def _fault(self, name: str) -> Fault | None:
+        planned = self.faults.get(name)
+        return planned.pop(0) if planned else None
+
+    async def _witnessed(self, name: str, call: Any, args: Any, kwargs: Any) -> Any:
+        """Do it, and take down how things stood; nothing else happens in between."""
+        stage, writes = self.stage, len(self.stage.router.writes)
+        if name == "remove":
+            self.removed.append(
+                Removed(
+                    workload=args[0].name,
+                    weights=stage.router.weights(stage.plan.route),
+                    told=tuple(map(str, stage.journal.kinds)),
+                )
+            )
+        answer = await call(*args, **kwargs)
+        if name == "status" and answer.phase is WorkloadPhase.READY:
+            self._ready.add(args[0].name)
+        if len(stage.router.writes) > writes:
+            write = Written(write=stage.router.writes[-1], ready=frozenset(self._ready))
+            self.written.append(write)
+            self._ready.clear()
+        return answer
+
+    def _settle(self, order: SettleOrder) -> Acted:
+        is_seen = order.weight or order.previous
+        state = self.settling.pop(0) if self.settling and is_seen else ActState.DONE
+        answer = done() if state is ActState.DONE else acted(state, f"{state} by the script")
+        self.settled.append((order, answer))
+        return answer
+
+    async def _watch(self, order: WatchOrder) -> Seen:
+        """Look as the real watch does, at what the script says and at the fakes as they are."""
+        run_id = self.stage.router.writes[-1].owner.run_id
+        watched = Watched(run_id=run_id, order=order)
+        self.watched.append(watched)
+        since, seen = order.progress.acted.at, order.progress.seen
+        looks, began = 0, self._soaks.setdefault(since, time.monotonic())
+        while True:
+            await asyncio.sleep(0.01)
+            # The server's time may be far ahead of ours; while an activity runs it goes as fast.
+            now = since + timedelta(seconds=time.monotonic() - began)
+            looks, seen = looks + 1, self._look(order, seen, now)
+            decision = decide(order.plan, replace(order.progress, seen=seen), now)
+            if not isinstance(decision, Hold) or looks == LOOKS_A_REPORT:
+                watched.returned = seen
+                return seen
+
+    def _look(self, order: WatchOrder, before: Seen, now: datetime) -> Seen:
+        plan, step = order.plan, order.progress.step
+        gates, runtime = plan.gates_at(step), self.stage.runtime
+        is_away = bool(gates) and self.mood is Status.UNAVAILABLE
+        drift = self._route_drift(plan.slots_at(plan.traffic_at(step).candidate))
+        replicas = plan.replicas_at(step)
+        have = runtime.replicas.get(plan.candidate.workload.name, 1)
+        return Seen(
+            verdicts=tuple(verdict(self.mood, gate.name) for gate in gates),
+            unavailable_since=(before.unavailable_since or now) if is_away else None,
+            candidate_not_ready=self._unfit(plan.candidate.workload),
+            stable_not_ready=self._unfit(plan.stable.workload, bring_up=True),
+            drift=drift if self.manager else "" if replicas in {None, have} else "replicas",
+            displaced="" if self.manager else drift,
+        )
+
+    @property
+    def manager(self) -> str:
+        route = self.stage.plan.route
+        held = self.stage.router._routes.get((route.namespace, route.name))
+        return held.manager if held else ""
+
+    def _route_drift(self, slots: Slots) -> str:
+        route = self.stage.plan.route
+        have, want = self.stage.router.weights(route), tuple(slot.weight for slot in slots)
+        return "" if have == want else f"the weights are {have}, were written as {want}"
+
+    def _unfit(self, workload: Workload, *, bring_up: bool = False) -> str:
+        key = (workload.namespace, workload.name)
+        if key not in self.stage.runtime.deployed:
+            if bring_up:
+                self.stage.runtime.deployed[key] = workload
+            return f"{workload.name} is missing"
+        return f"{workload.name} is loading" if workload.name in self.unready else ""
+
+
+async def nothing_is_new_when_written_again(stage: Stage, written: list[Written]) -> None:
+    """Every order is absolute: given once more, late, it changes nothing or is refused."""
+    before = (len(stage.router.writes), stage.router.weights(stage.plan.route))
+    for one in written:
+        extras: Extras = one.write.extras
+        try:
+            assert one.write.slots is not None
+            await stage.router.write(
+                stage.plan.route, one.write.slots, one.write.owner, extras=extras, insist=True
+            )
+        except TidegateError as refused:
+            assert not isinstance(refused, Unreachable)
+    assert before == (len(stage.router.writes), stage.router.weights(stage.plan.route))
