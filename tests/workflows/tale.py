@@ -11,7 +11,8 @@ from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.service import RPCError
 
 from domain.decision import ActState
-from domain.errors import Contended, NotYet, Unreachable
+from domain.errors import Contended, NotYet, TidegateError, Unreachable
+from domain.notices import Answer
 from domain.plan import Plan, Variant
 from domain.rollout import Action, Command, EventKind, Scope
 from domain.traffic import FULL
@@ -147,7 +148,7 @@ class Tale:
 
     async def _hooks(self) -> None:
         for hook in self.plan.hooks:
-            answers = [YES, NO, Unreachable("no hook")]
+            answers: list[Answer | TidegateError] = [YES, NO, Unreachable("no hook")]
             self.stage.notifier.script(hook.name, self.rng.choice(answers))
 
     async def _registry(self) -> None:
