@@ -23,7 +23,7 @@ from tests.plans import verdict
 from tests.workflows.stage import Stage, acted, done
 
 LOADING = WorkloadStatus(phase=WorkloadPhase.LOADING, reason="it has restarted")
-LOOKS_A_REPORT = 15
+LOOKS_A_REPORT = 4
 PORTS = {
     "router": ("connect", "disconnect", "observe", "write"),
     "runtime": ("deploy", "status", "scale", "remove"),
