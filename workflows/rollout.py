@@ -143,6 +143,8 @@ class RolloutWorkflow(Commands):
                     standing.pause(decision.cause, decision.reason)
                 case PutBack():
                     standing.displaced(decision.reason)
+                case Advance() if standing.must_look_again and workflow.patched("look-again"):
+                    await self._watch()
                 case _:
                     return decision
 
@@ -259,9 +261,10 @@ class RolloutWorkflow(Commands):
             watching.cancel()
             raise
         if watching.done():
-            standing.seen = await watching
+            standing.seen, standing.looked_away = await watching, False
         else:
             watching.cancel()
+            standing.looked_away = True
 
     async def _wait_for_news(self) -> None:
         standing, news = self._standing, self._standing.news

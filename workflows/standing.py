@@ -52,6 +52,7 @@ class Standing:
         self.because = ""
         self._taken: set[Taken] = set()
         self.must_put_back = self.was_put_back = False
+        self.looked_away = False
         self.is_home = False
         self.going_home_since: datetime | None = None
         self.news = 0
@@ -85,6 +86,12 @@ class Standing:
         if self.promote is not None and isinstance(self.now_at, SetWeights):
             return True
         return self.abort is not None or self.is_late
+
+    @property
+    def must_look_again(self) -> bool:
+        """Whether the watch was cut off, and only what it had reported before lets a step end."""
+        said = self.promote or self.approved or self.confirmed
+        return self.looked_away and not said and bool(self.plan.gates_at(self.step))
 
     def progress(self) -> Progress:
         return Progress(
@@ -205,7 +212,7 @@ class Standing:
         self.asking = self.cleared = None
         self.because = reason
         self.step, self.step_since = step, workflow.now()
-        self.was_put_back = False
+        self.was_put_back = self.looked_away = False
 
     def enter(self, phase: Phase, kind: EventKind, message: str, **changes: Any) -> None:
         """Change the phase, for all to see."""

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from random import Random
+from typing import Any
 
 from domain.errors import InvalidSpec
 from domain.gates import Gate
@@ -46,7 +47,7 @@ def any_plan(rng: Random) -> Plan:
             continue
 
 
-def _terms(rng: Random) -> dict:
+def _terms(rng: Random) -> dict[str, Any]:
     return {
         "gates": rng.choice([(ERRORS,), (ERRORS, LATE), (ERRORS,), ()]),
         "policies": _policies(rng),
@@ -82,7 +83,7 @@ def _hooks(rng: Random) -> list[Hook]:
     ]
 
 
-def _bounds(rng: Random) -> dict[str, timedelta]:
+def _bounds(rng: Random) -> dict[str, Any]:
     at_least, at_most = sorted((rng.choice(SPANS[:4]), rng.choice(SPANS)))
     return {"at_least": at_least, "at_most": at_most}
 

@@ -143,28 +143,26 @@ def last_settled(tale: Tale, weight: int) -> bool:
 def is_earned(tale: Tale, visit: Visit, soak: Soak) -> bool:
     assert visit.until is not None
     plan, stayed, seen = tale.plan, visit.until - visit.since, last_seen(tale, visit)
-    match soak.until:
-        case Until.PROMOTED:
-            return False
-        case Until.APPROVED if any(may_approve(tale, soak, w) for w in approvals(tale, visit)):
-            return True
-        case Until.CONFIRMED if tale.stage.notifier.heard_by(soak.hook):
-            return True
-    if stayed < soak.at_least or says_no(seen):
+    if has_yes(tale, visit, soak):
+        return True
+    gates = plan.gates_at(visit.step) if plan.is_deployed_at(visit.step) else ()
+    is_blind = bool(gates) and not has_looked(plan, visit, seen)
+    if stayed < soak.at_least or says_no(seen) or is_blind or soak.until is Until.PROMOTED:
         return False
-    is_deployed = plan.is_deployed_at(visit.step)
-    gates = plan.gates_at(visit.step) if is_deployed else ()
-    if gates and not has_looked(plan, visit, seen):
-        return False
-    match soak.until:
-        case Until.PROVEN if gates and is_proven(seen):
-            return True
-        case Until.ELAPSED:
-            return True
-        case Until.PROVEN if not gates:
-            return stayed >= soak.at_most
     reaction = soak.at_the_end or plan.policies.on_undecided
-    return stayed >= soak.at_most and reaction is Reaction.ADVANCE
+    is_over = stayed >= soak.at_most
+    return {
+        Until.ELAPSED: is_over,
+        Until.PROVEN: is_proven(seen) if gates else is_over,
+    }.get(soak.until, False) or (is_over and reaction is Reaction.ADVANCE)
+
+
+def has_yes(tale: Tale, visit: Visit, soak: Soak) -> bool:
+    """Whether somebody who may has approved, or the hook has confirmed."""
+    if soak.until is Until.CONFIRMED:
+        return (soak.hook, visit.step) in tale.witness.yeses
+    is_approval = soak.until is Until.APPROVED
+    return is_approval and any(may_approve(tale, soak, who) for who in approvals(tale, visit))
 
 
 def approvals(tale: Tale, visit: Visit) -> list[str]:

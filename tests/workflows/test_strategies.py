@@ -259,6 +259,34 @@ async def test_a_skip_ends_a_wait(stage):
     assert (await handle.result()).phase is Phase.PROMOTED
 
 
+async def test_what_was_proven_before_a_pause_does_not_let_it_go_on_afterwards(stage):
+    """The metrics may have gone since: only what is seen now ends a step."""
+    away = Seen(verdicts=(verdict(Status.UNAVAILABLE),))
+
+    async def report(order):
+        if stage.analysis.watches == 1:
+            return PASSED
+        stage.looks += 1
+        await asyncio.sleep(0.1 if stage.resumed else 60)
+        return away
+
+    stage.looks, stage.resumed, stage.analysis.report = 0, False, report
+    judged = Analysis(at_least=SECOND, at_most=HOUR)
+    handle = await stage.start(plan(canary(Weight(weight=10), judged)))
+    await stage.until(lambda: stage.looks == 1)
+    await handle.execute_update(RolloutWorkflow.pause, ANA)
+    await stage.until(lambda: stage.looks == 2)
+    await asyncio.sleep(1)  # at_least is over then
+    stage.resumed = True
+
+    await handle.execute_update(RolloutWorkflow.resume, ANA)
+    await stage.until(lambda: stage.looks > 4, "looks after the resume")
+
+    assert stage.weights[-1] == (90, 10)
+    await handle.execute_update(RolloutWorkflow.abort, ANA)
+    await handle.result()
+
+
 async def test_a_repeated_click_answers_the_same_and_a_stale_one_is_refused(stage):
     made = plan(canary(Weight(weight=10), Stay(), Weight(weight=50), Stay()))
     stage.analysis.shown = lambda order: Seen()
