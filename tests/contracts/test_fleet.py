@@ -229,6 +229,15 @@ async def test_a_group_in_use_stays_and_says_who_uses_it(fleet, registry, journa
         await fleet.group(it.id, group.name)
 
 
+async def test_a_rollout_that_has_yet_to_ask_keeps_its_group(fleet, registry, it, group):
+    rollout = await replace(it, plan=replace(it.plan, group=group.name)).start(registry)
+
+    with pytest.raises(InUse, match=rf"used by rollout of 'chat' \({rollout.id}\)"):
+        await fleet.delete_group(it.id, group.name)
+    await registry.discard_rollout(it.id, rollout.id)
+    await fleet.delete_group(it.id, group.name)
+
+
 async def test_a_discarded_rollout_stands_in_no_queue(fleet, registry, it, group):
     rollout = await it.start(registry)
     await fleet.ask(it.id, rollout.id, group.name)

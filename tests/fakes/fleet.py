@@ -61,7 +61,7 @@ class MemoryFleet(MemoryCatalog, Fleet):
         what = f"the rollout group {name!r}"
         for rollout in self._live(project_id):
             asked, _ = self._asked.get(rollout.id, (None, None))
-            if asked == group.id or getattr(rollout.plan, "group", None) == name:
+            if asked == group.id or rollout.plan.group == name:
                 config = self._registry.things[TrafficConfig][rollout.config_id]
                 used = f"rollout of {config.inference_service_name!r} ({rollout.id})"
                 raise InUse(f"{what} is still used by {used}")
