@@ -18,11 +18,13 @@ from domain.decision import (
     Seen,
     decide,
 )
+from domain.hooks import HookKind
 from domain.rollout import Command, Scope
 from domain.steps import Reaction
 from domain.strategies.canary_steps import Analysis, Approval, Confirmation, Stay, Weight
 from domain.verdicts import Status
 from tests.domain.test_strategies import blue_green, canary, predictive, shadow
+from tests.notices import a_hook
 from tests.plans import NOON, plan, policies, verdict
 
 MINUTE = timedelta(minutes=1)
@@ -33,7 +35,8 @@ ANALYSIS = Analysis(at_most=MINUTE)
 
 def waiting(step, **changes):
     """A plan whose third step is this wait; an analysis follows it."""
-    return plan(canary(Weight(weight=10), step, ANALYSIS, **changes))
+    asked = a_hook("load-test", HookKind.CONFIRM_STEP)
+    return plan(canary(Weight(weight=10), step, ANALYSIS, hooks=(asked,), **changes))
 
 
 def at(step=HERE, *statuses, **changes):
@@ -101,7 +104,9 @@ def test_a_rejection_goes_home():
     assert decided == RollBack(cause=Cause.REJECTED, reason="rejected by ana: why not")
 
 
-@pytest.mark.parametrize("wait", [Approval(timeout=MINUTE), Confirmation(hook="h", timeout=MINUTE)])
+@pytest.mark.parametrize(
+    "wait", [Approval(timeout=MINUTE), Confirmation(hook="load-test", timeout=MINUTE)]
+)
 @pytest.mark.parametrize(
     ("on_timeout", "kind"),
     [
