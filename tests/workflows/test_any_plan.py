@@ -11,7 +11,7 @@ from tests.workflows.nine_rules import require_all
 from tests.workflows.tale import Tale
 from tests.workflows.witness import nothing_is_new_when_written_again
 
-FIRST, _, COUNT = os.environ.get("TIDEGATE_WALKS", "0:40").partition(":")
+FIRST, _, COUNT = os.environ.get("TIDEGATE_WALKS", "0:30").partition(":")
 SEEDS = range(int(FIRST), int(FIRST) + int(COUNT or 1))
 
 
