@@ -10,7 +10,7 @@ from temporalio import activity
 from activities.heartbeats import say
 from domain.errors import NotFound, TransientError
 from domain.fleet import Clearance, clearance
-from domain.ports import Fleet
+from domain.fleet_port import Fleet
 
 POLL = timedelta(seconds=2)
 

@@ -11,9 +11,10 @@ from fastapi import Depends, Header, Path, Request
 from api.gauges import Gauges
 from api.reports import Reports
 from domain.allowed_hosts import AllowedHosts
+from domain.fleet_port import Fleet
 from domain.operations import Ending, Operation
 from domain.plan import Variant
-from domain.ports import Fleet, Registry
+from domain.ports import Registry
 from domain.registry import InferenceService, TrafficConfig
 from domain.rollout import Action, Command, Rollout
 from workflows.messages import OperationView, Reply, RolloutView, ServeInput

@@ -34,11 +34,11 @@ from adapters.webhook.notifier import WebhookNotifier
 from adapters.webhook.notifier import connect as connect_hooks
 from bootstrap.settings import Settings
 from domain.allowed_hosts import AllowedHosts
+from domain.fleet_port import Fleet
 from domain.ports import (
     Chores,
     CounterSource,
     EvidenceStore,
-    Fleet,
     Journal,
     MetricsStore,
     Notifier,

@@ -5,6 +5,7 @@ from datetime import timedelta
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
+from activities.fleet import FleetActivities
 from domain.decision import ActState, Cause, RollBack
 from domain.hooks import HookKind
 from domain.plan import Variant
@@ -14,6 +15,7 @@ from domain.traffic import FULL
 from workflows.acts import Acts, root
 from workflows.chronicle import Chronicle
 from workflows.standing import Standing
+from workflows.timeouts import RECORD
 
 
 class Homecoming:
@@ -55,6 +57,13 @@ class Homecoming:
         message = f"{candidate.version_name} is stable now"
         self._standing.enter(Phase.PROMOTING, EventKind.PROMOTED, message, promoted=candidate)
         await self._chronicle.flush()
+        if self._plan.group is not None:  # whoever waits need not wait for the retirement
+            await workflow.execute_activity_method(
+                FleetActivities.leave,
+                self._standing.rollout_id,
+                summary=f"leave {self._plan.group}",
+                **RECORD,
+            )
 
     async def retire_former(self, delay: timedelta) -> None:
         await workflow.sleep(max(delay, self._plan.policies.drain))

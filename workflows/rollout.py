@@ -227,18 +227,18 @@ class RolloutWorkflow(Commands):
                 await self._wait_for_news()
 
     async def _put_back(self) -> None:
-        """Write our weights again after they were changed, and see the traffic obey."""
+        """Write what is ours again after it was changed, and see the traffic obey."""
         standing = self._standing
         standing.must_put_back = False
         if not isinstance(standing.now_at, SetWeights | Soak):
             return
+        replicas = self._plan.replicas_at(standing.step)
+        if replicas is not None:
+            await self._unless_stopped(self._acts.scale(replicas))
         traffic = self._plan.traffic_at(standing.step)
         acted = await self._unless_stopped(self._acts.set_weights(traffic, insist=True))
         if acted:
             standing.acted, standing.seen = standing.settled(acted, traffic.candidate), Seen()
-        replicas = self._plan.replicas_at(standing.step)
-        if acted and replicas is not None:
-            await self._unless_stopped(self._acts.scale(replicas))
 
     async def _watch(self) -> None:
         """Let a watcher look until it has something to say, or somebody here has."""

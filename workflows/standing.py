@@ -26,7 +26,7 @@ class Standing:
     """The state of one rollout. `news` grows with each command, so that waits can wake."""
 
     def __init__(self, order: RolloutInput, chronicle: Chronicle) -> None:
-        self.plan = order.plan
+        self.rollout_id, self.plan = order.rollout_id, order.plan
         self._chronicle = chronicle
         self.hooks = Hooks(
             order.plan.hooks,

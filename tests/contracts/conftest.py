@@ -11,7 +11,8 @@ from adapters.postgres.pool import open_pool
 from adapters.postgres.registry import PostgresChores, PostgresRegistry
 from adapters.postgres.rollouts import PostgresPatrol
 from adapters.postgres.survey import PostgresSurvey
-from domain.ports import Chores, EvidenceStore, Fleet, Journal, Patrol, Registry, Survey
+from domain.fleet_port import Fleet
+from domain.ports import Chores, EvidenceStore, Journal, Patrol, Registry, Survey
 from tests.cluster.fixtures import cluster, hands, kube, kubeconfig, namespace
 from tests.fakes.evidence import MemoryEvidence
 from tests.fakes.fleet import MemoryFleet

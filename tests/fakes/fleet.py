@@ -6,7 +6,8 @@ from uuid import UUID
 
 from domain.errors import InUse, NotFound
 from domain.fleet import FleetPolicies, FreezeWindow, Group, Queue, QueueEntry
-from domain.ports import Fleet, Page
+from domain.fleet_port import Fleet
+from domain.ports import Page
 from domain.registry import TrafficConfig
 from domain.rollout import Rollout
 from tests.fakes.catalog import MemoryCatalog
