@@ -46,7 +46,8 @@ class Tale:
     asked: dict[str, tuple[Action, Command]] = field(default_factory=dict)
     handles: list[Any] = field(default_factory=list)
     happened: list[str] = field(default_factory=list)
-    was_cancelled: bool = False
+    cut_off: set[str] = field(default_factory=set)
+    lost: set[str] = field(default_factory=set)
     _sent: list[asyncio.Task[None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -137,7 +138,9 @@ class Tale:
         self.witness.recovers(self._one().workload.name)
 
     async def _lose(self) -> None:
-        self.stage.runtime.lose(self._one().workload)
+        workload = self._one().workload
+        self.lost.add(workload.name)
+        self.stage.runtime.lose(workload)
 
     async def _tamper(self) -> None:
         route, slot = self.plan.route, self.plan.candidate.slot
@@ -169,7 +172,6 @@ class Tale:
     async def _cancel(self) -> None:
         with suppress(RPCError):
             await self.handles[-1].cancel()
-            self.was_cancelled = True
 
     async def _terminate(self) -> None:
         """Somebody terminates the run; the guardian takes over from it, as the registry says.
@@ -180,6 +182,7 @@ class Tale:
             return
         with suppress(RPCError):
             await self.handles[-1].terminate("a test")
+            self.cut_off.add(self.handles[-1].first_execution_run_id)
         await asyncio.sleep(max(0.1, self._ahead.total_seconds()))
         if self.has_ended:
             return
