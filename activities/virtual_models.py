@@ -10,9 +10,9 @@ from activities.heartbeats import say
 from activities.traffic import POLL
 from domain.decision import Acted, ActState
 from domain.errors import TransientError
-from domain.ports import VirtualModelRouter
 from domain.traffic import Ownership
 from domain.virtual_models import VirtualRoute
+from domain.virtual_port import VirtualModelRouter
 from domain.virtual_routes import Layout
 
 

@@ -47,9 +47,9 @@ from domain.ports import (
     RunDirectory,
     Survey,
     TrafficRouter,
-    VirtualModelRouter,
     WorkloadRuntime,
 )
+from domain.virtual_port import VirtualModelRouter
 
 # Somebody waits for the answer: rather tell them soon that Temporal is down.
 _IMPATIENT = RetryConfig(max_retries=4, max_elapsed_time_millis=1500)

@@ -35,9 +35,9 @@ from adapters.kubernetes.resources import (
     Resource,
 )
 from domain.errors import AlreadyExists, Conflict, Contended, InvalidTraffic, NotYet, Violation
-from domain.ports import VirtualModelRouter
 from domain.traffic import Ownership
 from domain.virtual_models import VirtualRoute
+from domain.virtual_port import VirtualModelRouter
 from domain.virtual_routes import Layout, Ref, VirtualRouteState
 
 

@@ -160,18 +160,12 @@ class ModelServers:
 
     async def adopt(self) -> None:
         """Take over what an earlier controller has left running, without a gap in its service."""
-        for record in sorted(self._state_dir.glob("*.json")):
-            process = ModelProcess.adopt(record)
-            if process is None:
-                continue
-            state = State.READY if await process.is_healthy() else State.LOADING
-            life = _Life(
-                process.launch, self._state_dir, self._changed, process=process, state=state
-            )
-            if process.launch.key in self._lives:
-                self._end(life)
-            else:
-                self._lives[process.launch.key] = life
+        found = [ModelProcess.adopt(record) for record in sorted(self._state_dir.glob("*.json"))]
+        processes = [process for process in found if process is not None]
+        healthy = await asyncio.gather(*(process.is_healthy() for process in processes))
+        # All at once: a life tells of itself, and who is not known by then would be started anew.
+        for process, is_healthy in zip(processes, healthy, strict=True):
+            self._take_over(process, State.READY if is_healthy else State.LOADING)
 
     def known(self) -> tuple[Key, ...]:
         return tuple(self._lives)
@@ -214,6 +208,12 @@ class ModelServers:
         await asyncio.gather(
             *(life.stop(first_wait=_NO_TIME, kill_after=_HURRIED_KILL_AFTER) for life in lives)
         )
+
+    def _take_over(self, process: ModelProcess, state: State) -> None:
+        launch = process.launch
+        life = _Life(launch, self._state_dir, self._changed, process=process, state=state)
+        if self._lives.setdefault(launch.key, life) is not life:
+            self._end(life)
 
     def _succeed(self, life: _Life, launch: Launch) -> View:
         successor = self._successors.get(launch.key)

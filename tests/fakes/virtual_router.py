@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from domain.errors import Conflict, FencedOut, InvalidTraffic, NotYet, TidegateError, Violation
-from domain.ports import VirtualModelRouter
 from domain.traffic import Ownership
 from domain.virtual_models import VirtualRoute
+from domain.virtual_port import VirtualModelRouter
 from domain.virtual_routes import Layout, Ref, VirtualRouteState
 from tests.fakes.faults import Faults
 
