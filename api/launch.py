@@ -140,6 +140,7 @@ async def again(
     config = await parts.registry.config(rollout.project_id, rollout.config_id)
     await _require_idle(parts.registry, config)
     _splittable(config)
+    await _require_group(parts, rollout.project_id, rollout.plan.group)
     because = f"rollout {rollout.id} again" + (f": {reason}" if reason else "")
     pending = _pending(new_id, rollout.plan, actor, because)
     return await _started(parts, await _stored(parts, pending, key, digest))

@@ -144,7 +144,8 @@ class Retire:
     kind: Literal["retire"] = "retire"
 
     def __str__(self) -> str:
-        return f"retire the former stable after {spoken(self.delay)}"
+        when = f" after {spoken(self.delay)}" if self.delay else ""
+        return f"retire the former stable{when}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -184,6 +184,9 @@ class RolloutWorkflow(Commands):
         if self._standing.step == 0 and self._plan.asks_the_fleet:
             self._standing.waiting("waiting for the fleet's clearance to begin")
             await self._clear(0)
+            if self._standing.cleared != 0:
+                detail = "the fleet did not let it begin"
+                return Acted(state=ActState.SILENT, at=workflow.now(), detail=detail)
         return await self._act(step)
 
     async def _act(self, step: Step) -> Acted:
