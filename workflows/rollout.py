@@ -156,10 +156,18 @@ class RolloutWorkflow(Commands):
         self._question = self._clearing = None
 
     def _ask_the_fleet(self, to: int | None) -> None:
-        """Ask for leave to go on to a step, beside the watch."""
-        if to is not None and to != self._standing.asking:
-            self._standing.asking = to
-            self._clearing = asyncio.create_task(self._clear(to))
+        """Ask for leave to go on to a step, beside the watch.
+
+        Leave that was not taken at once is given back: by the time that there is something to go
+        on for, a freeze may have begun.
+        """
+        standing = self._standing
+        if to == standing.asking:
+            return
+        if self._clearing is not None:
+            self._clearing.cancel()
+        standing.asking, standing.cleared = to, None
+        self._clearing = None if to is None else asyncio.create_task(self._clear(to))
 
     async def _clear(self, to: int) -> None:
         """Have the fleet's leave for a step; however long that takes."""

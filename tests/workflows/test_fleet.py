@@ -106,6 +106,20 @@ async def test_evidence_that_is_lost_again_lets_nothing_advance_when_the_freeze_
     assert (await frozen_at_10.result()).phase is Phase.PROMOTED
 
 
+async def test_leave_that_was_not_taken_does_not_last_into_the_next_freeze(stage, frozen_at_10):
+    stage.analysis.shown = lambda order: Seen(verdicts=(verdict(Status.UNDECIDED),))
+    await thaw(stage, stage.window)
+    await stage.until(lambda: stage.analysis.watching.progress.asking is None, "nothing is asked")
+    window = await freeze(stage)
+    stage.analysis.shown = lambda order: PASSED
+    await held(stage)
+    assert stage.weights[-1] == (90, 10)
+
+    await thaw(stage, window)
+
+    assert (await frozen_at_10.result()).phase is Phase.PROMOTED
+
+
 async def test_an_abort_goes_home_in_a_freeze(stage, frozen_at_10):
     reply = await frozen_at_10.execute_update(RolloutWorkflow.abort, ANA)
 
