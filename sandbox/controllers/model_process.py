@@ -75,15 +75,12 @@ class ModelProcess:
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listening:
             listening.bind((HOST, 0))
             port = listening.getsockname()[1]
-            arguments = ["--name", launch.name, "--uri", launch.uri]
-            arguments += ["--served-as", launch.served_as] if launch.served_as else []
-            for mount, uri in ((launch.mount, launch.uri), *launch.others) if launch.mount else ():
-                arguments += ["--mounted", mount, uri]
-            arguments += ["--fd", str(listening.fileno())]
-            arguments += ["--termination-log", str(_termination_log(record))]
+            command = [sys.executable, "-m", "sandbox.model_server", *_arguments(launch)]
+            command += ["--fd", str(listening.fileno())]
+            command += ["--termination-log", str(_termination_log(record))]
             with _log_file(state_dir, launch).open("ab") as log:
                 child = subprocess.Popen(
-                    [sys.executable, "-m", "sandbox.model_server", *arguments],
+                    command,
                     cwd=PROJECT,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
@@ -91,7 +88,9 @@ class ModelProcess:
                     pass_fds=(listening.fileno(),),
                     start_new_session=True,
                 )
-        identity = Identity.of(psutil.Process(child.pid))
+        # What the system tells of a command may still be empty, so soon after its start.
+        started = psutil.Process(child.pid).create_time()
+        identity = Identity(pid=child.pid, started=started, command=tuple(command))
         document = {"launch": asdict(launch), "port": port, "process": asdict(identity)}
         _replace(record, json.dumps(document))
         return cls(launch, port, record, child)
@@ -140,6 +139,14 @@ class ModelProcess:
         else:
             with suppress(psutil.NoSuchProcess):
                 self._process.send_signal(number)
+
+
+def _arguments(launch: Launch) -> list[str]:
+    arguments = ["--name", launch.name, "--uri", launch.uri]
+    arguments += ["--served-as", launch.served_as] if launch.served_as else []
+    for mount, uri in ((launch.mount, launch.uri), *launch.others) if launch.mount else ():
+        arguments += ["--mounted", mount, uri]
+    return arguments
 
 
 async def _gone(process: psutil.Process | subprocess.Popen[Any]) -> None:
