@@ -227,8 +227,9 @@ class RolloutWorkflow(Commands):
         match self._standing.now_at:
             case Soak() if self._plan.is_deployed_at(self._standing.step):
                 await self._watch()
+            # Whoever waits for the fleet has been told to go on without seeing this weight.
             case SetWeights(candidate=weight) as step if (
-                self._standing.acted.state is not ActState.DONE
+                self._standing.acted.state is not ActState.DONE and self._standing.asking is None
             ):
                 patience = self._standing.report_after
                 acted = await self._unless_stopped(self._acts.settle(step, weight, patience))

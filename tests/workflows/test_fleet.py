@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from domain.decision import Seen
+from domain.decision import ActState, Seen
 from domain.fleet import Span
 from domain.rollout import Phase
 from domain.verdicts import Status
 from tests.fleets import a_window
 from tests.plans import PROJECT, canary_spec, plan, verdict
-from tests.workflows.stage import ANA, FAILED, PASSED
+from tests.workflows.stage import ANA, FAILED, PASSED, acted, done
 from workflows.rollout import RolloutWorkflow
 
 HOUR = timedelta(hours=1)
@@ -125,6 +125,23 @@ async def test_an_abort_goes_home_in_a_freeze(stage, frozen_at_10):
 
     assert reply.message == "all traffic is sent to stable"
     assert (await frozen_at_10.result()).phase is Phase.ROLLED_BACK
+
+
+async def test_a_promotion_past_traffic_that_nobody_sees_is_asked_for_once(stage, fleet_bound):
+    silent = acted(ActState.SILENT, "no request has come by")
+    stage.settles = lambda order: silent if order.weight == 10 else done()
+    handle = await stage.start(fleet_bound)
+    await stage.until(lambda: (90, 10) in stage.weights)
+    window = await freeze(stage)
+
+    await handle.execute_update(RolloutWorkflow.promote, ANA)
+    await held(stage)
+    await thaw(stage, window)
+
+    assert (await handle.result()).phase is Phase.PROMOTED
+    history = await handle.fetch_history()
+    asked = [e for e in history.events if "fleet.await_clearance" in str(e)]
+    assert len(asked) == 3, "to begin, for 10 % and for 100 %"
 
 
 async def test_a_person_s_promotion_waits_for_the_end_of_the_freeze(stage, frozen_at_10):
