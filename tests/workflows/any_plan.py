@@ -1,5 +1,6 @@
 """Any valid plan: random specs of every strategy, with random policies and hooks."""
 
+from dataclasses import replace
 from datetime import timedelta
 from random import Random
 from typing import Any
@@ -42,9 +43,10 @@ def any_plan(rng: Random) -> Plan:
     while True:
         spec = rng.choice([_canary, _canary, _blue_green, _shadow])(rng)
         try:
-            return plan(spec, protocol=rng.choice([Protocol.OPENAI, Protocol.V2]))
+            made = plan(spec, protocol=rng.choice([Protocol.OPENAI, Protocol.V2]))
         except InvalidSpec:
             continue
+        return replace(made, asks_the_fleet=True)
 
 
 def _terms(rng: Random) -> dict[str, Any]:
