@@ -165,9 +165,14 @@ async def test_a_mirror_that_leads_nowhere_fails_all_requests_until_it_is_taken_
     async def failing():
         return (await iris.answer())[0] == 500
 
+    async def told():
+        """The status follows what is in force."""
+        stored = await iris.world.http_route(ROUTE)
+        parents = (stored.get("status") or {}).get("parents") or []
+        conditions = [one for parent in parents for one in parent["conditions"]]
+        return ("ResolvedRefs", "False") in {(one["type"], one["status"]) for one in conditions}
+
     await eventually(failing, "the route fails")
-    stored = await iris.world.http_route(ROUTE)
-    told = {one["type"]: one["status"] for one in stored["status"]["parents"][0]["conditions"]}
-    assert told["ResolvedRefs"] == "False"
+    await eventually(told, "the status says that a reference is not resolved")
     await iris.write(100, 0)
     assert await iris.ask() == 1.0
