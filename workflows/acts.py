@@ -11,6 +11,7 @@ from temporalio.exceptions import (
     FailureError,
     is_cancelled_exception,
 )
+from temporalio.workflow import ActivityCancellationType
 
 from activities.traffic import ConnectOrder, SettleOrder, ShiftOrder, TrafficActivities
 from activities.workload import ReadyOrder, ScaleOrder, WorkloadActivities
@@ -230,6 +231,14 @@ def failure_type(error: BaseException) -> str | None:
     return None
 
 
+def _look_that_may_deploy() -> Options:
+    """A look that brings up what it misses must end before anybody removes what it brought up."""
+    if not workflow.patched("see-the-look-end"):
+        return look()
+    waits = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
+    return Options(**{**look(), "cancellation_type": waits})
+
+
 async def bring_up(workload: Workload, within: timedelta) -> None:
     """Deploy a workload and wait until it is ready."""
     await heeding(
@@ -242,6 +251,6 @@ async def bring_up(workload: Workload, within: timedelta) -> None:
             WorkloadActivities.await_ready,
             ReadyOrder(workload=workload, deadline=workflow.now() + within),
             summary=f"wait until {workload.name} is ready",
-            **look(),
+            **_look_that_may_deploy(),
         )
     )
