@@ -48,6 +48,8 @@ def require_fit(plan: Plan, step: int, action: Action, command: Command) -> None
 def _require_promotable(plan: Plan, step: int, scope: Scope) -> None:
     if plan.full_step is None:
         raise Conflict(f"a {plan.strategy} is never promoted: start a canary of the version")
+    if not plan.is_deployed_at(step) and isinstance(plan.steps[step], Soak):
+        raise Conflict("nothing is deployed yet that could be promoted; skip this step to go on")
     full = plan.promotion_from(step)
     to = full if scope is Scope.FULL else plan.promotion_by_one_from(step)
     for index, soak in _approvals(plan, step, to or step):

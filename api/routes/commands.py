@@ -1,4 +1,4 @@
-"""What people ask of a rollout: promote, abort, pause, resume, skip, approve, reject."""
+"""What people ask of a rollout: of one that runs, and to begin one again."""
 
 from contextlib import suppress
 from datetime import timedelta

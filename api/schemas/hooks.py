@@ -18,8 +18,8 @@ class HookIn(Incoming):
 
     name: Label = Field(description="An RFC 1123 label, unique among the rollout's hooks.")
     kind: HookKind = Field(
-        description="pre_rollout, confirm_traffic_increase and confirm_promotion are asked and "
-        "hold the rollout until they say yes; post_rollout, rollback and event are told."
+        description="pre_rollout and those that confirm are asked, and hold the rollout until they "
+        "say yes; post_rollout, rollback and event are told."
     )
     url: Uri = Field(description="http or https, at a host that the installation allows.")
     timeout_seconds: Seconds = Field(

@@ -5,10 +5,12 @@ from datetime import timedelta
 import pytest
 
 from domain.errors import Conflict, Forbidden
+from domain.hooks import HookKind
 from domain.requests import require_fit, taken
 from domain.rollout import Action, Command, Scope
 from domain.strategies.canary_steps import Analysis, Approval, CanaryStep, Stay, Weight
 from tests.domain.test_strategies import canary, predictive, shadow
+from tests.notices import a_hook
 from tests.plans import plan
 
 MINUTE = timedelta(minutes=1)
@@ -113,3 +115,13 @@ def test_a_repeat_is_known_by_the_step_that_it_names():
     assert once != taken(Action.PROMOTE, asked(expected_step=2, scope=Scope.STEP))
     assert once != taken(Action.ABORT, asked(expected_step=2))
     assert taken(Action.PROMOTE, asked()) is None
+
+
+@pytest.mark.parametrize("scope", [Scope.STEP, Scope.FULL])
+def test_a_promotion_does_not_pass_over_the_deployment(scope):
+    asks_first = a_hook("window", HookKind.PRE_ROLLOUT)
+    made = plan(canary(CanaryStep(weight=10, soak=MINUTE), hooks=(asks_first,)))
+
+    assert "nothing is deployed yet" in refusal(0, Action.PROMOTE, of=made, scope=scope)
+    require_fit(made, 0, Action.SKIP, asked())
+    require_fit(made, 1, Action.PROMOTE, asked(scope=scope))
