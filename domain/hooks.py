@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from domain.allowed_hosts import AllowedHosts, is_host
 from domain.errors import Violation
-from domain.names import LABEL, LABEL_LENGTH
+from domain.names import name_violations
 
 MOST_HOOKS = 20
 MOST_RETRIES = 10
@@ -70,13 +70,9 @@ def hook_violations(hooks: Sequence[Hook], allowed: AllowedHosts) -> Iterator[Vi
         return
     if len(hooks) > MOST_HOOKS:
         yield Violation("hooks", f"must be at most {MOST_HOOKS}")
-    names = [hook.name for hook in hooks]
+    yield from name_violations("hook", [hook.name for hook in hooks])
     for i, hook in enumerate(hooks):
         at = f"hooks.{i}"
-        if not LABEL.fullmatch(hook.name) or len(hook.name) > LABEL_LENGTH:
-            yield Violation(f"{at}.name", f"{hook.name[:80]!r} is not an RFC 1123 label")
-        if names.index(hook.name) != i:
-            yield Violation(f"{at}.name", f"{hook.name!r} names another hook already")
         for rule in _url_rules(hook.url, allowed):
             yield Violation(f"{at}.url", rule)
         yield from _time_violations(at, hook)

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Iterator, Sequence
 from uuid import UUID
 
 from domain.errors import InvalidSpec, Violation
@@ -20,6 +21,16 @@ VARIANT_RULE = (
     "lower-case letters, digits, '-' and '_', starting and ending with a letter or digit, "
     f"at most {LABEL_LENGTH} characters"
 )
+
+
+def name_violations(kind: str, names: Sequence[str]) -> Iterator[Violation]:
+    """The names of a list must be RFC 1123 labels, each once; `kind` is what one of them names."""
+    for i, name in enumerate(names):
+        at = f"{kind}s.{i}.name"
+        if not LABEL.fullmatch(name) or len(name) > LABEL_LENGTH:
+            yield Violation(at, f"{name[:80]!r} is not an RFC 1123 label")
+        if names.index(name) != i:
+            yield Violation(at, f"{name!r} names another {kind} already")
 
 
 def require_label(field: str, value: str, longest: int = LABEL_LENGTH) -> str:

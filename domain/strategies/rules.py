@@ -8,7 +8,7 @@ from typing import Any
 from domain.errors import InvalidSpec, Violation
 from domain.gates import ENVOY_BOUNDS_MS, AgainstStable, Gate, Metric
 from domain.hooks import Hook, HookKind
-from domain.names import LABEL, LABEL_LENGTH
+from domain.names import LABEL, LABEL_LENGTH, name_violations
 from domain.plan import Plan, Policies, Strategy, Variant
 from domain.routers import carried_violations
 from domain.steps import Reaction, SetWeights, Soak, Step, Until
@@ -179,13 +179,9 @@ def _party_violations(parties: Parties) -> Iterator[Violation]:
 def gate_violations(gates: Sequence[Gate]) -> Iterator[Violation]:
     if len(gates) > MOST_GATES:
         yield Violation("gates", f"must be at most {MOST_GATES}")
-    names = [gate.name for gate in gates]
+    yield from name_violations("gate", [gate.name for gate in gates])
     for i, gate in enumerate(gates):
         at = f"gates.{i}"
-        if not LABEL.fullmatch(gate.name) or len(gate.name) > LABEL_LENGTH:
-            yield Violation(f"{at}.name", f"{gate.name[:80]!r} is not an RFC 1123 label")
-        if names.index(gate.name) != i:
-            yield Violation(f"{at}.name", f"{gate.name!r} names another gate already")
         if gate.limit is None and gate.against_stable is None:
             yield Violation(at, "needs a limit, against_stable, or both")
         if gate.limit is not None and not 0 < gate.limit < 1:
