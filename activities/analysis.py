@@ -10,10 +10,11 @@ from temporalio import activity
 
 from activities.heartbeats import say
 from activities.ledger import Ledger
-from domain.decision import Hold, Progress, Seen, decide
+from domain.decision import decide
 from domain.errors import Refused, TransientError
 from domain.plan import Plan
 from domain.ports import CounterSource, EvidenceStore, Journal, TrafficRouter, WorkloadRuntime
+from domain.progress import Hold, Progress, Seen
 from domain.rollout import Entry, EventKind
 from domain.traffic import Drift
 from domain.verdicts import Status, Verdict

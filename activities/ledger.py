@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from domain.decision import Progress
 from domain.errors import TransientError
 from domain.evidence.counters import Cursor, Reading, advance
 from domain.evidence.intervals import Interval
@@ -14,6 +13,7 @@ from domain.evidence.judge import Judge
 from domain.evidence.rhythm import seconds_to_news
 from domain.plan import Plan
 from domain.ports import CounterSource, EvidenceStore
+from domain.progress import Progress
 from domain.steps import Soak
 from domain.traffic import Place
 from domain.verdicts import Status, Verdict

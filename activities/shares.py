@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from activities.heartbeats import say
-from domain.decision import Acted, ActState
 from domain.errors import Refused, TransientError
 from domain.gates import Source
 from domain.ports import CounterSource
+from domain.progress import Acted, ActState
 from domain.settling import Agreement, Pair, Share, StartedTally, agreement, pairs
 from domain.traffic import Place, Route, Slots
 

@@ -8,10 +8,10 @@ from temporalio import activity
 
 from activities.heartbeats import say
 from activities.shares import QUIET_LOOKS, SharesOrder, ShareWatch, read_share, seen
-from domain.decision import Acted, ActState
 from domain.errors import NotYet, TransientError, WorkloadFailed
 from domain.gates import Source
 from domain.ports import CounterSource, TrafficRouter, WorkloadRuntime
+from domain.progress import Acted, ActState
 from domain.settling import Agreement, Share, StartedTally, agreement
 from domain.traffic import FULL, NO_EXTRAS, Extras, Ownership, Route, Slots
 from domain.workloads import Workload, WorkloadPhase

@@ -8,8 +8,8 @@ from temporalio import activity
 
 from activities.heartbeats import say
 from activities.traffic import POLL
-from domain.decision import Acted, ActState
 from domain.errors import TransientError
+from domain.progress import Acted, ActState
 from domain.traffic import Ownership
 from domain.virtual_models import VirtualRoute
 from domain.virtual_port import VirtualModelRouter

@@ -21,8 +21,8 @@ from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 from activities.analysis import WatchOrder
 from bench.report import Goal, Result, Table
 from bench.run import Run
-from domain.decision import Seen
 from domain.plan import Plan
+from domain.progress import Seen
 from domain.rollout import Phase
 from domain.steps import Soak
 from domain.strategies.canary_steps import Pace

@@ -5,148 +5,28 @@ and waits for nothing; what gives it more is looked at last.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
-from typing import Literal
 
+from domain import trial_decision
 from domain.plan import Plan
+from domain.progress import (
+    ActState,
+    Advance,
+    Cause,
+    Decision,
+    Finish,
+    Hold,
+    Pause,
+    Paused,
+    Progress,
+    PutBack,
+    RollBack,
+)
 from domain.rollout import Command, Scope
 from domain.spans import spoken
-from domain.steps import Promote, Reaction, SetWeights, Soak, Until
-from domain.verdicts import Status, Verdict
-
-
-class Cause(StrEnum):
-    """Why traffic went back to stable, or why a rollout paused."""
-
-    GATE_FAILED = "gate_failed"
-    ABORTED = "aborted"
-    REJECTED = "rejected"
-    DEADLINE = "deadline"
-    NOT_READY = "not_ready"
-    NOT_SETTLED = "not_settled"
-    DRIFT = "drift"
-    UNDECIDED = "undecided"
-    METRICS_UNAVAILABLE = "metrics_unavailable"
-    CANCELLED = "cancelled"
-    ERROR = "error"
-    TERMINATED = "terminated"
-    COMMAND = "command"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
-    """Stay here. `until` is the next moment at which time alone changes the answer.
-
-    `clears` is the step that would come next if the fleet let it.
-    """
-
-    reason: str
-    until: datetime
-    clears: int | None = None
-    kind: Literal["hold"] = "hold"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Advance:
-    to: int
-    reason: str
-    kind: Literal["advance"] = "advance"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pause:
-    cause: Cause
-    reason: str
-    kind: Literal["pause"] = "pause"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RollBack:
-    cause: Cause
-    reason: str
-    kind: Literal["roll_back"] = "roll_back"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finish:
-    reason: str
-    kind: Literal["finish"] = "finish"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PutBack:
-    """Write the weights of this step again: they are those of another step of ours."""
-
-    reason: str
-    kind: Literal["put_back"] = "put_back"
-
-
-Decision = Hold | Advance | Pause | RollBack | PutBack | Finish
-
-
-class ActState(StrEnum):
-    """How a step's action stands. SILENT: written, but no request has come by to show it."""
-
-    DONE = "done"
-    SILENT = "silent"
-    DISOBEYED = "disobeyed"
-    NOT_READY = "not_ready"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Acted:
-    state: ActState
-    at: datetime
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Paused:
-    cause: Cause
-    reason: str
-    since: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """What a watcher sees during a soak. Texts are empty where all is well.
-
-    `drift` is somebody else's change, `displaced` one of our own: a run that was reset to an
-    earlier step finds the weights of the step that it was in before.
-    """
-
-    verdicts: tuple[Verdict, ...] = ()
-    unavailable_since: datetime | None = None
-    candidate_not_ready: str = ""
-    stable_not_ready: str = ""
-    drift: str = ""
-    displaced: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """Where a walk is, and all that bears on what comes next.
-
-    `was_put_back`: the weights of this step were written again already. `approved` and `confirmed`
-    (what the hook said) are of this step, too. `asking` is the step for which the fleet is being
-    asked, `cleared` the one that it lets come.
-    """
-
-    step: int
-    started_at: datetime
-    acted: Acted
-    seen: Seen = Seen()
-    paused: Paused | None = None
-    abort: Command | None = None
-    promote: Command | None = None
-    was_put_back: bool = False
-    rejected: Command | None = None
-    approved: Command | None = None
-    confirmed: str = ""
-    asking: int | None = None
-    cleared: int | None = None
+from domain.steps import Reaction, Retire, SetWeights, Soak, Until
+from domain.trial_decision import troubles_of
+from domain.verdicts import Status
 
 
 def decide(plan: Plan, progress: Progress, now: datetime) -> Decision:
@@ -162,22 +42,19 @@ def decide(plan: Plan, progress: Progress, now: datetime) -> Decision:
 
 def _wanted(plan: Plan, progress: Progress, now: datetime) -> Decision:
     """What would come next if this rollout were alone."""
-    if _is_past_promotion(plan, progress.step):
+    if plan.is_past_promotion(progress.step):
         return _next(plan, progress.step, progress.acted.detail or "promoted")
     against = _against(plan, progress, now)
     if isinstance(against, RollBack):
         return against
-    if (asked := _asked_to_go_on(plan, progress)) is not None:
-        return asked
+    first = trial_decision.taken_out(plan, progress) or _asked_to_go_on(plan, progress)
+    if first is not None:
+        return first
     if progress.seen.displaced and not progress.was_put_back:
         return PutBack(reason=progress.seen.displaced)
     if progress.paused is not None:
         return _while_paused(plan, progress, progress.paused)
     return against or _way_on(plan, progress, now)
-
-
-def _is_past_promotion(plan: Plan, step: int) -> bool:
-    return any(isinstance(done, Promote) for done in plan.steps[: step + 1])
 
 
 def _deadline(plan: Plan, progress: Progress) -> datetime:
@@ -211,13 +88,12 @@ def _troubles(
     plan: Plan, progress: Progress, now: datetime
 ) -> Iterable[tuple[Cause, Reaction, str]]:
     policies, seen, acted = plan.policies, progress.seen, progress.acted
-    failed = [v for v in seen.verdicts if v.status is Status.FAIL]
-    if failed:
-        yield Cause.GATE_FAILED, policies.on_failure, failed[0].reason
+    if progress.arms_in(plan):
+        yield from trial_decision.troubles(plan, progress)
+    else:
+        yield from troubles_of(plan, seen.verdicts, seen.candidate_not_ready)
     if acted.state is ActState.NOT_READY:
         yield Cause.NOT_READY, Reaction.ROLL_BACK, acted.detail
-    if seen.candidate_not_ready:
-        yield Cause.NOT_READY, policies.on_not_ready, seen.candidate_not_ready
     if acted.state is ActState.DISOBEYED:
         yield Cause.NOT_SETTLED, policies.on_not_settled, acted.detail
     # Put back once, the weights were displaced again: whoever does it is no earlier run.
@@ -242,7 +118,14 @@ def _asked_to_go_on(plan: Plan, progress: Progress) -> Advance | None:
         Scope.STEP: (plan.promotion_by_one_from(step), "promoted by one step"),
         Scope.SKIP: (step + 1, "skipped"),
     }[command.scope]
-    return None if to is None else Advance(to=to, reason=_said(command, what))
+    if to is None or _has_left(plan, progress, command.variant):
+        return None
+    return Advance(to=to, reason=_said(command, what), chosen=command.variant)
+
+
+def _has_left(plan: Plan, progress: Progress, variant: str) -> bool:
+    arms = progress.traffic_in(plan).arms
+    return arms is not None and variant in arms.left
 
 
 def _while_paused(plan: Plan, progress: Progress, paused: Paused) -> Decision:
@@ -271,12 +154,27 @@ def _soaked(plan: Plan, soak: Soak, progress: Progress, now: datetime) -> Decisi
     deadline = _deadline(plan, progress)
     if now < earliest:
         return Hold(reason=f"soaking at {soak.weight} %", until=min(earliest, deadline))
+    if soak.until is Until.DECIDED:
+        return _decided(plan, soak, progress, now)
     is_earned, reason = _earned(plan, soak, progress, now)
     if is_earned:
         return _next(plan, progress.step, reason)
     if now < latest:
         return Hold(reason=reason, until=min(latest, deadline))
     return _undecided(plan, soak, progress, reason)
+
+
+def _decided(plan: Plan, soak: Soak, progress: Progress, now: datetime) -> Decision:
+    """What a trial comes to that has had its shortest time."""
+    latest = progress.acted.at + soak.at_most
+    found = trial_decision.ended(plan, progress)
+    if isinstance(found, Advance):
+        return found
+    if now >= latest:
+        return _undecided(plan, soak, progress, found)
+    if (anew := trial_decision.divided_anew(plan, progress)) is not None:
+        return anew
+    return Hold(reason=found, until=min(latest, _deadline(plan, progress)))
 
 
 def _earned(plan: Plan, soak: Soak, progress: Progress, now: datetime) -> tuple[bool, str]:
@@ -294,6 +192,8 @@ def _earned(plan: Plan, soak: Soak, progress: Progress, now: datetime) -> tuple[
         case Until.PROMOTED | Until.APPROVED | Until.CONFIRMED:
             said = _said_yes(progress)
             return bool(said), said or f"waiting until {soak.awaited}"
+        case Until.DECIDED:
+            raise AssertionError("a trial is decided elsewhere")
 
 
 def _said_yes(progress: Progress) -> str:
@@ -329,6 +229,8 @@ def _undecided(plan: Plan, soak: Soak, progress: Progress, reason: str) -> Decis
     """At the end of a soak that has not earned it. A store that is away is no lack of evidence."""
     reaction = soak.at_the_end or plan.policies.on_undecided
     match Reaction.HOLD if _silence(plan, progress) else reaction:
+        case Reaction.ADVANCE if soak.until is Until.DECIDED and plan.conclude_step is not None:
+            return Advance(to=plan.conclude_step, reason=f"undecided at the end: {reason}")
         case Reaction.ADVANCE:
             return _next(plan, progress.step, f"undecided, advanced by policy: {reason}")
         case Reaction.ROLL_BACK:
@@ -340,7 +242,7 @@ def _undecided(plan: Plan, soak: Soak, progress: Progress, reason: str) -> Decis
 
 
 def _next(plan: Plan, step: int, reason: str) -> Decision:
-    if step + 1 < len(plan.steps):
+    if step + 1 < len(plan.steps) and not isinstance(plan.steps[step], Retire):
         return Advance(to=step + 1, reason=reason)
     return Finish(reason=reason)
 

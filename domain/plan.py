@@ -5,14 +5,25 @@ replayed after a change of our code.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 from uuid import UUID
 
+from domain import arm_traffic
 from domain.gates import Gate
 from domain.hooks import Hook
-from domain.steps import Deploy, Promote, Reaction, SetScale, SetWeights, Soak, Step, Until
+from domain.steps import (
+    Conclude,
+    Deploy,
+    Promote,
+    Reaction,
+    SetScale,
+    SetWeights,
+    Soak,
+    Step,
+    Until,
+)
 from domain.traffic import (
     FULL,
     NO_EXTRAS,
@@ -26,6 +37,7 @@ from domain.traffic import (
     Slots,
     compose,
 )
+from domain.trial import Trial
 from domain.workloads import Workload
 
 PREVIEW = "preview"
@@ -35,6 +47,7 @@ class Strategy(StrEnum):
     CANARY = "canary"
     BLUE_GREEN = "blue_green"
     SHADOW = "shadow"
+    AB_TEST = "ab_test"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +86,7 @@ class Plan:
 
     Bystanders are variants that stand by: they keep their slots, at weight 0, all the way. One that
     asks the fleet gives the candidate more traffic in no freeze, and only when its `group` has a
-    place for it.
+    place for it. A `trial` has `others` beside the candidate, who challenge stable alike.
     """
 
     strategy: Strategy
@@ -87,6 +100,24 @@ class Plan:
     hooks: tuple[Hook, ...] = ()
     group: str | None = None
     asks_the_fleet: bool = False
+    others: tuple[Variant, ...] = ()
+    trial: Trial | None = None
+
+    @property
+    def challengers(self) -> tuple[Variant, ...]:
+        """All that the rollout brings in."""
+        return (self.candidate, *self.others)
+
+    def choosing(self, name: str) -> "Plan":
+        """The plan with this challenger as the candidate; itself where it is, or for "".
+
+        Raises StopIteration where there is none of the name.
+        """
+        if name in ("", self.candidate.name):
+            return self
+        chosen = next(one for one in self.others if one.name == name)
+        others = tuple(one for one in self.challengers if one is not chosen)
+        return replace(self, candidate=chosen, others=others)
 
     def needs_clearance(self, step: int, to: int) -> bool:
         """Whether the fleet must let the rollout go on from one step to another."""
@@ -105,24 +136,33 @@ class Plan:
         """Whether the candidate is up by this step."""
         return any(isinstance(done, Deploy) for done in self.steps[:step])
 
+    def is_past_promotion(self, step: int) -> bool:
+        """Whether the candidate is stable by this step; a plan may end otherwise behind it."""
+        promotes = self._index_of(Promote)
+        is_behind = promotes is not None and step >= promotes
+        return is_behind and not isinstance(self.steps[step], Conclude)
+
     def slots_at(self, candidate_weight: int) -> Slots:
         """The route's slots when the candidate has this weight and stable the rest."""
-        return compose(
-            (
-                *self._standing_by(),
-                Bearer(
-                    slot=self.stable.slot,
-                    workload=self.stable.workload.name,
-                    weight=FULL - candidate_weight,
-                ),
-                Bearer(
-                    slot=self.candidate.slot,
-                    workload=self.candidate.workload.name,
-                    weight=candidate_weight,
-                ),
-            ),
-            self.stable.workload.name,
+        return self.slots_under(SetWeights(candidate=candidate_weight))
+
+    def slots_under(self, traffic: SetWeights) -> Slots:
+        """The route's slots under a traffic."""
+        weights = self.weights_under(traffic)
+        bearing = (
+            Bearer(slot=one.slot, workload=one.workload.name, weight=weights[one.name])
+            for one in (self.stable, *self.challengers)
         )
+        return compose((*self._standing_by(), *bearing), self.stable.workload.name)
+
+    def weights_under(self, traffic: SetWeights) -> dict[str, int]:
+        """The weights of stable and of all challengers, by name."""
+        if traffic.arms is None:
+            given = {self.candidate.name: traffic.candidate}
+        else:
+            given = dict(traffic.arms.weights)
+        idle = dict.fromkeys((one.name for one in self.others), 0)
+        return {self.stable.name: FULL - traffic.candidate, **idle, **given}
 
     def slots_of(self, only: Variant) -> Slots:
         """The route's slots when one variant carries all traffic and the other has left."""
@@ -140,6 +180,10 @@ class Plan:
     def extras_of(self, traffic: SetWeights) -> Extras:
         """What the route has beside its slots."""
         workload = self.candidate.workload.name
+        if self.trial is not None and traffic.arms is not None:
+            workloads = {v.name: v.workload.name for v in (self.stable, *self.challengers)}
+            routes = arm_traffic.header_routes(self.trial, traffic.arms, workloads)
+            return Extras(header_routes=routes)
         if not traffic.mirror and not traffic.preview:
             return NO_EXTRAS
         return Extras(
@@ -157,6 +201,24 @@ class Plan:
         if not traffic.candidate and traffic.preview:
             return Place(kind=PlaceKind.HEADER_ROUTE, position=0)
         return Place(position=self.candidate.slot)
+
+    def places_of(self, arm: Variant) -> tuple[Place, ...]:
+        """Where the requests of a trial's arm are counted."""
+        slot = Place(position=arm.slot)
+        found = None if self.trial is None else arm_traffic.position(self.trial, arm.name)
+        if found is None:
+            return (slot,)
+        return (slot, Place(kind=PlaceKind.HEADER_ROUTE, position=found))
+
+    def reached_under(self, traffic: SetWeights) -> tuple[Variant, ...]:
+        """Who gets requests under a traffic, copies and those of testers included."""
+        weights = self.weights_under(traffic)
+        led_to = self.extras_of(traffic).workloads
+        return tuple(
+            one
+            for one in (self.stable, *self.challengers)
+            if weights[one.name] or one.workload.name in led_to
+        )
 
     def gates_at(self, step: int) -> tuple[Gate, ...]:
         """The gates that watch during a step."""
@@ -196,6 +258,11 @@ class Plan:
         weighted = enumerate(self.steps)
         full = (i for i, s in weighted if isinstance(s, SetWeights) and s.candidate == FULL)
         return next(full, None)
+
+    @property
+    def conclude_step(self) -> int | None:
+        """The step that ends the rollout without a promotion, None where there is none."""
+        return self._index_of(Conclude)
 
     def _index_of(self, kind: type[Step]) -> int | None:
         return next((i for i, step in enumerate(self.steps) if isinstance(step, kind)), None)

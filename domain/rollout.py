@@ -53,7 +53,7 @@ class Command:
     """What a person (or a machine) asked for, who it was and why.
 
     `expected_step` is the step that they were looking at, where they say so; `roles` are those that
-    they act in.
+    they act in; `variant` is the challenger that they mean, where there are several.
     """
 
     actor: str
@@ -61,6 +61,7 @@ class Command:
     scope: Scope = Scope.FULL
     expected_step: int | None = None
     roles: tuple[str, ...] = ()
+    variant: str = ""
 
 
 class EventKind(StrEnum):
@@ -81,6 +82,7 @@ class EventKind(StrEnum):
     ROLLED_BACK = "rolled_back"
     PROMOTED = "promoted"
     RETIRED = "retired"
+    DIVIDED = "divided"
     HOOK_FAILED = "hook_failed"
     RECOVERED = "recovered"
     COMPLETED = "completed"

@@ -4,6 +4,7 @@ Strategies compile to these. A step that changes traffic states all of it, so th
 carried out without knowing the ones before.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -27,7 +28,7 @@ class Until(StrEnum):
 
     PROVEN: every gate passes. ELAPSED: its time is over, and nothing speaks against the candidate.
     PROMOTED: a person says so. APPROVED: a person with one of its roles does. CONFIRMED: its hook
-    says yes.
+    says yes. DECIDED: the trial between the challengers and stable is.
     """
 
     PROVEN = "proven"
@@ -35,11 +36,12 @@ class Until(StrEnum):
     PROMOTED = "promoted"
     APPROVED = "approved"
     CONFIRMED = "confirmed"
+    DECIDED = "decided"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deploy:
-    """Bring the candidate up beside stable: ready, known to the gateway, referenced at weight 0."""
+    """Bring all challengers up beside stable: ready, known to the gateway, at weight 0."""
 
     kind: Literal["deploy"] = "deploy"
 
@@ -59,19 +61,37 @@ class SetScale:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ArmShares:
+    """The traffic of a trial: the percent of each challenger by name; stable gets the rest.
+
+    `left` are those who have left it for good. `buckets` has a digit for each bucket of users who
+    stick, the place of its owner in the order of the trial's arms; empty where nobody sticks.
+    """
+
+    weights: Mapping[str, int]
+    left: tuple[str, ...] = ()
+    buckets: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SetWeights:
     """Give the candidate `candidate` percent of the traffic and wait until the gateway obeys.
 
     Beside it, copies of `mirror` percent of all requests go to the candidate, whose answers nobody
-    sees, and requests with the headers of `preview` are answered by it.
+    sees, and requests with the headers of `preview` are answered by it. In a trial `candidate` is
+    what all challengers get together, and `arms` says what each of them gets.
     """
 
     candidate: int
     mirror: int = 0
     preview: tuple[HeaderMatch, ...] = ()
+    arms: ArmShares | None = None
     kind: Literal["set_weights"] = "set_weights"
 
     def __str__(self) -> str:
+        if self.arms is not None:
+            shares = ", ".join(f"{name} {weight} %" for name, weight in self.arms.weights.items())
+            return f"divide the traffic: {shares}, the rest for stable"
         if self.mirror:
             beside = f", {self.candidate} % of the traffic beside" if self.candidate else ""
             return f"mirror {self.mirror} % to the candidate{beside}"
@@ -111,6 +131,8 @@ class Soak:
                 return f"stay {at} for {spoken(self.at_most)}"
             case Until.PROMOTED:
                 return f"stay {at} until {self.awaited}"
+            case Until.DECIDED:
+                return f"compare the arms until one has won, {within}"
             case Until.APPROVED | Until.CONFIRMED:
                 return f"stay {at} until {self.awaited}, {within}"
 
@@ -150,7 +172,10 @@ class Retire:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conclude:
-    """End without a promotion: the candidate is removed, and stable keeps the traffic."""
+    """End without a promotion: all challengers are removed, and stable keeps the traffic.
+
+    Behind a way to a promotion it is the other end of the plan, for want of a winner.
+    """
 
     kind: Literal["conclude"] = "conclude"
 

@@ -4,14 +4,14 @@ A trial compares arms (the variants of an A/B/n test) by one reward. Gates still
 its own; what is here only decides between arms that are all acceptable.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
 from domain.errors import InvalidSpec, Violation
 from domain.gates import ENVOY_BOUNDS_MS, Source
-from domain.traffic import FULL
+from domain.traffic import FULL, HeaderMatch
 
 MOST_ARMS = 10
 
@@ -80,6 +80,24 @@ class ThompsonRules:
     update_rewards: int = 500
     period: timedelta = timedelta(minutes=10)
     discount: float = 0.98
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """A trial as a plan pins it. `arms` are variants by name, in an order that stays: stable first.
+
+    Requests find their arm by weight; where there is a `sticky_header`, by the hash of the user
+    that it holds; where an arm has `matches`, by headers that clients bring. `phi` >= 1 is how much
+    more the outcomes scatter than independent ones.
+    """
+
+    arms: tuple[str, ...]
+    reward: Reward
+    rules: TrialRules
+    allocation: ThompsonRules | None = None
+    sticky_header: str = ""
+    matches: Mapping[str, tuple[HeaderMatch, ...]] = field(default_factory=dict)
+    phi: float = 1.0
 
 
 def require_trial(

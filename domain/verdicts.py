@@ -51,7 +51,10 @@ class Samples:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """One gate's verdict. `reason` says in sentences what was seen and what was required."""
+    """One gate's verdict. `reason` says in sentences what was seen and what was required.
+
+    `variant` is the arm of a trial that it is about; empty where only the candidate is judged.
+    """
 
     gate: str
     status: Status
@@ -60,3 +63,4 @@ class Verdict:
     evidence: Evidence | None = None
     samples: Samples | None = None
     seconds_to_pass: float | None = None
+    variant: str = ""

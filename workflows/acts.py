@@ -15,10 +15,10 @@ from temporalio.workflow import ActivityCancellationType
 
 from activities.traffic import ConnectOrder, SettleOrder, ShiftOrder, TrafficActivities
 from activities.workload import ReadyOrder, ScaleOrder, WorkloadActivities
-from domain.decision import Acted, ActState
 from domain.errors import FencedOut
 from domain.gates import Source
 from domain.plan import Plan, Variant
+from domain.progress import Acted, ActState
 from domain.spans import spoken
 from domain.steps import SetWeights
 from domain.traffic import FULL, NO_EXTRAS, Extras, Ownership, Slots

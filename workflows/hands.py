@@ -8,10 +8,10 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from activities.shares import SharesOrder
 from activities.traffic import ConnectOrder, RemoveOrder, ShiftOrder, TrafficActivities
 from activities.workload import ReadyOrder, WorkloadActivities
-from domain.decision import ActState
 from domain.errors import NotSettled
 from domain.gates import Source
 from domain.operations import TrafficChange
+from domain.progress import ActState
 from domain.registry import Variants
 from domain.traffic import Ownership, Slots
 from domain.workloads import Workload

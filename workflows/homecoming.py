@@ -6,9 +6,9 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from activities.fleet import FleetActivities
-from domain.decision import ActState, Cause, RollBack
 from domain.hooks import HookKind
 from domain.plan import Variant
+from domain.progress import ActState, Cause, RollBack
 from domain.rollout import EventKind, Phase
 from domain.steps import Conclude
 from domain.traffic import FULL

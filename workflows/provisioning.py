@@ -8,8 +8,8 @@ from temporalio.exceptions import FailureError, is_cancelled_exception
 
 from activities.record import ConfigStatusOrder, RecordActivities, ServiceStateOrder
 from activities.traffic import ConnectOrder, SettleOrder, ShiftOrder, TrafficActivities
-from domain.decision import ActState
 from domain.gates import Source
+from domain.progress import ActState
 from domain.registry import ConfigStatus, ServiceState
 from domain.traffic import FULL, Bearer, Ownership, compose
 from workflows.acts import bring_up, root

@@ -9,7 +9,10 @@ from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exce
 
 from activities.analysis import AnalysisActivities, WatchOrder
 from activities.fleet import ClearanceOrder, FleetActivities
-from domain.decision import (
+from domain.decision import decide as decide_next
+from domain.errors import WorkloadFailed
+from domain.hooks import HookKind
+from domain.progress import (
     Acted,
     ActState,
     Advance,
@@ -21,9 +24,6 @@ from domain.decision import (
     RollBack,
     Seen,
 )
-from domain.decision import decide as decide_next
-from domain.errors import WorkloadFailed
-from domain.hooks import HookKind
 from domain.rollout import EventKind, Phase
 from domain.steps import Conclude, Deploy, Promote, Retire, SetScale, SetWeights, Soak, Step
 from workflows.acts import Acts, failure_type, root

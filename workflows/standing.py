@@ -6,10 +6,10 @@ from typing import Any, assert_never
 
 from temporalio import workflow
 
-from domain.decision import Acted, ActState, Cause, Paused, Progress, Seen
 from domain.errors import Conflict
 from domain.hooks import Hook, HookKind
 from domain.notices import Situation
+from domain.progress import Acted, ActState, Cause, Paused, Progress, Seen
 from domain.requests import Taken, require_fit, taken
 from domain.rollout import Action, Command, EventKind, Phase, Scope
 from domain.steps import SetWeights, Step

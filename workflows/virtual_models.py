@@ -9,9 +9,9 @@ from activities.virtual_models import (
     RemovalOrder,
     VirtualModelActivities,
 )
-from domain.decision import ActState
 from domain.errors import FencedOut, NotSettled
 from domain.operations import Ending, OperationPhase
+from domain.progress import ActState
 from domain.virtual_routes import Layout, layout_of, stages, way_back
 from workflows.acts import failure_type, root
 from workflows.messages import OperationOrder

@@ -9,10 +9,10 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.analysis import AnalysisActivities, Watcher, WatchOrder, WatchPorts
-from domain.decision import Acted, ActState, Progress
 from domain.errors import Refused, Unreachable
 from domain.evidence.judge import judge
 from domain.gates import AgainstStable, Gate, Metric
+from domain.progress import Acted, ActState, Progress
 from domain.rollout import EventKind
 from domain.steps import Reaction
 from domain.traffic import Ownership

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from activities.shares import QUIET_LOOKS, SharesOrder, ShareWatch
-from domain.decision import ActState
 from domain.errors import Refused, Unreachable
 from domain.evidence.counters import Reading, Series, SeriesRole
 from domain.gates import Source
+from domain.progress import ActState
 from domain.settling import MARKS
 from domain.traffic import Slot
 from tests.plans import route

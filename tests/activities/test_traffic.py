@@ -6,9 +6,9 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.traffic import SettleOrder, ShiftOrder, TrafficActivities
-from domain.decision import ActState
 from domain.evidence.counters import Reading
 from domain.gates import Source
+from domain.progress import ActState
 from domain.traffic import NO_EXTRAS, Extras, HeaderMatch, HeaderRoute, Mirror
 from tests.cluster.builders import owner, route_in, slots, workload_in
 from tests.fakes.counters import ScriptedCounters

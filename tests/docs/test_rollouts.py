@@ -12,9 +12,9 @@ from api.schemas.plans import AgainstStableBody, GateBody, PoliciesBody
 from api.schemas.rollouts import RolloutIn
 from api.schemas.steps import AnalysisIn, ApprovalIn, ConfirmIn, MirrorIn, StepIn
 from api.schemas.strategies import BlueGreenIn, HeaderMatchBody, ShadowIn
-from domain.decision import Cause
 from domain.errors import InvalidSpec
 from domain.gates import ENVOY_BOUNDS_MS
+from domain.progress import Cause
 from domain.rollout import Action, EventKind, Phase
 from domain.steps import Reaction
 from domain.strategies.canary import MOST_STEPS

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from domain.decision import (
+from domain.decision import decide as decide_next
+from domain.progress import (
     Acted,
     ActState,
     Advance,
@@ -19,9 +20,6 @@ from domain.decision import (
     PutBack,
     RollBack,
     Seen,
-)
-from domain.decision import (
-    decide as decide_next,
 )
 from domain.rollout import Command, Scope
 from domain.steps import Deploy, Promote, Reaction, Retire, SetWeights, Soak

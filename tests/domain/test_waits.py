@@ -5,7 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from domain.decision import (
+from domain.decision import decide
+from domain.hooks import HookKind
+from domain.progress import (
     Acted,
     ActState,
     Advance,
@@ -16,9 +18,7 @@ from domain.decision import (
     Progress,
     RollBack,
     Seen,
-    decide,
 )
-from domain.hooks import HookKind
 from domain.rollout import Command, Scope
 from domain.steps import Reaction
 from domain.strategies.canary_steps import Analysis, Approval, Confirmation, Stay, Weight

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
 
-from domain.decision import ActState, Seen
 from domain.plan import Plan
+from domain.progress import ActState, Seen
 from domain.rollout import Action, Entry, EventKind
 from domain.steps import Deploy, Promote, Reaction, SetWeights, Soak, Until
 from domain.traffic import FULL, NO_EXTRAS, Extras, Slots

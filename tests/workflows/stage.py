@@ -28,10 +28,11 @@ from activities.traffic import SettleOrder, TrafficActivities
 from activities.workload import WorkloadActivities
 from adapters.temporal.runs import TemporalRuns
 from bootstrap.sandboxing import workflow_runner
-from domain.decision import Acted, ActState, Hold, Seen, decide
+from domain.decision import decide
 from domain.evidence.counters import Reading
 from domain.operations import Ending, Operation
 from domain.plan import Plan
+from domain.progress import Acted, ActState, Hold, Seen
 from domain.rollout import Command, Entry, EventKind, Rollout
 from domain.story import weight_of
 from domain.traffic import Ownership

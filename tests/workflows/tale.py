@@ -11,10 +11,10 @@ from typing import Any
 from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.service import RPCError
 
-from domain.decision import ActState
 from domain.errors import Contended, NotYet, TidegateError, Unreachable
 from domain.notices import Answer
 from domain.plan import Plan, Variant
+from domain.progress import ActState
 from domain.rollout import Action, Command, EventKind, Scope
 from domain.traffic import FULL
 from domain.verdicts import Status

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from domain.decision import ActState
 from domain.division import promoted
 from domain.operations import ChangeKind, OperationPhase
+from domain.progress import ActState
 from domain.registry import TrafficConfig, VariantStatus
 from tests.projects import NOW
 from tests.workflows.play import WINDOW, Play

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from domain.decision import ActState, Seen
 from domain.fleet import Span
+from domain.progress import ActState, Seen
 from domain.rollout import Phase
 from domain.verdicts import Status
 from tests.fleets import a_window

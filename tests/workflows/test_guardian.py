@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from domain.decision import Seen
+from domain.progress import Seen
 from domain.rollout import Phase, Rollout
 from tests.plans import PROJECT, canary_spec, plan
 from workflows.guardian import GuardianWorkflow

@@ -5,7 +5,6 @@ import asyncio
 import pytest
 from temporalio.client import WorkflowFailureError
 
-from domain.decision import ActState
 from domain.division import deleted, promoted, retired, weighed
 from domain.errors import Conflict, Forbidden, Refused, Unreachable
 from domain.operations import (
@@ -13,6 +12,7 @@ from domain.operations import (
     OperationPhase,
     slots_of,
 )
+from domain.progress import ActState
 from domain.traffic import Ownership
 from domain.workloads import WorkloadPhase, WorkloadStatus
 from tests.fakes.runtime import Call

@@ -5,8 +5,8 @@ from uuid import uuid4
 
 import pytest
 
-from domain.decision import ActState
 from domain.errors import Refused
+from domain.progress import ActState
 from domain.workloads import WorkloadPhase, WorkloadStatus
 from tests.plans import route, variant
 from tests.workflows.stage import acted

@@ -1,7 +1,7 @@
 """What a rollout tells the registry, and that nothing it has told is lost."""
 
-from domain.decision import Seen
 from domain.errors import Conflict
+from domain.progress import Seen
 from domain.rollout import EventKind, Phase
 from tests.plans import canary_spec, plan
 from tests.workflows.stage import ANA, FAILED

@@ -10,8 +10,8 @@ from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.service import RPCError
 
-from domain.decision import ActState, Seen
 from domain.errors import Conflict, Forbidden, Unreachable
+from domain.progress import ActState, Seen
 from domain.rollout import EventKind, Phase, Scope
 from domain.traffic import Ownership
 from domain.workloads import WorkloadPhase, WorkloadStatus

@@ -8,9 +8,9 @@ import pytest
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
-from domain.decision import Seen
 from domain.hooks import HookKind
 from domain.plan import PREVIEW
+from domain.progress import Seen
 from domain.rollout import Command, EventKind, Phase, Scope
 from domain.steps import Reaction
 from domain.strategies.canary_steps import (

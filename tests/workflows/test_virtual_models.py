@@ -21,9 +21,9 @@ from activities.record import RecordActivities
 from activities.virtual_models import ObeyOrder, VirtualModelActivities
 from adapters.temporal.runs import TemporalRuns
 from bootstrap.sandboxing import workflow_runner
-from domain.decision import Acted
 from domain.errors import Conflict, NotYet, Refused, Unreachable
 from domain.operations import Ending, Operation, OperationPhase, Subject
+from domain.progress import Acted
 from domain.registry import TrafficConfig
 from domain.traffic import Ownership
 from domain.virtual_models import (

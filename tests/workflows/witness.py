@@ -10,10 +10,11 @@ from typing import Any
 
 from activities.analysis import WatchOrder
 from activities.traffic import SettleOrder
-from domain.decision import Acted, ActState, Hold, Seen, decide
+from domain.decision import decide
 from domain.errors import FencedOut, TidegateError
 from domain.hooks import Hook
 from domain.notices import Answer, Notice, Said
+from domain.progress import Acted, ActState, Hold, Seen
 from domain.traffic import Extras, Slots
 from domain.verdicts import Status
 from domain.workloads import Workload, WorkloadPhase, WorkloadStatus
