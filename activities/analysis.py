@@ -12,7 +12,7 @@ from activities.heartbeats import say
 from activities.ledger import Ledger
 from domain.decision import decide
 from domain.errors import Refused, TransientError
-from domain.plan import Plan
+from domain.plan import Plan, Variant
 from domain.ports import CounterSource, EvidenceStore, Journal, TrafficRouter, WorkloadRuntime
 from domain.progress import Hold, Progress, Seen
 from domain.rollout import Entry, EventKind
@@ -64,7 +64,7 @@ class AnalysisActivities:
         watcher = Watcher(order, self._ports)
         while True:
             seen = await watcher.look()
-            say(_headline(seen.verdicts))
+            say(_headline(seen))
             now = datetime.now(UTC)
             decision = decide(order.plan, replace(order.progress, seen=seen), now)
             if not isinstance(decision, Hold) or now >= order.report_at:
@@ -90,7 +90,7 @@ class Watcher:
         """Look at what is due: the counters, the cluster."""
         now = datetime.now(UTC)
         if now >= self._probe_at:
-            if self._plan.gates_at(self._step):
+            if self._plan.is_judged_at(self._step):
                 self._seen = await self._look_at_metrics()
             now = datetime.now(UTC)
             self._probe_at = now + self._ledger.nap(now)
@@ -120,51 +120,70 @@ class Watcher:
             return self._without_metrics(
                 f"no fresh sample of both variants since {self._fresh_at:%H:%M:%S} UTC"
             )
-        verdicts = self._ledger.verdicts(self._step)
-        return replace(self._seen, verdicts=verdicts, unavailable_since=None)
+        progress = self._order.progress
+        return replace(
+            self._seen,
+            verdicts=self._ledger.verdicts(progress),
+            unavailable_since=None,
+            trial=self._ledger.trial(progress) or self._seen.trial,
+            due=self._ledger.due(progress, now),
+        )
 
     def _without_metrics(self, reason: str) -> Seen:
         since = self._seen.unavailable_since or datetime.now(UTC)
-        failed = self._ledger.failures(self._step)
         verdicts = tuple(
-            failed.get(gate.name)
-            or Verdict(
-                gate=gate.name,
+            verdict
+            if verdict.status is Status.FAIL
+            else Verdict(
+                gate=verdict.gate,
+                variant=verdict.variant,
                 status=Status.UNAVAILABLE,
                 reason=f"The metrics are unavailable since {since:%H:%M:%S} UTC: {reason}",
             )
-            for gate in self._plan.gates
+            for verdict in self._ledger.verdicts(self._order.progress)
         )
-        return replace(self._seen, verdicts=verdicts, unavailable_since=since)
+        return replace(self._seen, verdicts=verdicts, unavailable_since=since, due=None)
 
     async def _look_at_cluster(self) -> Seen:
         """See both workloads and the route. A cluster that does not answer changes nothing."""
         plan = self._plan
         try:
-            candidate = await self._unfit(plan.candidate.workload)
+            unfit = {one.name: await self._unfit(one.workload) for one in self._challengers}
             stable = await self._unfit(plan.stable.workload, bring_up=True)
             drift = await self._drift()
         except TransientError:
             return self._seen
         return replace(
             self._seen,
-            candidate_not_ready=candidate,
+            candidate_not_ready=unfit.get(plan.candidate.name, ""),
             stable_not_ready=stable,
             drift=str(drift) if drift and not drift.is_ours else "",
             displaced=str(drift) if drift and drift.is_ours else "",
+            unfit={name: why for name, why in unfit.items() if why and plan.trial is not None},
         )
+
+    @property
+    def _challengers(self) -> tuple[Variant, ...]:
+        """Those that are to serve: of a trial, who has not left it."""
+        if self._plan.trial is None:
+            return (self._plan.candidate,)
+        present = self._order.progress.arms_in(self._plan)
+        return tuple(one for one in self._plan.challengers if one.name in present)
 
     async def _drift(self) -> Drift | None:
         """What somebody else has changed: of the traffic first, then of who serves it."""
         plan, ports = self._plan, self._ports
-        traffic = plan.traffic_at(self._step)
-        return (
-            await ports.router.drift(
-                plan.route, plan.slots_at(traffic.candidate), plan.extras_of(traffic)
-            )
-            or await ports.runtime.drift(plan.candidate.workload, plan.replicas_at(self._step))
-            or await ports.runtime.drift(plan.stable.workload, None)
+        traffic = self._order.progress.traffic_in(plan)
+        moved = await ports.router.drift(
+            plan.route, plan.slots_under(traffic), plan.extras_of(traffic)
         )
+        if moved is not None:
+            return moved
+        for one in self._challengers:
+            scaled = plan.replicas_at(self._step) if plan.trial is None else None
+            if (changed := await ports.runtime.drift(one.workload, scaled)) is not None:
+                return changed
+        return await ports.runtime.drift(plan.stable.workload, None)
 
     async def _unfit(self, workload: Workload, *, bring_up: bool = False) -> str:
         """Say why a workload cannot serve; nothing where it can."""
@@ -189,21 +208,28 @@ def _news(before: Seen, after: Seen, step: int, sequence: int, now: datetime) ->
     """What changed between two looks, as lines of the rollout's history."""
     key = f"{step}/{sequence}"
     entries: list[Entry] = []
-    known = {v.gate: v.status for v in before.verdicts}
+    known = {(v.variant, v.gate): v.status for v in before.verdicts}
     if after.unavailable_since and not before.unavailable_since:
-        reason = after.verdicts[0].reason
+        reason = next((v.reason for v in after.verdicts), "The metrics are unavailable")
         entries.append(_entry(f"lost/{key}/{now.timestamp()}", EventKind.METRICS_LOST, reason, now))
     if before.unavailable_since and not after.unavailable_since:
         away = round((now - before.unavailable_since).total_seconds())
         text = f"The metrics are back after {away} s; the evidence goes on where it stood"
         entries.append(_entry(f"back/{key}/{now.timestamp()}", EventKind.METRICS_BACK, text, now))
     for verdict in after.verdicts:
-        if verdict.status is not known.get(verdict.gate) and not after.unavailable_since:
-            name = f"verdict/{verdict.gate}/{key}/{verdict.status}"
-            text = f"{verdict.gate}: {verdict.status}. {verdict.reason}"
+        is_new = verdict.status is not known.get((verdict.variant, verdict.gate))
+        if is_new and not after.unavailable_since:
+            what = _named(verdict)
+            name = f"verdict/{what}/{key}/{verdict.status}"
+            text = f"{what}: {verdict.status}. {verdict.reason}"
             entries.append(
                 replace(_entry(name, EventKind.VERDICT, text, now), data={"verdict": verdict})
             )
+    trial, outcome = after.trial, before.trial and before.trial.outcome
+    if trial is not None and trial.outcome is not outcome:
+        name, text = f"trial/{key}/{trial.outcome}", f"trial: {trial.outcome}. {trial.reason}"
+        told = _entry(name, EventKind.VERDICT, text, now)
+        entries.append(replace(told, data={"trial": trial}))
     for kind, was, found in (
         ("drift", before.drift, after.drift),
         ("stable", before.stable_not_ready, after.stable_not_ready),
@@ -217,5 +243,12 @@ def _entry(key: str, kind: EventKind, message: str, at: datetime) -> Entry:
     return Entry(key=key, kind=kind, message=message, at=at)
 
 
-def _headline(verdicts: tuple[Verdict, ...]) -> str:
-    return " · ".join(f"{v.gate}: {v.status}. {v.reason}" for v in verdicts)
+def _named(verdict: Verdict) -> str:
+    """The gate, with the arm of a trial that it is about."""
+    return f"{verdict.variant} {verdict.gate}" if verdict.variant else verdict.gate
+
+
+def _headline(seen: Seen) -> str:
+    trial = [] if seen.trial is None else [seen.trial.reason]
+    told = (f"{_named(v)}: {v.status}. {v.reason}" for v in seen.verdicts)
+    return " · ".join([*trial, *told])

@@ -10,7 +10,7 @@ from domain.gates import Source
 from domain.ports import CounterSource
 from domain.progress import Acted, ActState
 from domain.settling import Agreement, Pair, Share, StartedTally, agreement, pairs
-from domain.traffic import Place, Route, Slots
+from domain.traffic import NO_EXTRAS, Extras, Place, Route, Slots
 
 # So many fresh readings without a request make a route quiet, which is enough where the new weight
 # leaves nothing to divide.
@@ -46,6 +46,7 @@ class SharesOrder:
     probe_interval: timedelta
     see_until: datetime
     deadline: datetime
+    extras: Extras = NO_EXTRAS
 
 
 async def read_share(

@@ -153,7 +153,7 @@ class TrafficActivities:
             state = await self._router.observe(order.route)
         except TransientError as error:
             return str(error)
-        if state is None or state.slots != order.slots or state.extras != _extras_of(order):
+        if state is None or state.slots != order.slots or state.extras != order.extras:
             return "the route does not stand as it was written"
         return "" if state.obeyed else state.obeyed_detail or "the gateway has not taken it yet"
 
@@ -176,11 +176,6 @@ class TrafficActivities:
                 disobeyed = tally.disagreements > 1
                 return seen(ActState.DISOBEYED if disobeyed else ActState.SILENT, said)
             await asyncio.sleep(min(order.probe_interval, SHARE_POLL).total_seconds())
-
-
-def _extras_of(order: SettleOrder | SharesOrder) -> Extras:
-    """A change by hand leaves nothing beside the split."""
-    return order.extras if isinstance(order, SettleOrder) else NO_EXTRAS
 
 
 def _described(share: Share, weight: int) -> str:

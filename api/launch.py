@@ -12,6 +12,7 @@ from uuid import UUID, uuid4, uuid5
 
 from api.busy import HOUSEKEEPING_PATIENCE, Patience, in_the_way, is_housekeeping
 from api.errors import KeyReused, RolloutRunning, broken
+from api.parties import parties_of
 from api.parts import Parts
 from api.schemas.rollouts import RolloutIn
 from domain.division import was_stable_lately
@@ -25,19 +26,16 @@ from domain.errors import (
     Violation,
 )
 from domain.hooks import hook_violations
-from domain.plan import Plan, Strategy, Variant
+from domain.plan import Plan, Strategy
 from domain.ports import Registry
 from domain.registry import (
     ConfigStatus,
-    ModelVersion,
     TrafficConfig,
     TrafficVariant,
 )
 from domain.rollout import Phase, Rollout, workflow_id
 from domain.strategies.compiling import compile_plan
-from domain.strategies.rules import Parties
 from domain.strategies.way_back import compile_way_back
-from domain.traffic import free_slot
 
 # The registry knows of an end a moment before its workflow closes and makes room.
 _WHILE_CLOSING_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8)
@@ -50,45 +48,22 @@ async def compiled(parts: Parts, config: TrafficConfig, wish: RolloutIn) -> Plan
     Raises InvalidSpec with every broken rule, NotFound for a version that the project does not
     have, Conflict while the config has no traffic to split.
     """
-    stable, registry = _splittable(config), parts.registry
-    project_id = config.project_id
-    before = await registry.version(project_id, stable.model_version_id)
-    target = await registry.version(project_id, wish.target_version_id)
-    known = next((v for v in config.variants if v.model_version_id == target.id), None)
-    if target.registered_model_id != before.registered_model_id:
-        raise broken("target_version_id", "must be a version of the model that stable serves")
-    namesakes = [v for v in config.variants if v.name == wish.candidate_name and v is not stable]
-    if any(v.model_version_id != target.id for v in namesakes):
-        raise broken("candidate_name", f"{wish.candidate_name!r} names another variant already")
-    beside = [v for v in config.variants if v.holds_slot and v not in (stable, known)]
-    parties = Parties(
-        route=config.route,
-        stable=variant(config, stable.name, stable.slot, before, workload=stable.workload),
-        candidate=variant(config, wish.candidate_name, _slot(config, known), target),
-        bystanders=tuple(
-            [
-                variant(
-                    config,
-                    one.name,
-                    one.slot,
-                    await registry.version(project_id, one.model_version_id),
-                    workload=one.workload,
-                )
-                for one in beside
-            ]
-        ),
-    )
+    stable = _splittable(config)
+    parties = await parties_of(parts.registry, config, stable, wish.challengers)
     spec = wish.to_domain(config)
     is_way_back = wish.skip_steps and was_stable_lately(
-        config.variants, target.id, now=datetime.now(UTC), window=config.rollback_window
+        config.variants,
+        parties.candidate.version_id,
+        now=datetime.now(UTC),
+        window=config.rollback_window,
     )
-    if is_way_back and wish.strategy is not Strategy.SHADOW:
+    if is_way_back and wish.strategy not in (Strategy.SHADOW, Strategy.AB_TEST):
         plan = compile_way_back(wish.strategy, spec, parties)
     else:
         plan = compile_plan(spec, parties)
     if violations := tuple(hook_violations(plan.hooks, parts.hooks_allowed)):
         raise InvalidSpec(*violations)
-    await _require_group(parts, project_id, wish.group)
+    await _require_group(parts, config.project_id, wish.group)
     return replace(plan, group=wish.group, asks_the_fleet=True)
 
 
@@ -99,13 +74,6 @@ async def _require_group(parts: Parts, project_id: UUID, name: str | None) -> No
         await parts.fleet.group(project_id, name)
     except NotFound as error:
         raise broken("group", f"{name!r} is no rollout group of this project") from error
-
-
-def _slot(config: TrafficConfig, known: TrafficVariant | None) -> int:
-    """The slot that the candidate's version holds already, else a free one."""
-    if known is not None and known.holds_slot:
-        return known.slot
-    return free_slot(v.slot for v in config.variants if v.holds_slot)
 
 
 async def launch(
@@ -174,24 +142,6 @@ async def _require_idle(registry: Registry, config: TrafficConfig) -> None:
     running = await registry.live_rollout(config.project_id, config.id)
     if running is not None and running.phase is not Phase.PENDING:
         raise RolloutRunning(running)
-
-
-def variant(
-    config: TrafficConfig,
-    name: str,
-    slot: int,
-    version: ModelVersion,
-    *,
-    workload: str | None = None,
-) -> Variant:
-    """A version in its slot; its workload is named by our rule unless it has a name already."""
-    return Variant(
-        name=name,
-        version_id=version.id,
-        version_name=version.name,
-        slot=slot,
-        workload=config.workload(version, workload),
-    )
 
 
 def _splittable(config: TrafficConfig) -> TrafficVariant:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 from api.errors import broken
-from api.launch import variant
+from api.parties import variant
 from api.parts import Parts
 from api.schemas.plans import gates_of
 from api.schemas.traffic import TrafficConfigIn

@@ -6,7 +6,7 @@ split by weight.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 from domain.apportionment import apportion
@@ -109,7 +109,13 @@ def _within_kind(members: Sequence[str]) -> list[tuple[str, str]]:
     return [(kind[0], kind[-1]) for kind in kinds if kind]
 
 
-def _require_header(header: str) -> None:
+def header_violations(at: str, header: str) -> Iterator[Violation]:
+    """Why the gateway cannot match a header of this name."""
     if not _HEADER.fullmatch(header):
         rule = f"{header[:80]!r} must be letters, digits and '-': the gateway refuses others"
-        raise InvalidSpec(Violation("header", rule))
+        yield Violation(at, rule)
+
+
+def _require_header(header: str) -> None:
+    if violations := tuple(header_violations("header", header)):
+        raise InvalidSpec(*violations)

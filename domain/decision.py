@@ -118,14 +118,17 @@ def _asked_to_go_on(plan: Plan, progress: Progress) -> Advance | None:
         Scope.STEP: (plan.promotion_by_one_from(step), "promoted by one step"),
         Scope.SKIP: (step + 1, "skipped"),
     }[command.scope]
-    if to is None or _has_left(plan, progress, command.variant):
+    if to is None or (chosen := _chosen(plan, progress, command.variant)) is None:
         return None
-    return Advance(to=to, reason=_said(command, what), chosen=command.variant)
+    return Advance(to=to, reason=_said(command, what), chosen=chosen)
 
 
-def _has_left(plan: Plan, progress: Progress, variant: str) -> bool:
-    arms = progress.traffic_in(plan).arms
-    return arms is not None and variant in arms.left
+def _chosen(plan: Plan, progress: Progress, variant: str) -> str | None:
+    """Who is promoted, "" for the candidate; None for an arm that has left meanwhile."""
+    arms, present = progress.traffic_in(plan).arms, progress.arms_in(plan)
+    if arms is not None and variant in arms.left:
+        return None
+    return present[0] if not variant and len(present) == 1 else variant
 
 
 def _while_paused(plan: Plan, progress: Progress, paused: Paused) -> Decision:

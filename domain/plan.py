@@ -18,6 +18,7 @@ from domain.steps import (
     Deploy,
     Promote,
     Reaction,
+    Retire,
     SetScale,
     SetWeights,
     Soak,
@@ -225,6 +226,11 @@ class Plan:
         soak = self.steps[step]
         return self.gates if isinstance(soak, Soak) and soak.gated else ()
 
+    def is_judged_at(self, step: int) -> bool:
+        """Whether anything is counted during a step."""
+        is_tried = self.trial is not None and self.traffic_at(step).arms is not None
+        return isinstance(self.steps[step], Soak) and (is_tried or bool(self.gates_at(step)))
+
     def replicas_at(self, step: int) -> int | None:
         """How many replicas of the candidate were asked for, None where the cluster decides."""
         scaled = (one for one in reversed(self.steps[: step + 1]) if isinstance(one, SetScale))
@@ -263,6 +269,18 @@ class Plan:
     def conclude_step(self) -> int | None:
         """The step that ends the rollout without a promotion, None where there is none."""
         return self._index_of(Conclude)
+
+    @property
+    def decided_step(self) -> int | None:
+        """The step that decides a trial, None where there is none."""
+        soaks = ((i, step) for i, step in enumerate(self.steps) if isinstance(step, Soak))
+        return next((i for i, soak in soaks if soak.until is Until.DECIDED), None)
+
+    @property
+    def retire_step(self) -> int:
+        """The last step behind a promotion."""
+        found = self._index_of(Retire)
+        return len(self.steps) - 1 if found is None else found
 
     def _index_of(self, kind: type[Step]) -> int | None:
         return next((i for i, step in enumerate(self.steps) if isinstance(step, kind)), None)

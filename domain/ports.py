@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
-from domain.evidence.counters import Cursor, Reading
-from domain.evidence.intervals import Interval
+from domain.evidence.counters import ArmsCursor, Cursor, Reading, Series
+from domain.evidence.intervals import ArmsInterval, Interval
 from domain.gates import Source
 from domain.hooks import Hook
 from domain.metrics import Grid, MeasuredVariant, Measurement, Tokens
@@ -113,12 +113,22 @@ class Notifier(Protocol):
 
 
 class CounterSource(Protocol):
-    """Reads raw counters of two places of a route."""
+    """Reads raw counters of places of a route."""
 
     async def read(
         self, route: Route, source: Source, *, candidate: Place, stable: Place, window: timedelta
     ) -> Reading:
         """The samples of the last `window` of each. Raises Unreachable when the store is down."""
+
+    async def read_arms(
+        self,
+        route: Route,
+        source: Source,
+        *,
+        arms: Mapping[str, Sequence[Place]],
+        window: timedelta,
+    ) -> dict[str, tuple[Series, ...]]:
+        """As `read`, for any number of arms, each of which may be counted at several places."""
 
 
 class MetricsStore(Protocol):
@@ -146,16 +156,25 @@ class MetricsStore(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceLog:
-    """What a rollout's gates have seen so far, and where the counters stood at the last look."""
+    """What a rollout's gates have seen so far, and where the counters stood at the last look.
 
-    intervals: tuple[Interval, ...]
-    cursor: Cursor | None
+    Those of a trial are all of its arms', those of any other rollout the candidate's and stable's.
+    """
+
+    intervals: tuple[Interval | ArmsInterval, ...]
+    cursor: Cursor | ArmsCursor | None
 
 
 class EvidenceStore(Protocol):
     async def load(self, rollout_id: UUID) -> EvidenceLog: ...
 
-    async def append(self, rollout_id: UUID, *, interval: Interval | None, cursor: Cursor) -> None:
+    async def append(
+        self,
+        rollout_id: UUID,
+        *,
+        interval: Interval | ArmsInterval | None,
+        cursor: Cursor | ArmsCursor,
+    ) -> None:
         """Keep an interval and the cursor behind it, both or neither.
 
         An interval whose sequence is taken raises Contended: a second watcher is at work.

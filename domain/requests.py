@@ -1,6 +1,6 @@
 """Which commands fit a rollout where it stands, and why the others do not."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from domain.errors import Conflict, Forbidden
@@ -28,8 +28,13 @@ def taken(action: Action, command: Command) -> Taken | None:
     )
 
 
-def require_fit(plan: Plan, step: int, action: Action, command: Command) -> None:
-    """Raise Conflict for a command that does not fit the step, Forbidden for want of a role."""
+def require_fit(
+    plan: Plan, step: int, action: Action, command: Command, left: Collection[str] = ()
+) -> None:
+    """Raise Conflict for a command that does not fit the step, Forbidden for want of a role.
+
+    `left` are the challengers that have left a trial.
+    """
     if command.expected_step not in (None, step):
         raise Conflict(
             f"the rollout is at step {step}, not {command.expected_step}; look again, then decide"
@@ -37,6 +42,7 @@ def require_fit(plan: Plan, step: int, action: Action, command: Command) -> None
     match action:
         case Action.PROMOTE:
             _require_promotable(plan, step, command.scope)
+            _require_one(plan, step, command.variant, left)
         case Action.SKIP:
             _require_skippable(plan, step)
         case Action.APPROVE | Action.REJECT:
@@ -47,7 +53,7 @@ def require_fit(plan: Plan, step: int, action: Action, command: Command) -> None
 
 def _require_promotable(plan: Plan, step: int, scope: Scope) -> None:
     if plan.full_step is None:
-        raise Conflict(f"a {plan.strategy} is never promoted: start a canary of the version")
+        raise Conflict(f"this {plan.strategy} is never promoted: start a canary of the version")
     if not plan.is_deployed_at(step) and isinstance(plan.steps[step], Soak):
         raise Conflict("nothing is deployed yet that could be promoted; skip this step to go on")
     full = plan.promotion_from(step)
@@ -57,12 +63,25 @@ def _require_promotable(plan: Plan, step: int, scope: Scope) -> None:
         raise Conflict(f"{where} waits for the approval of {_roles(soak)}; a promotion is none")
 
 
+def _require_one(plan: Plan, step: int, variant: str, left: Collection[str]) -> None:
+    """Refuse a promotion that does not say of whom; once the trial is over there is only one."""
+    names = [one.name for one in plan.challengers if one.name not in left]
+    decided = plan.decided_step
+    is_open = decided is not None and step <= decided
+    if variant and variant not in names:
+        raise Conflict(f"{variant!r} cannot be promoted, only {' or '.join(names) or 'nobody'}")
+    if not variant and len(names) != 1 and is_open:
+        raise Conflict(f"name the variant that is to be promoted: {' or '.join(names) or 'none'}")
+
+
 def _require_skippable(plan: Plan, step: int) -> None:
     soak = plan.steps[step]
     if not isinstance(soak, Soak):
         raise Conflict(f"only a step that waits can be skipped, not: {soak}")
     if soak.until is Until.APPROVED:
         raise Conflict(f"this step waits for the approval of {_roles(soak)}; it cannot be skipped")
+    if soak.until is Until.DECIDED and plan.full_step is not None:
+        raise Conflict("a test that may promote cannot be skipped: promote an arm, or abort")
 
 
 def _require_approval(plan: Plan, step: int, command: Command) -> None:

@@ -129,7 +129,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollout:
-    """A rollout as the registry knows it: the projection that the API reads."""
+    """A rollout as the registry knows it: the projection that the API reads.
+
+    `candidate_weight` is what all challengers get together; `chosen` is the one that was promoted.
+    """
 
     id: UUID
     project_id: UUID
@@ -146,6 +149,7 @@ class Rollout:
     created_at: datetime
     updated_at: datetime
     ended_at: datetime | None
+    chosen: str = ""
 
 
 WORKFLOW_ID_PREFIX = "traffic-"

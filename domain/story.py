@@ -1,14 +1,15 @@
 """A rollout told for people: the lines and the table that the Temporal UI shows."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from domain.plan import Plan
 from domain.rollout import Phase
 from domain.steps import SetWeights, Soak, Step
-from domain.traffic import FULL
+from domain.trial_verdicts import ArmVerdict, TrialVerdict
 from domain.verdicts import Verdict
 
 PAD = "\N{NO-BREAK SPACE}\N{NO-BREAK SPACE}"
+_ARMS = ("arm", "standing", "rewarded", "rate", "best by now")
 LONGEST_LINE_BYTES = 390  # Temporal takes 400 for a summary, and refuses the rest of the command
 
 
@@ -19,10 +20,9 @@ def line(text: str) -> str:
 
 def headline(plan: Plan) -> str:
     """One line: what is rolled out, where."""
-    return (
-        f"{plan.strategy} of {plan.route.model}: "
-        f"{plan.stable.version_name} to {plan.candidate.version_name}"
-    )
+    stable, challengers = plan.stable.version_name, [v.version_name for v in plan.challengers]
+    between = f"{stable} against" if plan.trial is not None else f"{stable} to"
+    return f"{plan.strategy} of {plan.route.model}: {between} {', '.join(challengers)}"
 
 
 def overview(plan: Plan) -> str:
@@ -33,13 +33,20 @@ def overview(plan: Plan) -> str:
 
 
 def details(
-    plan: Plan, *, phase: Phase, reason: str, step: int, weight: int, verdicts: tuple[Verdict, ...]
+    plan: Plan,
+    *,
+    phase: Phase,
+    reason: str,
+    step: int,
+    weights: Mapping[str, int],
+    verdicts: tuple[Verdict, ...],
+    trial: TrialVerdict | None = None,
 ) -> str:
     """The present state as Markdown: phase, the steps with a mark, the verdicts with reasons."""
     lines = [
         f"**{phase.replace('_', ' ')}** at step {step + 1} of {len(plan.steps)}: {reason}",
         "",
-        f"{plan.stable.name} {FULL - weight} % · {plan.candidate.name} {weight} %",
+        " · ".join(f"{name} {weight} %" for name, weight in weights.items()),
         "",
         *_table(
             ("", "step", "candidate", ""),
@@ -49,10 +56,22 @@ def details(
             ),
         ),
     ]
+    if trial is not None:
+        lines += ["", f"Trial: {trial.reason}", "", *_table(_ARMS, map(_of_arm, trial.arms))]
     if verdicts:
-        rows = ((v.gate, str(v.status), v.reason) for v in verdicts)
+        rows = ((_named(v), str(v.status), v.reason) for v in verdicts)
         lines += ["", *_table(("gate", "verdict", "why"), rows)]
     return "\n".join(lines)
+
+
+def _of_arm(arm: ArmVerdict) -> tuple[str, ...]:
+    rate = "" if arm.estimate is None else f"{arm.estimate:.4g} ({arm.low:.4g} to {arm.high:.4g})"
+    best = "" if arm.prob_best is None else f"{arm.prob_best:.0%}"
+    return arm.arm, str(arm.standing), f"{arm.good:,} of {arm.total:,}", rate, best
+
+
+def _named(verdict: Verdict) -> str:
+    return f"{verdict.variant} {verdict.gate}" if verdict.variant else verdict.gate
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:

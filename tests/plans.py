@@ -6,11 +6,14 @@ from uuid import UUID, uuid4
 
 from domain.gates import AgainstStable, Gate, Metric
 from domain.plan import Plan, Policies, Variant
+from domain.strategies.ab_test import AbTestSpec, OnWinner
 from domain.strategies.canary import CanarySpec
 from domain.strategies.canary_steps import CanaryStep, Pace
 from domain.strategies.compiling import Spec, compile_plan
 from domain.strategies.rules import Parties
 from domain.traffic import Route
+from domain.trial import Reward, RewardMetric
+from domain.trial_verdicts import ArmVerdict, Outcome, SplitVerdict, Standing, TrialVerdict
 from domain.verdicts import Status, Verdict
 from domain.workloads import Protocol, Workload
 
@@ -71,5 +74,63 @@ def plan(spec: Spec | None = None, *, protocol: Protocol = Protocol.OPENAI, **ch
     return replace(compile_plan(spec or canary_spec(), given), **changes)
 
 
-def verdict(status: Status, gate: str = "errors", reason: str = "because") -> Verdict:
-    return Verdict(gate=gate, status=status, reason=reason)
+def arms(*names: str) -> Parties:
+    """Stable, and challengers of these names; by default b and c."""
+    challengers = [variant(n, i, f"v{i + 1}") for i, n in enumerate(names or ("b", "c"), start=1)]
+    return parties(candidate=challengers[0], others=tuple(challengers[1:]))
+
+
+def ab_test_spec(**changes) -> AbTestSpec:
+    given = {
+        "reward": Reward(metric=RewardMetric.SUCCESS_RATE),
+        "on_winner": OnWinner.PROMOTE,
+        "at_most": timedelta(hours=1),
+        "gates": (ERRORS,),
+        "policies": policies(scale_down_delay=timedelta(0)),
+    }
+    return AbTestSpec(**(given | changes))
+
+
+def ab_test(*names: str, protocol: Protocol = Protocol.OPENAI, **changes) -> Plan:
+    """A test between stable and these challengers."""
+    given = arms(*names)
+    given = replace(given, route=replace(given.route, protocol=protocol))
+    return compile_plan(ab_test_spec(**changes), given)
+
+
+def trial(outcome: Outcome = Outcome.UNDECIDED, winner: str | None = None, **beaten: str):
+    """How a trial between stable, b and c stands; `c="b"`: c is beaten by b."""
+    standings = dict.fromkeys(("stable", "b", "c"), Standing.COMPETING)
+    standings |= dict.fromkeys(beaten, Standing.ELIMINATED)
+    return TrialVerdict(
+        outcome=outcome,
+        reason=f"The trial is {outcome}.",
+        winner=winner,
+        arms=tuple(
+            ArmVerdict(
+                arm=name,
+                standing=standing,
+                started=100,
+                total=100,
+                good=99,
+                estimate=0.99,
+                low=0.9,
+                high=1.0,
+                beaten_by=beaten.get(name),
+            )
+            for name, standing in standings.items()
+        ),
+        pairs=(),
+        odds_needed=40.0,
+        margin_odds_needed=20.0,
+        split=SplitVerdict(odds=1.0, odds_needed=100.0, arm=None, off_by=0.0, in_doubt=False),
+        intervals=10,
+        opened_at=NOON,
+        closed_at=NOON,
+    )
+
+
+def verdict(
+    status: Status, gate: str = "errors", reason: str = "because", variant: str = ""
+) -> Verdict:
+    return Verdict(gate=gate, status=status, reason=reason, variant=variant)

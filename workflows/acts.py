@@ -1,6 +1,6 @@
 """What a rollout does to the cluster, one method a move. Absolute orders, safe to give twice."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -13,14 +13,16 @@ from temporalio.exceptions import (
 )
 from temporalio.workflow import ActivityCancellationType
 
+from activities.shares import SharesOrder
 from activities.traffic import ConnectOrder, SettleOrder, ShiftOrder, TrafficActivities
 from activities.workload import ReadyOrder, ScaleOrder, WorkloadActivities
+from domain.apportionment import apportion
 from domain.errors import FencedOut
 from domain.gates import Source
 from domain.plan import Plan, Variant
 from domain.progress import Acted, ActState
 from domain.spans import spoken
-from domain.steps import SetWeights
+from domain.steps import ArmShares, SetWeights
 from domain.traffic import FULL, NO_EXTRAS, Extras, Ownership, Slots
 from domain.workloads import Workload
 from workflows.timeouts import (
@@ -35,54 +37,82 @@ from workflows.waiting import heeding
 
 
 class Acts:
-    """The hands of one rollout. `weight` is the candidate's share as last ordered."""
+    """The hands of one rollout. `weight` is the share of its challengers as last ordered."""
 
     def __init__(self, rollout_id: UUID, plan: Plan) -> None:
         self._rollout_id = rollout_id
-        self._plan = plan
+        self.plan = plan
         self._writes = 0
         self._written: Slots = ()
+        self._ordered: Slots = plan.slots_at(0)
         self.weight = 0
 
     async def deploy(self) -> Acted:
-        """Bring the candidate up: ready, connected, referenced at weight 0, and known."""
-        plan, workload = self._plan, self._plan.candidate.workload
-        await bring_up(workload, plan.policies.deploy_deadline)
-        await heeding(
-            workflow.execute_activity_method(
-                TrafficActivities.connect,
-                ConnectOrder(route=plan.route, workload=workload),
-                summary=f"connect {workload.name} to the gateway",
-                **WRITE,
-            )
+        """Bring all challengers up: ready, connected, referenced at weight 0, and known."""
+        plan = self.plan
+        await bring_up(
+            tuple(one.workload for one in plan.challengers),
+            plan.policies.deploy_deadline,
+            self._connect,
         )
         await self._shift(plan.slots_at(0), (plan.stable.workload,), WRITE)
         return await self._settle(plan.slots_at(0), 0, 0, plan.policies.settle_deadline)
 
+    async def _connect(self, workload: Workload) -> None:
+        await heeding(
+            workflow.execute_activity_method(
+                TrafficActivities.connect,
+                ConnectOrder(route=self.plan.route, workload=workload),
+                summary=f"connect {workload.name} to the gateway",
+                **WRITE,
+            )
+        )
+
     async def set_weights(self, traffic: SetWeights, *, insist: bool = False) -> Acted:
         """Have the traffic be so, and see it obey."""
-        # Before the write: one that is given up may have been written.
-        previous, self.weight = self.weight, traffic.candidate
-        await self._shift(
-            self._plan.slots_at(traffic.candidate),
-            self._bearing(traffic),
-            WRITE,
-            insist=insist,
-            extras=self._plan.extras_of(traffic),
-        )
-        return await self.settle(traffic, previous)
+        bearing = tuple(one.workload for one in self.plan.reached_under(traffic))
+        previous, before = await self._order(traffic, bearing, insist=insist)
+        return await self._see(traffic, previous, before)
+
+    async def take_out(self, traffic: SetWeights) -> Acted:
+        """Have arms of a trial lose what they get to stable, whatever is the matter with others."""
+        stable = self.plan.stable.workload
+        previous, before = await self._order(traffic, (stable,), insist=True)
+        return await self._see(traffic, previous, before)
 
     async def settle(
         self, traffic: SetWeights, previous: int, patience: timedelta = timedelta(0)
     ) -> Acted:
         """See the traffic obey, within the policy's deadline or `patience`, whichever is longer."""
-        weight, within = traffic.candidate, max(self._plan.policies.settle_deadline, patience)
-        slots, extras = self._plan.slots_at(weight), self._plan.extras_of(traffic)
-        return await self._settle(slots, weight, previous, within, extras)
+        return await self._see(traffic, previous, self._ordered, patience)
+
+    async def _order(
+        self, traffic: SetWeights, bearing: tuple[Workload, ...], *, insist: bool
+    ) -> tuple[int, Slots]:
+        """Write the traffic; the weight and the slots that were ordered before."""
+        # Before the write: one that is given up may have been written.
+        previous, self.weight = self.weight, traffic.candidate
+        before, self._ordered = self._ordered, self.plan.slots_under(traffic)
+        extras = self.plan.extras_of(traffic)
+        await self._shift(self._ordered, bearing, WRITE, insist=insist, extras=extras)
+        return previous, before
+
+    async def _see(
+        self,
+        traffic: SetWeights,
+        previous: int,
+        before: Slots,
+        patience: timedelta = timedelta(0),
+    ) -> Acted:
+        within = max(self.plan.policies.settle_deadline, patience)
+        slots, extras = self.plan.slots_under(traffic), self.plan.extras_of(traffic)
+        if self.plan.trial is not None:
+            return await self._settle_shares(before, slots, within, extras)
+        return await self._settle(slots, traffic.candidate, previous, within, extras)
 
     async def scale(self, replicas: int) -> Acted:
         """Have at least so many replicas of the candidate."""
-        workload = self._plan.candidate.workload
+        workload = self.plan.candidate.workload
         await heeding(
             workflow.execute_activity_method(
                 WorkloadActivities.scale,
@@ -95,19 +125,32 @@ class Acts:
 
     async def go_home(self, say: Callable[[str], None]) -> int:
         """All traffic to stable, at once and for ever tried again; the share that it leaves."""
-        await self._insist(self._plan.slots_at(0), self._plan.stable, self._plan.candidate, say)
+        await self._insist(self.plan.slots_at(0), self.plan.stable, self.plan.candidate, say)
         left, self.weight = self.weight, 0
         return left
 
     async def go_full(self, say: Callable[[str], None]) -> None:
         """All traffic to the candidate that was promoted already; as insistent as the way home."""
-        await self._insist(self._plan.slots_at(FULL), self._plan.candidate, self._plan.stable, say)
+        await self._insist(self.plan.slots_at(FULL), self.plan.candidate, self.plan.stable, say)
         self.weight = FULL
+
+    def presume_given(self) -> None:
+        """Of a run before this one nothing is known: the challengers may have had everything."""
+        shares = apportion([1.0] * len(self.plan.challengers), FULL)
+        names = (one.name for one in self.plan.challengers)
+        arms = ArmShares(weights=dict(zip(names, shares, strict=True)))
+        self.weight, self._ordered = (
+            FULL,
+            self.plan.slots_under(SetWeights(candidate=FULL, arms=arms)),
+        )
 
     async def see_home(self, left: int) -> Acted:
         """See the traffic at stable, which left a share of `left`; waits, but not for ever."""
         if not left:
             return Acted(state=ActState.DONE, at=workflow.now(), detail="it never carried traffic")
+        if self.plan.trial is not None:
+            before, self._ordered = self._ordered, self._written
+            return await self._settle_shares(before, self._written, ROLLBACK_SETTLES_WITHIN)
         return await self._settle(self._written, 0, left, ROLLBACK_SETTLES_WITHIN)
 
     async def _insist(
@@ -122,7 +165,7 @@ class Acts:
                     (bearer.workload,),
                     WAY_HOME,
                     insist=True,
-                    without=(other.workload.name, self._plan.slots_of(bearer)),
+                    without=(other.workload.name, self.plan.slots_of(bearer)),
                 )
             except ActivityError as error:
                 if is_cancelled_exception(error) or failure_type(error) == FencedOut.__name__:
@@ -131,25 +174,20 @@ class Acts:
                 say(f"for {spoken(age)} the way back has been refused: {root(error)}")
                 await workflow.sleep(INSIST_AGAIN_AFTER)
 
-    async def remove(self, leaving: Variant, staying: Variant) -> None:
-        """Take a variant without weight off the route and off the cluster, in that order."""
-        plan, workload = self._plan, leaving.workload
+    async def remove(self, leaving: Sequence[Variant], staying: Variant) -> None:
+        """Take variants without weight off the route and off the cluster, in that order."""
+        plan = self.plan
         await self._shift(plan.slots_of(staying), (staying.workload,), WRITE, insist=True)
-        await workflow.execute_activity_method(
-            TrafficActivities.disconnect,
-            ConnectOrder(route=plan.route, workload=workload),
-            summary=f"disconnect {workload.name}",
-            **WRITE,
-        )
-        await workflow.execute_activity_method(
-            WorkloadActivities.remove, workload, summary=f"remove {workload.name}", **WRITE
-        )
-
-    def _bearing(self, traffic: SetWeights) -> tuple[Workload, ...]:
-        """Who will get requests, copies and those of testers included."""
-        stable = (self._plan.stable.workload,) if traffic.candidate < FULL else ()
-        gets_some = traffic.candidate or traffic.mirror or traffic.preview
-        return (*stable, self._plan.candidate.workload) if gets_some else stable
+        for workload in (one.workload for one in leaving):
+            await workflow.execute_activity_method(
+                TrafficActivities.disconnect,
+                ConnectOrder(route=plan.route, workload=workload),
+                summary=f"disconnect {workload.name}",
+                **WRITE,
+            )
+            await workflow.execute_activity_method(
+                WorkloadActivities.remove, workload, summary=f"remove {workload.name}", **WRITE
+            )
 
     async def _shift(
         self,
@@ -170,7 +208,7 @@ class Acts:
         )
         absent, slots_without = without or ("", None)
         order = ShiftOrder(
-            route=self._plan.route,
+            route=self.plan.route,
             slots=slots,
             owner=owner,
             bearing=bearing,
@@ -194,13 +232,13 @@ class Acts:
         within: timedelta,
         extras: Extras = NO_EXTRAS,
     ) -> Acted:
-        plan = self._plan
+        plan = self.plan
         return await workflow.execute_activity_method(
             TrafficActivities.settle,
             SettleOrder(
                 route=plan.route,
                 slots=slots,
-                source=plan.gates[0].source if plan.gates else Source.ENVOY,
+                source=self._source,
                 candidate_slot=plan.candidate.slot,
                 stable_slot=plan.stable.slot,
                 weight=weight,
@@ -212,6 +250,31 @@ class Acts:
             summary=f"see {weight} % at the candidate",
             **look(),
         )
+
+    async def _settle_shares(
+        self, before: Slots, slots: Slots, within: timedelta, extras: Extras = NO_EXTRAS
+    ) -> Acted:
+        """See the traffic of a trial obey: every two slots are compared."""
+        deadline = workflow.now() + within
+        return await workflow.execute_activity_method(
+            TrafficActivities.settle_shares,
+            SharesOrder(
+                route=self.plan.route,
+                slots=slots,
+                before=before,
+                source=self._source,
+                probe_interval=self.plan.policies.probe_interval,
+                see_until=deadline,
+                deadline=deadline,
+                extras=extras,
+            ),
+            summary="see the traffic divided",
+            **look(),
+        )
+
+    @property
+    def _source(self) -> Source:
+        return self.plan.gates[0].source if self.plan.gates else Source.ENVOY
 
 
 def root(error: BaseException) -> str:
@@ -239,18 +302,26 @@ def _look_that_may_deploy() -> Options:
     return Options(**{**look(), "cancellation_type": waits})
 
 
-async def bring_up(workload: Workload, within: timedelta) -> None:
-    """Deploy a workload and wait until it is ready."""
-    await heeding(
-        workflow.execute_activity_method(
-            WorkloadActivities.deploy, workload, summary=f"deploy {workload.name}", **WRITE
+async def bring_up(
+    workloads: Sequence[Workload],
+    within: timedelta,
+    then: Callable[[Workload], Awaitable[None]] | None = None,
+) -> None:
+    """Deploy workloads, which load at the same time; wait for each, and do with it what follows."""
+    for workload in workloads:
+        await heeding(
+            workflow.execute_activity_method(
+                WorkloadActivities.deploy, workload, summary=f"deploy {workload.name}", **WRITE
+            )
         )
-    )
-    await heeding(
-        workflow.execute_activity_method(
-            WorkloadActivities.await_ready,
-            ReadyOrder(workload=workload, deadline=workflow.now() + within),
-            summary=f"wait until {workload.name} is ready",
-            **_look_that_may_deploy(),
+    for workload in workloads:
+        await heeding(
+            workflow.execute_activity_method(
+                WorkloadActivities.await_ready,
+                ReadyOrder(workload=workload, deadline=workflow.now() + within),
+                summary=f"wait until {workload.name} is ready",
+                **_look_that_may_deploy(),
+            )
         )
-    )
+        if then is not None:
+            await then(workload)

@@ -41,6 +41,7 @@ class GuardianWorkflow:
                     reason="its run was cut off from outside; the guardian took over",
                     mode=Mode.RECOVER,
                     promoted=promoted,
+                    chosen=rollout.chosen if promoted else "",
                 ),
                 id=rollout.workflow_id,
                 parent_close_policy=ParentClosePolicy.ABANDON,

@@ -1,5 +1,6 @@
 """How a rollout ends: traffic home to stable, or onward to the promoted candidate, then tidy up."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from temporalio import workflow
@@ -7,15 +8,17 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from activities.fleet import FleetActivities
 from domain.hooks import HookKind
-from domain.plan import Variant
+from domain.plan import Plan, Variant
 from domain.progress import ActState, Cause, RollBack
 from domain.rollout import EventKind, Phase
-from domain.steps import Conclude
+from domain.steps import Conclude, SetWeights
 from domain.traffic import FULL
 from workflows.acts import Acts, root
 from workflows.chronicle import Chronicle
 from workflows.standing import Standing
 from workflows.timeouts import RECORD
+
+HOME = SetWeights(candidate=0)
 
 
 class Homecoming:
@@ -23,7 +26,10 @@ class Homecoming:
 
     def __init__(self, standing: Standing, acts: Acts, chronicle: Chronicle) -> None:
         self._standing, self._acts, self._chronicle = standing, acts, chronicle
-        self._plan = standing.plan
+
+    @property
+    def _plan(self) -> Plan:
+        return self._standing.plan
 
     async def roll_back(self, decision: RollBack) -> None:
         """Traffic first, at once; everything else after it."""
@@ -33,21 +39,22 @@ class Homecoming:
         standing.announce(HookKind.ROLLBACK)
         left = await self._acts.go_home(standing.waiting)
         standing.is_home = True
-        standing.weight = 0
+        standing.in_force = HOME
         standing.tell(
             EventKind.WEIGHTS_SET,
             f"all traffic is sent to {plan.stable.name}",
-            weights=standing.weights(0),
+            weights=standing.weights(HOME),
         )
         await self._see_home(left)
         await workflow.sleep(plan.policies.drain)
-        await self._clean_up(plan.candidate, plan.stable)
+        await self._clean_up(plan.challengers, plan.stable)
+        self._tell_left(plan.others, HOME)
         standing.enter(
             Phase.ROLLED_BACK,
             EventKind.ROLLED_BACK,
             decision.reason,
             left=plan.candidate,
-            weights=standing.weights(0),
+            weights=standing.weights(HOME),
             data={"cause": decision.cause},
         )
 
@@ -67,10 +74,10 @@ class Homecoming:
 
     async def retire_former(self, delay: timedelta) -> None:
         await workflow.sleep(max(delay, self._plan.policies.drain))
-        former = self._plan.stable
-        await self._clean_up(former, self._plan.candidate)
-        message, weights = f"{former.version_name} is gone", self._standing.weights(FULL)
-        self._standing.tell(EventKind.RETIRED, message, left=former, weights=weights)
+        plan = self._plan
+        leaving = (plan.stable, *plan.others)
+        await self._clean_up(leaving, plan.candidate)
+        self._tell_left(leaving, SetWeights(candidate=FULL))
 
     async def let_go(self) -> str:
         """Take the candidate away, which was never to stay; what had come of it."""
@@ -78,18 +85,22 @@ class Homecoming:
         left = await self._acts.go_home(standing.waiting)
         await self._see_home(left)
         await workflow.sleep(plan.policies.drain)
-        await self._clean_up(plan.candidate, plan.stable)
-        message, weights = f"{plan.candidate.version_name} is gone", standing.weights(0)
-        standing.tell(EventKind.RETIRED, message, left=plan.candidate, weights=weights)
+        await self._clean_up(plan.challengers, plan.stable)
+        self._tell_left(plan.challengers, HOME)
         return standing.because
 
+    def _tell_left(self, leaving: Sequence[Variant], traffic: SetWeights) -> None:
+        for one in leaving:
+            message, weights = f"{one.version_name} is gone", self._standing.weights(traffic)
+            self._standing.tell(EventKind.RETIRED, message, left=one, weights=weights)
+
     def finish(self, reason: str) -> None:
-        standing, last = self._standing, len(self._plan.steps) - 1
-        standing.step = last
-        if isinstance(self._plan.steps[last], Conclude):
-            standing.enter(Phase.CONCLUDED, EventKind.CONCLUDED, reason, step=last)
+        standing = self._standing
+        if isinstance(standing.now_at, Conclude):
+            standing.enter(Phase.CONCLUDED, EventKind.CONCLUDED, reason, step=standing.step)
         else:
-            standing.enter(Phase.PROMOTED, EventKind.COMPLETED, reason, step=last)
+            standing.step = self._plan.retire_step
+            standing.enter(Phase.PROMOTED, EventKind.COMPLETED, reason, step=standing.step)
 
     async def recover(self, reason: str, *, promoted: bool) -> None:
         """Take over from a run that was cut off: onward if it had promoted, else home."""
@@ -97,7 +108,7 @@ class Homecoming:
         if promoted:
             await self._go_onward(reason)
         else:
-            self._acts.weight = FULL  # whatever it was, it must be seen to be gone
+            self._acts.presume_given()  # whatever it was, it must be seen to be gone
             await self.roll_back(RollBack(cause=Cause.TERMINATED, reason=reason))
 
     async def end_badly(self, error: BaseException) -> None:
@@ -134,10 +145,11 @@ class Homecoming:
         else:
             self._standing.tell(EventKind.FAILED, f"the way back was not seen: {detail}")
 
-    async def _clean_up(self, leaving: Variant, staying: Variant) -> None:
+    async def _clean_up(self, leaving: Sequence[Variant], staying: Variant) -> None:
         """Remove what carries no traffic. What cannot be removed is named, and holds up nothing."""
         try:
             await self._acts.remove(leaving, staying)
         except ActivityError as error:
-            note = f"{leaving.workload.name} could not be removed: {root(error)}"
+            names = ", ".join(one.workload.name for one in leaving)
+            note = f"{names} could not be removed: {root(error)}"
             self._standing.tell(EventKind.FAILED, note)

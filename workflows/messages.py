@@ -9,6 +9,7 @@ from domain.operations import Operation
 from domain.plan import Plan, Variant
 from domain.rollout import Phase
 from domain.traffic import Route
+from domain.trial_verdicts import TrialVerdict
 from domain.verdicts import Verdict
 from domain.workloads import Workload
 
@@ -26,7 +27,10 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutInput:
-    """`promoted` tells a recovering run that the candidate is the registry's stable already."""
+    """`promoted` tells a recovering run that the candidate is the registry's stable already.
+
+    `chosen` is the challenger that was, where there were several.
+    """
 
     rollout_id: UUID
     plan: Plan
@@ -34,6 +38,7 @@ class RolloutInput:
     reason: str
     mode: Mode = Mode.WALK
     promoted: bool = False
+    chosen: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +65,8 @@ class RolloutView:
     candidate_weight: int
     verdicts: tuple[Verdict, ...] = field(default_factory=tuple)
     rollback_since: datetime | None = None
+    weights: dict[str, int] = field(default_factory=dict)
+    trial: TrialVerdict | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

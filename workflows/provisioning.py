@@ -31,7 +31,7 @@ class DeployServiceWorkflow:
     async def run(self, order: DeployServiceInput) -> str:
         """Return "" once it is ready, else why it is not: an expected outcome is a result."""
         try:
-            await bring_up(order.workload, order.deadline)
+            await bring_up((order.workload,), order.deadline)
         except (asyncio.CancelledError, FailureError) as error:
             await unbroken(self._record(order, ServiceState.FAILED, root(error)))
             if is_cancelled_exception(error):
@@ -70,7 +70,7 @@ class PublishConfigWorkflow:
     async def _publish(self, order: PublishConfigInput) -> str:
         workload, slot = order.stable.workload, order.stable.slot
         slots = compose((Bearer(slot=slot, workload=workload.name, weight=FULL),), workload.name)
-        await bring_up(workload, order.deadline)
+        await bring_up((workload,), order.deadline)
         await workflow.execute_activity_method(
             TrafficActivities.connect,
             ConnectOrder(route=order.route, workload=workload),

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any, assert_never
 
 from temporalio import workflow
@@ -12,6 +13,7 @@ from activities.fleet import ClearanceOrder, FleetActivities
 from domain.decision import decide as decide_next
 from domain.errors import WorkloadFailed
 from domain.hooks import HookKind
+from domain.plan import Plan
 from domain.progress import (
     Acted,
     ActState,
@@ -21,6 +23,7 @@ from domain.progress import (
     Hold,
     Pause,
     PutBack,
+    Reallocate,
     RollBack,
     Seen,
 )
@@ -45,13 +48,18 @@ class RolloutWorkflow(Commands):
 
     @workflow.init
     def __init__(self, order: RolloutInput) -> None:
-        self._order, self._plan = order, order.plan
+        self._order = order
         self._chronicle = Chronicle(order.rollout_id)
         self._standing = Standing(order, self._chronicle)
         self._acts = Acts(order.rollout_id, order.plan)
         self._homecoming = Homecoming(self._standing, self._acts, self._chronicle)
         self._question: asyncio.Task[None] | None = None
         self._clearing: asyncio.Task[None] | None = None
+        self._choose(order.chosen)
+
+    @property
+    def _plan(self) -> Plan:
+        return self._standing.plan
 
     @workflow.run
     async def run(self, order: RolloutInput) -> RolloutResult:
@@ -100,13 +108,14 @@ class RolloutWorkflow(Commands):
             decision = await self._decide()
             self._drop_questions()
             match decision:
-                case Advance(to=step, reason=reason):
+                case Advance(to=step, reason=reason, chosen=chosen):
+                    self._choose(chosen)
                     standing.leave_step(step, reason)
                 case RollBack():
                     return await unbroken(self._homecoming.roll_back(decision))
                 case Finish(reason=reason):
                     return self._homecoming.finish(reason)
-                case Hold() | Pause() | PutBack():
+                case Hold() | Pause() | PutBack() | Reallocate():
                     raise AssertionError("a step ends by advancing, finishing or rolling back")
                 case _:
                     assert_never(decision)
@@ -143,6 +152,8 @@ class RolloutWorkflow(Commands):
                     standing.pause(decision.cause, decision.reason)
                 case PutBack():
                     standing.displaced(decision.reason)
+                case Reallocate():
+                    await self._divide(decision)
                 case Advance() if standing.must_look_again and workflow.patched("look-again"):
                     await self._watch()
                 case _:
@@ -206,7 +217,8 @@ class RolloutWorkflow(Commands):
             case SetScale(replicas=replicas):
                 return await self._acts.scale(replicas)
             case SetWeights():
-                return self._standing.settled(await self._acts.set_weights(step), step.candidate)
+                self._standing.traffic = None
+                return self._standing.settled(await self._acts.set_weights(step), step)
             case Soak(hook=hook):
                 self._standing.seen = Seen()
                 if hook:
@@ -234,7 +246,7 @@ class RolloutWorkflow(Commands):
                 patience = self._standing.report_after
                 acted = await self._unless_stopped(self._acts.settle(step, weight, patience))
                 if acted:
-                    self._standing.acted = self._standing.settled(acted, weight)
+                    self._standing.acted = self._standing.settled(acted, step)
             case _:
                 await self._wait_for_news()
 
@@ -247,10 +259,45 @@ class RolloutWorkflow(Commands):
         replicas = self._plan.replicas_at(standing.step)
         if replicas is not None:
             await self._unless_stopped(self._acts.scale(replicas))
-        traffic = self._plan.traffic_at(standing.step)
+        traffic = standing.progress().traffic_in(self._plan)
         acted = await self._unless_stopped(self._acts.set_weights(traffic, insist=True))
+        if acted and standing.progress().arms_in(self._plan):
+            self._go_on_with(acted, traffic)
+        elif acted:
+            standing.acted, standing.seen = standing.settled(acted, traffic), Seen()
+
+    async def _divide(self, decision: Reallocate) -> None:
+        """Divide a trial's traffic anew, and see it obey; the trial goes on by its own clock."""
+        standing, traffic = self._standing, decision.traffic
+        standing.divided(decision)
+        write = self._acts.take_out if decision.leaving else self._acts.set_weights
+        try:
+            acted = await self._unless_stopped(write(traffic))
+        except ActivityError as error:
+            if failure_type(error) != WorkloadFailed.__name__:
+                raise
+            # Who was to get more cannot serve: the watch finds that, and the trial is without it.
+            standing.traffic, standing.seen = standing.in_force, self._seen_of_trial()
+            return
         if acted:
-            standing.acted, standing.seen = standing.settled(acted, traffic.candidate), Seen()
+            self._go_on_with(acted, traffic)
+
+    def _go_on_with(self, acted: Acted, traffic: SetWeights) -> None:
+        """Take down how a division has settled; how long the trial has gone on is left alone."""
+        standing = self._standing
+        since = standing.acted.at
+        standing.acted = replace(standing.settled(acted, traffic), at=since)
+        standing.seen = self._seen_of_trial()
+
+    def _seen_of_trial(self) -> Seen:
+        """What stays true of a trial when its traffic is divided anew."""
+        return Seen(trial=self._standing.seen.trial)
+
+    def _choose(self, name: str) -> None:
+        """Make one of several challengers the candidate from here on."""
+        if name:
+            self._standing.choose(name)
+            self._acts.plan = self._plan
 
     async def _watch(self) -> None:
         """Let a watcher look until it has something to say, or somebody here has."""

@@ -32,7 +32,7 @@ class ServeWorkflow:
 
     async def _serve(self, order: ServeInput) -> None:
         if order.wanted is not None:
-            await bring_up(order.wanted, order.deadline)
+            await bring_up((order.wanted,), order.deadline)
         for workload in order.leaving:
             await workflow.execute_activity_method(
                 WorkloadActivities.remove,

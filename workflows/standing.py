@@ -9,12 +9,11 @@ from temporalio import workflow
 from domain.errors import Conflict
 from domain.hooks import Hook, HookKind
 from domain.notices import Situation
-from domain.progress import Acted, ActState, Cause, Paused, Progress, Seen
+from domain.progress import Acted, ActState, Cause, Paused, Progress, Reallocate, Seen
 from domain.requests import Taken, require_fit, taken
 from domain.rollout import Action, Command, EventKind, Phase, Scope
 from domain.steps import SetWeights, Step
 from domain.story import details
-from domain.traffic import FULL
 from workflows.chronicle import Chronicle
 from workflows.hooks import Hooks
 from workflows.messages import RolloutInput, RolloutView
@@ -38,7 +37,9 @@ class Standing:
         self.started_at = workflow.now()
         self.step = 0
         self.step_since = workflow.now()
-        self.weight = 0
+        self.in_force = SetWeights(candidate=0)
+        self.traffic: SetWeights | None = None
+        self.division = 0
         self.acted = Acted(state=ActState.DONE, at=workflow.now())
         self.seen = Seen()
         self.paused: Paused | None = None
@@ -60,6 +61,11 @@ class Standing:
     @property
     def now_at(self) -> Step:
         return self.plan.steps[self.step]
+
+    @property
+    def weight(self) -> int:
+        """What the challengers were last seen to get."""
+        return self.in_force.candidate
 
     @property
     def may_turn_back(self) -> bool:
@@ -91,7 +97,7 @@ class Standing:
     def must_look_again(self) -> bool:
         """Whether the watch was cut off, and only what it had reported before lets a step end."""
         said = self.promote or self.approved or self.confirmed
-        return self.looked_away and not said and bool(self.plan.gates_at(self.step))
+        return self.looked_away and not said and self.plan.is_judged_at(self.step)
 
     def progress(self) -> Progress:
         return Progress(
@@ -108,6 +114,8 @@ class Standing:
             confirmed=self.confirmed,
             asking=self.asking,
             cleared=self.cleared,
+            traffic=self.traffic,
+            division=self.division,
         )
 
     def view(self) -> RolloutView:
@@ -116,7 +124,9 @@ class Standing:
             reason=self.reason,
             step=self.step,
             candidate_weight=self.weight,
+            weights=self.weights(self.in_force),
             verdicts=self.seen.verdicts,
+            trial=self.seen.trial,
             rollback_since=self.going_home_since,
         )
 
@@ -133,7 +143,9 @@ class Standing:
         if refusal := self.refusal():
             raise Conflict(refusal)
         if taken(action, command) not in self._taken:
-            require_fit(self.plan, self.step, action, command)
+            arms = self.progress().traffic_in(self.plan).arms
+            left = () if arms is None else arms.left
+            require_fit(self.plan, self.step, action, command, left)
 
     def take(self, action: Action, command: Command) -> None:
         """Take a command down; the walk acts on it. Asked twice, it is one command."""
@@ -187,20 +199,39 @@ class Standing:
         self.enter(Phase.PAUSED, EventKind.PAUSED, reason, data={"cause": cause})
 
     def deployed(self) -> None:
-        """Take down that the candidate joined, with the weights: an earlier run had others."""
-        joined, weights = self.plan.candidate, self.weights(0)
-        self.tell(EventKind.DEPLOYED, "the candidate is ready", joined=joined, weights=weights)
+        """Take down that all have joined, with the weights: an earlier run had others."""
+        for joined in self.plan.challengers:
+            ready = (
+                "the candidate is ready" if self.plan.trial is None else f"{joined.name} is ready"
+            )
+            weights = self.weights(SetWeights(candidate=0))
+            self.tell(EventKind.DEPLOYED, ready, joined=joined, weights=weights)
 
-    def settled(self, acted: Acted, weight: int) -> Acted:
-        """Take down how a weight settled; the registry learns it as it was written and seen."""
-        done = acted.state is ActState.DONE
-        if done or weight != self.weight or self.acted.detail != acted.detail:
+    def settled(self, acted: Acted, traffic: SetWeights) -> Acted:
+        """Take down how a traffic settled; the registry learns it as it was written and seen."""
+        done, before = acted.state is ActState.DONE, self.in_force
+        if (
+            done
+            or self.weights(traffic) != self.weights(before)
+            or self.acted.detail != acted.detail
+        ):
             kind = EventKind.SETTLED if done else EventKind.WEIGHTS_SET
-            self.tell(kind, acted.detail, weights=self.weights(weight))
-        if weight != self.weight:
-            workflow.upsert_search_attributes([WEIGHT.value_set(weight)])
-        self.weight = weight
+            self.tell(kind, acted.detail, weights=self.weights(traffic))
+        if traffic.candidate != before.candidate:
+            workflow.upsert_search_attributes([WEIGHT.value_set(traffic.candidate)])
+        self.in_force = traffic
         return acted
+
+    def divided(self, decision: Reallocate) -> None:
+        """Take down how a trial's traffic is to be from now on."""
+        self.traffic, self.division = decision.traffic, self.division + 1
+        data = {"leaving": decision.leaving} if decision.leaving else {}
+        self.tell(EventKind.DIVIDED, decision.reason, step=self.step, data=data)
+
+    def choose(self, name: str) -> None:
+        """Make one of several challengers the candidate; its traffic stays as it is."""
+        self.traffic = self.progress().traffic_in(self.plan)
+        self.plan = self.plan.choosing(name)
 
     def leave_step(self, step: int, reason: str) -> None:
         self.tell(EventKind.DECIDED, f"advance to step {step + 1}: {reason}", step=step)
@@ -235,7 +266,7 @@ class Standing:
     @property
     def situation(self) -> Situation:
         """Where it stands, for hooks."""
-        return Situation(phase=self.phase, step=self.step, weights=self.weights(self.weight))
+        return Situation(phase=self.phase, step=self.step, weights=self.weights(self.in_force))
 
     def announce(self, kind: HookKind) -> None:
         """Have the hooks of this kind told, in the background."""
@@ -255,9 +286,9 @@ class Standing:
         self._chronicle.tell(EventKind.HOOK_FAILED, why, step=self.step)
         self._show()
 
-    def weights(self, candidate: int) -> dict[str, int]:
-        """The weights of both variants when the candidate has this one."""
-        return {self.plan.stable.name: FULL - candidate, self.plan.candidate.name: candidate}
+    def weights(self, traffic: SetWeights) -> dict[str, int]:
+        """The weights of all variants under a traffic."""
+        return self.plan.weights_under(traffic)
 
     def _show(self) -> None:
         workflow.set_current_details(
@@ -266,7 +297,8 @@ class Standing:
                 phase=self.phase,
                 reason=self.reason,
                 step=self.step,
-                weight=self.weight,
+                weights=self.weights(self.in_force),
                 verdicts=self.seen.verdicts,
+                trial=self.seen.trial,
             )
         )

@@ -8,8 +8,8 @@ from adapters.postgres import rows
 from adapters.postgres.database import Database, found
 from adapters.postgres.sql import load
 from domain.errors import Contended
-from domain.evidence.counters import Cursor
-from domain.evidence.intervals import Interval
+from domain.evidence.counters import ArmsCursor, Cursor
+from domain.evidence.intervals import ArmsInterval, Interval
 from domain.ports import EvidenceLog
 
 _SQL = load("evidence")
@@ -31,7 +31,13 @@ class PostgresEvidence:
             cursor=cursor and rows.cursor_of(cursor["cursor"]),
         )
 
-    async def append(self, rollout_id: UUID, *, interval: Interval | None, cursor: Cursor) -> None:
+    async def append(
+        self,
+        rollout_id: UUID,
+        *,
+        interval: Interval | ArmsInterval | None,
+        cursor: Cursor | ArmsCursor,
+    ) -> None:
         """The same interval again is success and leaves the cursor: it was kept with the first."""
         async with self._db.transaction(f"the evidence of rollout {rollout_id}") as connection:
             row = found(
@@ -48,7 +54,10 @@ class PostgresEvidence:
 
 
 async def _append(
-    connection: asyncpg.Connection, project_id: UUID, rollout_id: UUID, interval: Interval
+    connection: asyncpg.Connection,
+    project_id: UUID,
+    rollout_id: UUID,
+    interval: Interval | ArmsInterval,
 ) -> bool:
     """Insert the interval; False if it stands already. Raises Contended if another one does."""
     sequence = await connection.fetchval(
@@ -57,11 +66,10 @@ async def _append(
         rollout_id,
         interval.sequence,
         interval.step,
-        interval.weight,
+        None if isinstance(interval, ArmsInterval) else interval.weight,
         interval.opened_at,
         interval.closed_at,
-        rows.counts_json(interval.candidate),
-        rows.counts_json(interval.stable),
+        *rows.counted_json(interval),
         interval.bounds_ms,
         interval.resets,
     )

@@ -1,6 +1,6 @@
 """What the workflows write down: events, and what each changes in the projection."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -67,8 +67,8 @@ class _Page:
     config_id: UUID
     service_id: UUID
     stable_version_id: UUID
-    candidate: str
-    versions: dict[str, UUID]
+    stable: str
+    versions: Mapping[str, UUID]
 
     @classmethod
     def of(cls, connection: asyncpg.Connection, rollout_id: UUID, row: Row) -> "_Page":
@@ -79,11 +79,8 @@ class _Page:
             config_id=row["config_id"],
             service_id=row["service_id"],
             stable_version_id=row["stable_version_id"],
-            candidate=row["candidate_name"],
-            versions={
-                row["stable_name"]: row["stable_version_id"],
-                row["candidate_name"]: row["candidate_version_id"],
-            },
+            stable=row["stable_name"],
+            versions=rows.versions_of(row["versions"]),
         )
 
     async def record(self, entry: Entry) -> bool:
@@ -170,7 +167,15 @@ class _Page:
             entry.phase is not None and entry.phase.is_final,
             rows.text(entry.message),
             entry.step,
-            (entry.weights or {}).get(self.candidate),
+            _given(entry.weights, self.stable),
             entry.at,
             entry.run_id,
+            entry.promoted and entry.promoted.name,
         )
+
+
+def _given(weights: Mapping[str, int] | None, stable: str) -> int | None:
+    """What the challengers get together."""
+    if weights is None:
+        return None
+    return sum(weight for name, weight in weights.items() if name != stable)

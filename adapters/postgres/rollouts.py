@@ -168,6 +168,6 @@ def _same_request(row: Row | None, key: str | None, request_hash: str) -> Rollou
 
 def _is_all(plan: Plan, held: set[tuple[str, int]]) -> bool:
     """Whether the plan knows of every variant that holds a slot, and of no other."""
-    candidate = (plan.candidate.workload.name, plan.candidate.slot)
+    challengers = {(one.workload.name, one.slot) for one in plan.challengers}
     known = {(v.workload.name, v.slot) for v in (plan.stable, *plan.bystanders)}
-    return held - {candidate} == known
+    return held - challengers == known

@@ -3,13 +3,14 @@
 from dataclasses import asdict, is_dataclass
 from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
 
 from adapters.postgres.database import Row
-from domain.evidence.counters import Cursor
-from domain.evidence.intervals import Counts, Interval
+from domain.evidence.counters import ArmsCursor, Cursor
+from domain.evidence.intervals import ArmsInterval, CountedArm, Counts, Interval
 from domain.fleet import FreezeWindow, Group, QueueEntry, Span, Weekly
 from domain.gates import Gate
 from domain.operations import Change, Operation, OperationPhase, Subject
@@ -31,11 +32,13 @@ from domain.virtual_models import Backends, VirtualModel
 from domain.workloads import Protocol, Workload
 
 _PLAN = TypeAdapter(Plan)
-_CURSOR = TypeAdapter(Cursor)
+_CURSOR: TypeAdapter[Cursor | ArmsCursor] = TypeAdapter(Cursor | ArmsCursor)
 _COUNTS = TypeAdapter(Counts)
+_ARMS = TypeAdapter(tuple[CountedArm, ...])
 _VARIANTS = TypeAdapter(tuple[TrafficVariant, ...])
 _SERVED = TypeAdapter(tuple[ServedModel, ...])
 _WORKLOADS = TypeAdapter(tuple[Workload, ...])
+_VERSIONS = TypeAdapter(dict[str, UUID])
 _CHANGE: TypeAdapter[Change] = TypeAdapter(Change)
 _GATES = TypeAdapter(tuple[Gate, ...])
 _POLICIES = TypeAdapter(Policies)
@@ -130,7 +133,17 @@ def to_event(row: Row) -> Event:
     return Event(**columns)
 
 
-def to_interval(row: Row) -> Interval:
+def to_interval(row: Row) -> Interval | ArmsInterval:
+    if row["arms"] is not None:
+        return ArmsInterval(
+            sequence=row["sequence"],
+            step=row["step"],
+            opened_at=row["opened_at"],
+            closed_at=row["closed_at"],
+            arms=_ARMS.validate_json(row["arms"]),
+            bounds_ms=tuple(row["bounds_ms"]),
+            resets=row["resets"],
+        )
     return Interval(
         sequence=row["sequence"],
         step=row["step"],
@@ -144,8 +157,13 @@ def to_interval(row: Row) -> Interval:
     )
 
 
-def counts_json(counts: Counts) -> str:
-    return _COUNTS.dump_json(counts).decode()
+def counted_json(interval: Interval | ArmsInterval) -> tuple[str | None, str | None, str | None]:
+    """The counts of the candidate and of stable, or of all arms: one of both is null."""
+    if isinstance(interval, ArmsInterval):
+        return None, None, _ARMS.dump_json(interval.arms).decode()
+    counts = (interval.candidate, interval.stable)
+    candidate, stable = (_COUNTS.dump_json(each).decode() for each in counts)
+    return candidate, stable, None
 
 
 def plan_json(plan: Plan) -> str:
@@ -178,11 +196,15 @@ def policies_json(policies: Policies | None) -> str | None:
     return None if policies is None else _POLICIES.dump_json(policies).decode()
 
 
-def cursor_json(cursor: Cursor) -> str:
+def versions_of(document: str) -> dict[str, UUID]:
+    return _VERSIONS.validate_json(document)
+
+
+def cursor_json(cursor: Cursor | ArmsCursor) -> str:
     return _CURSOR.dump_json(cursor).decode()
 
 
-def cursor_of(document: str) -> Cursor:
+def cursor_of(document: str) -> Cursor | ArmsCursor:
     return _CURSOR.validate_json(document)
 
 

@@ -1,6 +1,6 @@
-"""Asks Prometheus for the raw counters of two places."""
+"""Asks Prometheus for the raw counters of places of a route."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -32,14 +32,28 @@ class PrometheusCounters(CounterSource):
         Raises Unreachable when the store is down, slow or makes no sense, Refused when it calls
         the query wrong. No series is an empty Reading: nothing was counted yet.
         """
-        queries, places = SOURCES[source], (candidate, stable)
+        arms = {"candidate": (candidate,), "stable": (stable,)}
+        return Reading(**await self.read_arms(route, source, arms=arms, window=window))
+
+    async def read_arms(
+        self,
+        route: Route,
+        source: Source,
+        *,
+        arms: Mapping[str, Sequence[Place]],
+        window: timedelta,
+    ) -> dict[str, tuple[Series, ...]]:
+        queries, places = SOURCES[source], [place for listed in arms.values() for place in listed]
         found = await self._store.samples(queries.query(route, places, window))
-        by_place: dict[Place, list[Series]] = {candidate: [], stable: []}
+        by_place: dict[Place, list[Series]] = {place: [] for place in places}
         for raw in found:
             meaning = _meaning(raw, queries, route, places)
             if meaning is not None and raw.samples:
                 by_place[meaning.place].append(_series(raw, meaning))
-        return Reading(candidate=tuple(by_place[candidate]), stable=tuple(by_place[stable]))
+        return {
+            arm: tuple(series for place in listed for series in by_place[place])
+            for arm, listed in arms.items()
+        }
 
 
 @asynccontextmanager
@@ -58,7 +72,7 @@ async def connect(
 
 
 def _meaning(
-    raw: RawSeries, queries: CounterQueries, route: Route, places: tuple[Place, Place]
+    raw: RawSeries, queries: CounterQueries, route: Route, places: Sequence[Place]
 ) -> Meaning | None:
     try:
         return queries.meaning(raw.labels, route, places)

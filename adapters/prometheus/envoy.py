@@ -7,7 +7,7 @@ would count it twice. Not seen here: a stream cut after its 200, and a connectio
 was retried with success.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from adapters.prometheus.promql import any_of, duration, quoted
@@ -31,7 +31,7 @@ _NAMES = any_of(sorted(_REQUESTS | _ERRORS | {_BUCKET, _STARTED}))
 class EnvoyCounters:
     """Answers and their times, per cluster of a slot, a header route or a mirror."""
 
-    def query(self, route: Route, places: tuple[Place, Place], window: timedelta) -> str:
+    def query(self, route: Route, places: Sequence[Place], window: timedelta) -> str:
         clusters = any_of(cluster_of(route, place) for place in places)
         # A family without classes has no such label, which reads as the empty one.
         classes = any_of((_SERVER_ERROR, ""))
@@ -39,7 +39,7 @@ class EnvoyCounters:
         return f"{{{matchers}}}[{duration(window)}]"
 
     def meaning(
-        self, labels: Mapping[str, str], route: Route, places: tuple[Place, Place]
+        self, labels: Mapping[str, str], route: Route, places: Sequence[Place]
     ) -> Meaning | None:
         by_cluster = {cluster_of(route, place): place for place in places}
         place = by_cluster.get(labels.get(_CLUSTER, ""))

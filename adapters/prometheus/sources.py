@@ -1,6 +1,6 @@
-"""What a source must know: how to ask for the counters of two places, what a series counts."""
+"""What a source must know: how to ask for the counters of places, what a series counts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -21,11 +21,11 @@ class Meaning:
 class CounterQueries(Protocol):
     """One source of counters."""
 
-    def query(self, route: Route, places: tuple[Place, Place], window: timedelta) -> str:
+    def query(self, route: Route, places: Sequence[Place], window: timedelta) -> str:
         """Write one instant query with a range selector: raw samples, nothing derived."""
 
     def meaning(
-        self, labels: Mapping[str, str], route: Route, places: tuple[Place, Place]
+        self, labels: Mapping[str, str], route: Route, places: Sequence[Place]
     ) -> Meaning | None:
         """Say what a series counts; None where it is not asked for.
 

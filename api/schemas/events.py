@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 
 from api.schemas.fields import Outgoing
 from domain.rollout import Event, EventKind, Phase
+from domain.trial_verdicts import Outcome, Standing
 from domain.verdicts import Status, Verdict
 from workflows.messages import RolloutView
 
@@ -85,10 +86,63 @@ class VerdictOut(_Read):
     evidence: EvidenceOut | None
     samples: SamplesOut | None
     seconds_to_pass: float | None
+    variant: str = Field(description="The arm of an ab_test that it is about, else empty.")
 
     @classmethod
     def from_domain(cls, verdict: Verdict) -> Self:
         return cls.model_validate(verdict)
+
+
+class ArmOut(_Read):
+    """One arm of an ab_test: what was counted while it competed. `low` to `high` holds at 95 %."""
+
+    arm: str
+    standing: Standing
+    started: int
+    total: int
+    good: int
+    estimate: float | None
+    low: float
+    high: float
+    prob_best: float | None
+    expected_loss: float | None
+    beaten_by: str | None
+    beaten_at_odds: float | None
+
+
+class PairOut(_Read):
+    """Evidence, as odds, that `better` has more reward than `other`."""
+
+    better: str
+    other: str
+    odds: float | None
+    within_margin: float | None
+
+
+class SplitOut(_Read):
+    """Whether requests arrive as weighted; while in doubt nothing is decided."""
+
+    odds: float | None
+    odds_needed: float
+    arm: str | None
+    off_by: float
+    in_doubt: bool
+
+
+class TrialOut(_Read):
+    """How an ab_test stands, and why."""
+
+    outcome: Outcome
+    reason: str
+    winner: str | None
+    arms: list[ArmOut]
+    pairs: list[PairOut]
+    odds_needed: float
+    margin_odds_needed: float
+    split: SplitOut
+    intervals: int
+    opened_at: datetime | None
+    closed_at: datetime | None
 
 
 class LiveOut(Outgoing):
@@ -98,7 +152,9 @@ class LiveOut(Outgoing):
     reason: str
     step: int
     candidate_weight: int
+    weights: dict[str, int]
     verdicts: list[VerdictOut]
+    trial: TrialOut | None = Field(description="Of an ab_test: how its arms compare.")
     rollback_since: datetime | None
 
     @classmethod
@@ -108,6 +164,8 @@ class LiveOut(Outgoing):
             reason=view.reason,
             step=view.step,
             candidate_weight=view.candidate_weight,
+            weights=view.weights,
             verdicts=[VerdictOut.from_domain(verdict) for verdict in view.verdicts],
+            trial=None if view.trial is None else TrialOut.model_validate(view.trial),
             rollback_since=view.rollback_since,
         )

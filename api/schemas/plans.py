@@ -184,6 +184,7 @@ class PlanOut(Outgoing):
     model: str
     stable: VariantOut
     candidate: VariantOut
+    others: list[VariantOut] = Field(description="The further challengers of an ab_test.")
     steps: list[StepOut]
     gates: list[GateBody]
     policies: PoliciesBody
@@ -199,6 +200,7 @@ class PlanOut(Outgoing):
             model=plan.route.model,
             stable=VariantOut.from_domain(plan.stable),
             candidate=VariantOut.from_domain(plan.candidate),
+            others=[VariantOut.from_domain(one) for one in plan.others],
             steps=_steps(plan),
             gates=[GateBody.from_domain(gate) for gate in plan.gates],
             policies=PoliciesBody.from_domain(plan.policies),
@@ -213,12 +215,11 @@ def _steps(plan: Plan) -> list[StepOut]:
 
 def _step(plan: Plan, index: int, step: Step) -> StepOut:
     soak, traffic = step if isinstance(step, Soak) else None, plan.traffic_at(index)
-    stable, candidate = plan.stable.name, plan.candidate.name
-    weights = {stable: 100 - traffic.candidate, candidate: traffic.candidate}
+    weights = plan.weights_under(traffic)
     if isinstance(step, Promote | Retire):
-        weights = {candidate: 100}
+        weights = {plan.candidate.name: 100}
     if isinstance(step, Conclude):
-        weights = {stable: 100}
+        weights = {plan.stable.name: 100}
     return StepOut(
         index=index,
         kind=step.kind,

@@ -1,12 +1,13 @@
 """Rollouts: the call that starts one, what it looks like, what people may ask of it."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Self
 from uuid import UUID
 
 from pydantic import Field, model_validator
 
+from api.schemas.ab_tests import AbTestIn
 from api.schemas.events import LiveOut
 from api.schemas.fields import Incoming, Label, Name, Outgoing, Prose
 from api.schemas.hooks import HookIn, hooks_of
@@ -31,17 +32,31 @@ _SECTIONS = {
     "steps": Strategy.CANARY,
     "blue_green": Strategy.BLUE_GREEN,
     "shadow": Strategy.SHADOW,
+    "ab_test": Strategy.AB_TEST,
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Challenger:
+    """A version that is to come in, and where the wish names it."""
+
+    name: str
+    version_id: UUID
+    name_at: str = "candidate_name"
+    version_at: str = "target_version_id"
 
 
 class RolloutIn(Incoming):
     """A rollout of `target_version_id` beside the stable variant of the traffic config.
 
-    The strategy says which of `steps`, `blue_green` and `shadow` must be there.
+    The strategy says which of `steps`, `blue_green`, `shadow` and `ab_test` must be there. An
+    `ab_test` has arms instead of the one version.
     """
 
     strategy: Strategy = Strategy.CANARY
-    target_version_id: UUID
+    target_version_id: UUID | None = Field(
+        default=None, description="Needed, but for an ab_test, whose arms have versions."
+    )
     candidate_name: Label = "candidate"
     steps: list[StepIn] | None = Field(
         default=None, max_length=MOST_LISTED, description="For a canary, which needs them."
@@ -54,6 +69,7 @@ class RolloutIn(Incoming):
     )
     blue_green: BlueGreenIn | None = Field(default=None, description="For blue_green.")
     shadow: ShadowIn | None = Field(default=None, description="For a shadow, which needs it.")
+    ab_test: AbTestIn | None = Field(default=None, description="For an ab_test, which needs it.")
     gates: list[GateBody] | None = Field(
         default=None,
         max_length=MOST_LISTED,
@@ -87,7 +103,30 @@ class RolloutIn(Incoming):
             raise ValueError("a canary needs steps")
         if self.strategy is Strategy.SHADOW and self.shadow is None:
             raise ValueError("a shadow needs shadow, which says how much is mirrored")
+        if self.strategy is Strategy.AB_TEST and self.ab_test is None:
+            raise ValueError("an ab_test needs ab_test, which names its arms")
+        if (self.ab_test is None) == (self.target_version_id is None):
+            raise ValueError(
+                "target_version_id is needed, but for an ab_test, whose arms have versions"
+            )
         return self
+
+    @property
+    def challengers(self) -> tuple[Challenger, ...]:
+        """The versions that come in."""
+        if self.ab_test is not None:
+            return tuple(
+                Challenger(
+                    name=arm.name,
+                    version_id=arm.version_id,
+                    name_at=f"ab_test.arms.{i}.name",
+                    version_at=f"ab_test.arms.{i}.version_id",
+                )
+                for i, arm in enumerate(self.ab_test.arms)
+            )
+        if self.target_version_id is None:
+            return ()
+        return (Challenger(name=self.candidate_name, version_id=self.target_version_id),)
 
     def to_domain(self, config: TrafficConfig) -> Spec:
         """The spec, with the config's defaults for what was left out."""
@@ -102,6 +141,8 @@ class RolloutIn(Incoming):
             return (self.blue_green or BlueGreenIn()).to_domain(terms)
         if self.shadow is not None:
             return self.shadow.to_domain(terms)
+        if self.ab_test is not None:
+            return self.ab_test.to_domain(terms)
         return CanarySpec(
             steps=tuple(step.to_domain() for step in self.steps or ()),
             gates_from=self.gates_from,
@@ -134,7 +175,9 @@ class RolloutSummary(Outgoing):
     steps: int
     stable_version: str
     candidate_version: str
-    candidate_weight: int = Field(description="Percent that the gateway was last seen to give it.")
+    candidate_weight: int = Field(
+        description="Percent that it was last seen to get; in an ab_test all challengers together."
+    )
     actor: str
     reason: str
     created_at: datetime
@@ -155,7 +198,7 @@ class RolloutSummary(Outgoing):
             step=rollout.step,
             steps=len(plan.steps),
             stable_version=plan.stable.version_name,
-            candidate_version=plan.candidate.version_name,
+            candidate_version=plan.choosing(rollout.chosen).candidate.version_name,
             candidate_weight=rollout.candidate_weight,
             actor=rollout.actor,
             reason=rollout.reason,
@@ -227,9 +270,12 @@ class PromoteIn(CommandIn):
         default=Scope.FULL,
         description="`skip`: past this step; `step`: on to the next weight; `full`: all the way.",
     )
+    variant: Label | None = Field(
+        default=None, description="Of an ab_test with several arms, the one that is promoted."
+    )
 
     def to_domain(self) -> Command:
-        return replace(super().to_domain(), scope=self.scope)
+        return replace(super().to_domain(), scope=self.scope, variant=self.variant or "")
 
 
 class ApproveIn(CommandIn):

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import pairwise
 
-from domain.evidence.intervals import Counts, Interval
+from domain.evidence.intervals import ArmsInterval, CountedArm, Counts, Interval
 
 Sample = tuple[float, float]
 """Unix seconds, value."""
@@ -58,9 +58,10 @@ class Owed:
     """Increments counted but not yet in an interval: waiting for the other arm, or clamped off.
 
     `within` holds (bound, increments) with ascending finite bounds. `timed` is None while the arm
-    has no bucket of infinity.
+    has no bucket of infinity. `started` is counted for trials only.
     """
 
+    started: float = 0.0
     requests: float = 0.0
     errors: float = 0.0
     timed: float | None = None
@@ -90,31 +91,74 @@ class Cursor:
     stable: ArmCursor
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmsCursor:
+    """As a Cursor, for the arms of a trial, whose traffic was divided anew `division` times."""
+
+    step: int
+    division: int
+    opened_at: float | None
+    arms: Mapping[str, ArmCursor]
+
+
 def advance(
     cursor: Cursor | None, reading: Reading, *, sequence: int, step: int, weight: int
 ) -> tuple[Interval | None, Cursor]:
+    """Take a reading of two arms in, as `advance_arms` does."""
+    found, behind = advance_arms(
+        None if cursor is None else _of_two(cursor),
+        {"candidate": _finished(reading.candidate), "stable": _finished(reading.stable)},
+        sequence=sequence,
+        step=step,
+        weights={"candidate": weight},
+    )
+    interval = None if found is None else found.pair("candidate", "stable")
+    return interval, Cursor(
+        step=behind.step,
+        opened_at=behind.opened_at,
+        candidate=behind.arms["candidate"],
+        stable=behind.arms["stable"],
+    )
+
+
+def advance_arms(
+    cursor: ArmsCursor | None,
+    reading: Mapping[str, Iterable[Series]],
+    *,
+    sequence: int,
+    step: int,
+    weights: Mapping[str, int],
+    division: int = 0,
+) -> tuple[ArmsInterval | None, ArmsCursor]:
     """Take a reading in: the interval it closes, if it closes one, and the cursor behind it.
 
-    The first reading (no cursor, or one of another step: evidence belongs to a weight) opens and
-    closes nothing. An interval closes when both arms have a newer sample than the one before it
-    had; until then increments wait in the cursor, so that several scrapes merge without loss.
+    The first reading (no cursor, or one of another step or division: evidence belongs to a weight)
+    opens and closes nothing. An interval closes when all arms have a newer sample than the one
+    before it had; until then increments wait in the cursor, so that several scrapes merge without
+    loss.
     """
-    opens = cursor is None or cursor.step != step or cursor.opened_at is None
-    before = cursor or Cursor(step=step, opened_at=None, candidate=ArmCursor(), stable=ArmCursor())
-    candidate = _read(before.candidate, reading.candidate, is_first=before.opened_at is None)
-    stable = _read(before.stable, reading.stable, is_first=before.opened_at is None)
-    if opens:
-        opened = Cursor(
-            step=step,
-            opened_at=_latest(_newest(candidate), _newest(stable)),
-            candidate=_opened(candidate),
-            stable=_opened(stable),
-        )
-        return None, opened
-    waiting = replace(before, candidate=candidate, stable=stable)
-    if not (_has_news(candidate) and _has_news(stable)):
+    is_first = cursor is None or cursor.opened_at is None
+    before = {} if cursor is None else cursor.arms
+    arms = {
+        name: _read(before.get(name, ArmCursor()), series, is_first=is_first)
+        for name, series in reading.items()
+    }
+    if is_first or cursor is None or (cursor.step, cursor.division) != (step, division):
+        opened_at, arms = _newest_of(arms), {name: _opened(arm) for name, arm in arms.items()}
+        return None, ArmsCursor(step=step, division=division, opened_at=opened_at, arms=arms)
+    waiting = replace(cursor, arms=arms)
+    if not all(map(_has_news, arms.values())):
         return None, waiting
-    return _close(waiting, sequence=sequence, weight=weight)
+    return _close(waiting, sequence=sequence, weights=weights)
+
+
+def _of_two(cursor: Cursor) -> ArmsCursor:
+    arms = {"candidate": cursor.candidate, "stable": cursor.stable}
+    return ArmsCursor(step=cursor.step, division=0, opened_at=cursor.opened_at, arms=arms)
+
+
+def _finished(series: Iterable[Series]) -> list[Series]:
+    return [one for one in series if one.role is not SeriesRole.STARTED]
 
 
 def increase(values: Sequence[float]) -> float:
@@ -129,8 +173,7 @@ def resets(values: Sequence[float]) -> int:
 
 def _read(arm: ArmCursor, series: Iterable[Series], *, is_first: bool) -> ArmCursor:
     """Count what is new in each series; the very first reading only sets the marks."""
-    finished = (one for one in series if one.role is not SeriesRole.STARTED)
-    fresh = [(one, samples) for one in finished if (samples := _unseen(arm, one))]
+    fresh = [(one, samples) for one in series if (samples := _unseen(arm, one))]
     known_since = min(
         (*(at for at, _ in arm.last.values()), *(samples[0][0] for _, samples in fresh)),
         default=math.inf,
@@ -172,7 +215,7 @@ def _owing(owed: Owed, series: Series, growth: float, began_anew: int) -> Owed:
         case SeriesRole.BUCKET:
             return _owing_bucket(owed, series, growth)
         case SeriesRole.STARTED:
-            return owed
+            return replace(owed, started=owed.started + growth)
 
 
 def _owing_bucket(owed: Owed, series: Series, growth: float) -> Owed:
@@ -189,8 +232,8 @@ def _newest(arm: ArmCursor) -> float | None:
     return max((at for at, _ in arm.last.values()), default=None)
 
 
-def _latest(*times: float | None) -> float | None:
-    return max((at for at in times if at is not None), default=None)
+def _newest_of(arms: Mapping[str, ArmCursor]) -> float | None:
+    return max((at for arm in arms.values() if (at := _newest(arm)) is not None), default=None)
 
 
 def _has_news(arm: ArmCursor) -> bool:
@@ -207,29 +250,31 @@ def _opened(arm: ArmCursor) -> ArmCursor:
     return ArmCursor(last=arm.last, given_until=_newest(arm), owed=owed)
 
 
-def _close(cursor: Cursor, *, sequence: int, weight: int) -> tuple[Interval, Cursor]:
-    bounds = _common_bounds(cursor.candidate.owed, cursor.stable.owed)
-    candidate, candidate_left = _give(cursor.candidate.owed, bounds)
-    stable, stable_left = _give(cursor.stable.owed, bounds)
-    until = _latest(_newest(cursor.candidate), _newest(cursor.stable))
-    interval = Interval(
+def _close(
+    cursor: ArmsCursor, *, sequence: int, weights: Mapping[str, int]
+) -> tuple[ArmsInterval, ArmsCursor]:
+    bounds = _common_bounds([arm.owed for arm in cursor.arms.values()])
+    given = {name: _give(arm.owed, bounds) for name, arm in cursor.arms.items()}
+    until = _newest_of(cursor.arms)
+    interval = ArmsInterval(
         sequence=sequence,
         step=cursor.step,
-        weight=weight,
         opened_at=_moment(cursor.opened_at),
         closed_at=_moment(until),
-        candidate=candidate,
-        stable=stable,
+        arms=tuple(
+            CountedArm(
+                arm=name,
+                weight=weights.get(name, 0),
+                started=_whole(cursor.arms[name].owed.started),
+                counts=counts,
+            )
+            for name, (counts, _) in given.items()
+        ),
         bounds_ms=bounds,
-        resets=cursor.candidate.owed.resets + cursor.stable.owed.resets,
+        resets=sum(arm.owed.resets for arm in cursor.arms.values()),
     )
-    behind = Cursor(
-        step=cursor.step,
-        opened_at=until,
-        candidate=_given(cursor.candidate, candidate_left),
-        stable=_given(cursor.stable, stable_left),
-    )
-    return interval, behind
+    behind = {name: _given(arm, given[name][1]) for name, arm in cursor.arms.items()}
+    return interval, replace(cursor, opened_at=until, arms=behind)
 
 
 def _given(arm: ArmCursor, left: Owed) -> ArmCursor:
@@ -242,10 +287,10 @@ def _moment(at: float | None) -> datetime:
     return datetime.fromtimestamp(at, UTC)
 
 
-def _common_bounds(candidate: Owed, stable: Owed) -> tuple[float, ...]:
-    """The bounds at which both arms count; those of one arm while the other was never timed."""
-    mine, other = {bound for bound, _ in candidate.within}, {bound for bound, _ in stable.within}
-    return tuple(sorted(mine & other if mine and other else mine | other))
+def _common_bounds(owed: Iterable[Owed]) -> tuple[float, ...]:
+    """The bounds at which all arms count that were timed at all."""
+    timed = [{bound for bound, _ in each.within} for each in owed if each.within]
+    return tuple(sorted(set.intersection(*timed))) if timed else ()
 
 
 def _give(owed: Owed, bounds: tuple[float, ...]) -> tuple[Counts, Owed]:
@@ -265,6 +310,7 @@ def _give(owed: Owed, bounds: tuple[float, ...]) -> tuple[Counts, Owed]:
         if bound in grown:
             grown[bound] -= below
     left = Owed(
+        started=owed.started - _whole(owed.started),
         requests=owed.requests - requests,
         errors=owed.errors - errors,
         timed=None if owed.timed is None else owed.timed - (timed or 0),

@@ -1,4 +1,7 @@
-"""What a gate has seen: the counts of one interval, for the candidate and the stable beside it."""
+"""What a gate has seen: the counts of one interval, for the candidate and the stable beside it.
+
+A trial's interval has the counts of all of its arms, which make a pair of any two.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,3 +40,43 @@ class Interval:
     stable: Counts
     bounds_ms: tuple[float, ...] = ()
     resets: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountedArm:
+    """One arm of a trial in an interval; `started` requests arrived, the counts have ended."""
+
+    arm: str
+    weight: int
+    started: int
+    counts: Counts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmsInterval:
+    """As an Interval, with the counts of every arm that is in the trial, at weights in percent."""
+
+    sequence: int
+    step: int
+    opened_at: datetime
+    closed_at: datetime
+    arms: tuple[CountedArm, ...]
+    bounds_ms: tuple[float, ...] = ()
+    resets: int = 0
+
+    def pair(self, candidate: str, stable: str) -> Interval | None:
+        """The counts of two arms; None where one of them is not in the trial (any more)."""
+        found = {one.arm: one for one in self.arms}
+        if candidate not in found or stable not in found:
+            return None
+        return Interval(
+            sequence=self.sequence,
+            step=self.step,
+            weight=found[candidate].weight,
+            opened_at=self.opened_at,
+            closed_at=self.closed_at,
+            candidate=found[candidate].counts,
+            stable=found[stable].counts,
+            bounds_ms=self.bounds_ms,
+            resets=self.resets,
+        )

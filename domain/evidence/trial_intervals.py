@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from domain.evidence.intervals import Counts
+from domain.evidence.intervals import ArmsInterval, Counts
 from domain.trial import Direction, Reward, RewardMetric
 
 
@@ -44,6 +44,25 @@ class TrialInterval:
     @property
     def weights(self) -> dict[str, int]:
         return {counts.arm: counts.weight for counts in self.arms}
+
+
+def of_arms(interval: ArmsInterval, reward: Reward) -> TrialInterval:
+    """What an interval's counts come to by the reward; what cannot tell counts as no request."""
+    arms = []
+    for each in interval.arms:
+        total, good = rewarded(reward, each.counts, interval.bounds_ms) or (0, 0)
+        arms.append(
+            ArmCounts(
+                arm=each.arm, weight=each.weight, started=each.started, total=total, good=good
+            )
+        )
+    return TrialInterval(
+        sequence=interval.sequence,
+        step=interval.step,
+        opened_at=interval.opened_at,
+        closed_at=interval.closed_at,
+        arms=tuple(arms),
+    )
 
 
 def rewarded(

@@ -3,12 +3,13 @@
 from typing import assert_never
 
 from domain.plan import Plan
+from domain.strategies.ab_test import AbTestSpec, compile_ab_test
 from domain.strategies.blue_green import BlueGreenSpec, compile_blue_green
 from domain.strategies.canary import CanarySpec, compile_canary
 from domain.strategies.rules import Parties
 from domain.strategies.shadow import ShadowSpec, compile_shadow
 
-Spec = CanarySpec | BlueGreenSpec | ShadowSpec
+Spec = CanarySpec | BlueGreenSpec | ShadowSpec | AbTestSpec
 
 
 def compile_plan(spec: Spec, parties: Parties) -> Plan:
@@ -20,5 +21,7 @@ def compile_plan(spec: Spec, parties: Parties) -> Plan:
             return compile_blue_green(spec, parties)
         case ShadowSpec():
             return compile_shadow(spec, parties)
+        case AbTestSpec():
+            return compile_ab_test(spec, parties)
         case _:
             assert_never(spec)

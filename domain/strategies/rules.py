@@ -14,6 +14,7 @@ from domain.routers import carried_violations
 from domain.steps import Reaction, SetWeights, Soak, Step, Until
 from domain.strategies.waits import Word, until_said
 from domain.traffic import FULL, Route
+from domain.trial import Trial
 
 MOST_GATES = 20
 MOST_REPLICAS = 1000
@@ -48,6 +49,7 @@ class Parties:
     stable: Variant
     candidate: Variant
     bystanders: tuple[Variant, ...] = ()
+    others: tuple[Variant, ...] = ()
 
 
 def planned(
@@ -56,6 +58,8 @@ def planned(
     parties: Parties,
     steps: Iterable[Step],
     violations: Iterable[Violation],
+    *,
+    trial: Trial | None = None,
 ) -> Plan:
     """The plan, unless a rule is broken. Raises InvalidSpec with every rule that is."""
     plan = Plan(
@@ -68,9 +72,11 @@ def planned(
         policies=terms.policies,
         bystanders=parties.bystanders,
         hooks=terms.hooks,
+        others=parties.others,
+        trial=trial,
     )
     broken = (
-        *_party_violations(parties),
+        *_party_violations(plan),
         *violations,
         *_route_violations(plan),
         *_question_violations(plan),
@@ -124,6 +130,7 @@ def _route_violations(plan: Plan) -> Iterator[Violation]:
         Strategy.CANARY: "steps.mirror",
         Strategy.BLUE_GREEN: "blue_green.preview",
         Strategy.SHADOW: "shadow",
+        Strategy.AB_TEST: "ab_test.arms",
     }
     told: set[Violation] = set()
     for traffic in (step for step in plan.steps if isinstance(step, SetWeights)):
@@ -164,16 +171,20 @@ def replica_violations(at: str, replicas: int) -> Iterator[Violation]:
         yield Violation(f"{at}.replicas", f"must lie in 1..{MOST_REPLICAS}, not {replicas}")
 
 
-def _party_violations(parties: Parties) -> Iterator[Violation]:
-    stable, candidate = parties.stable, parties.candidate
-    if stable.version_id == candidate.version_id:
-        yield Violation("target_version_id", "is the version that stable already serves")
-    if (
-        candidate.name == stable.name
-        or len(candidate.name) > LABEL_LENGTH
-        or not LABEL.fullmatch(candidate.name)
-    ):
-        yield Violation("candidate_name", "must be an RFC 1123 label other than stable's name")
+def _party_violations(plan: Plan) -> Iterator[Violation]:
+    taken = {plan.stable.name: "stable's"}
+    served = {plan.stable.version_id: "the version that stable already serves"}
+    for i, one in enumerate(plan.challengers):
+        version, name = "target_version_id", "candidate_name"
+        if plan.trial is not None:
+            version, name = f"ab_test.arms.{i}.version_id", f"ab_test.arms.{i}.name"
+        if one.version_id in served:
+            yield Violation(version, f"is {served[one.version_id]}")
+        if one.name in taken or len(one.name) > LABEL_LENGTH or not LABEL.fullmatch(one.name):
+            other = taken.get(one.name, "stable's")
+            yield Violation(name, f"must be an RFC 1123 label other than {other} name")
+        taken[one.name] = "another arm's"
+        served[one.version_id] = "the version of another arm"
 
 
 def gate_violations(gates: Sequence[Gate]) -> Iterator[Violation]:

@@ -36,23 +36,34 @@ def _series(
 
 
 class SimulatedCounters:
-    """Before each reading, `between` serves what has gone by since the last one."""
+    """Before each reading, `between` serves what has gone by since the last one.
+
+    `arms` are those of a trial by name.
+    """
 
     def __init__(self, between) -> None:
         self.candidate, self.stable = Arm(), Arm()
+        self.arms: dict[str, Arm] = {}
         self.readings = 0
         self.trouble: TidegateError | None = None
         self.frozen = False
         self._between = between
         self._at = datetime.now(UTC).timestamp()
 
-    async def read(self, route, source, *, candidate, stable, window) -> Reading:
+    async def read_arms(self, route, source, *, arms, window) -> dict[str, tuple[Series, ...]]:
+        self._pass()
+        return {name: self.arms.setdefault(name, Arm()).series(self._at) for name in arms}
+
+    def _pass(self) -> None:
         if self.trouble:
             raise self.trouble
         self.readings += 1
         if not self.frozen:
             self._between(self)
             self._at += 1
+
+    async def read(self, route, source, *, candidate, stable, window) -> Reading:
+        self._pass()
         return Reading(
             candidate=self.candidate.series(self._at), stable=self.stable.series(self._at)
         )

@@ -15,7 +15,7 @@ def shown(**changes) -> str:
         "phase": Phase.PROGRESSING,
         "reason": "soaking",
         "step": 2,
-        "weight": 10,
+        "weights": {"stable": 90, "candidate": 10},
         "verdicts": (),
     }
     return details(PLAN, **(given | changes)).replace("\N{NO-BREAK SPACE}", "")
@@ -25,7 +25,7 @@ def test_the_details_say_where_a_rollout_is_and_why():
     text = shown(verdicts=(verdict(Status.UNDECIDED, reason="needs | more"),))
 
     assert text.startswith("**progressing** at step 3 of 8: soaking")
-    assert "stable 90 % · canary 10 %" in text
+    assert "stable 90 % · candidate 10 %" in text
     assert "|1|deploy the candidate at weight 0||done|" in text
     assert "|3|soak at 10 % until proven, 10 min at most|10 %|now|" in text
     assert "|4|send 50 % to the candidate|50 %||" in text

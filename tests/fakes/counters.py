@@ -1,10 +1,10 @@
 """A metrics store that answers what a test tells it to."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
 from domain.errors import TidegateError
-from domain.evidence.counters import Reading
+from domain.evidence.counters import Reading, Series
 from domain.gates import Source
 from domain.ports import CounterSource
 from domain.traffic import Place, Route
@@ -12,10 +12,18 @@ from tests.fakes.faults import Faults
 
 
 class ScriptedCounters(CounterSource):
-    """Answers `answer(n)` for the n-th reading, counted from 0. `windows` keeps what was asked."""
+    """Answers `answer(n)` for the n-th reading, counted from 0; `arms(n)` for one of a trial.
 
-    def __init__(self, answer: Callable[[int], Reading]) -> None:
-        self.answer = answer
+    `windows` keeps what was asked.
+    """
+
+    def __init__(
+        self,
+        answer: Callable[[int], Reading],
+        *,
+        arms: Callable[[int], Mapping[str, tuple[Series, ...]]] = lambda n: {},
+    ) -> None:
+        self.answer, self.arms = answer, arms
         self.windows: list[timedelta] = []
         self._faults = Faults()
 
@@ -33,3 +41,16 @@ class ScriptedCounters(CounterSource):
         self._faults.strike("read")
         self.windows.append(window)
         return self.answer(len(self.windows) - 1)
+
+    async def read_arms(
+        self,
+        route: Route,
+        source: Source,
+        *,
+        arms: Mapping[str, Sequence[Place]],
+        window: timedelta,
+    ) -> dict[str, tuple[Series, ...]]:
+        self._faults.strike("read")
+        self.windows.append(window)
+        answered = self.arms(len(self.windows) - 1)
+        return {arm: answered.get(arm, ()) for arm in arms}

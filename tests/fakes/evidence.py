@@ -3,8 +3,8 @@
 from uuid import UUID
 
 from domain.errors import Contended
-from domain.evidence.counters import Cursor
-from domain.evidence.intervals import Interval
+from domain.evidence.counters import ArmsCursor, Cursor
+from domain.evidence.intervals import ArmsInterval, Interval
 from domain.ports import EvidenceLog
 
 
@@ -12,8 +12,8 @@ class MemoryEvidence:
     """Takes every rollout for known, unlike the real one."""
 
     def __init__(self) -> None:
-        self._intervals: dict[UUID, dict[int, Interval]] = {}
-        self._cursors: dict[UUID, Cursor] = {}
+        self._intervals: dict[UUID, dict[int, Interval | ArmsInterval]] = {}
+        self._cursors: dict[UUID, Cursor | ArmsCursor] = {}
 
     async def load(self, rollout_id: UUID) -> EvidenceLog:
         kept = self._intervals.get(rollout_id, {})
@@ -21,7 +21,13 @@ class MemoryEvidence:
         ordered = tuple(kept[sequence] for sequence in sorted(kept))
         return EvidenceLog(intervals=ordered, cursor=cursor)
 
-    async def append(self, rollout_id: UUID, *, interval: Interval | None, cursor: Cursor) -> None:
+    async def append(
+        self,
+        rollout_id: UUID,
+        *,
+        interval: Interval | ArmsInterval | None,
+        cursor: Cursor | ArmsCursor,
+    ) -> None:
         kept = self._intervals.setdefault(rollout_id, {})
         if interval and interval.sequence in kept:
             if kept[interval.sequence] != interval:
@@ -35,7 +41,7 @@ class MemoryEvidence:
         self._cursors[rollout_id] = cursor
 
 
-def _opens_before(cursor: Cursor, standing: Cursor) -> bool:
+def _opens_before(cursor: Cursor | ArmsCursor, standing: Cursor | ArmsCursor) -> bool:
     if cursor.opened_at is None or standing.opened_at is None:
         return False
     return cursor.opened_at < standing.opened_at

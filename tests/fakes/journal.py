@@ -151,7 +151,7 @@ def _apply(entry: Entry, rollout: Rollout, variants: Variants) -> None:
     joined, promoted, left = entry.joined, entry.promoted, entry.left
     if joined and not _is_stable(variants, joined):
         _put(variants, joined, entry, rollout, name=joined.name, role=Role.CANDIDATE, weight=0)
-    versions = {v.name: v.version_id for v in (plan.stable, plan.candidate)}
+    versions = {v.name: v.version_id for v in (plan.stable, *plan.challengers)}
     for name, weight in (entry.weights or {}).items():
         if name not in versions:
             raise InvalidSpec(Violation(f"weights.{name}", "is no variant of the rollout's plan"))
@@ -245,12 +245,15 @@ def _check(status: ConfigStatus, variants: Variants) -> None:
 
 
 def _advanced(rollout: Rollout, entry: Entry) -> Rollout:
-    weight = (entry.weights or {}).get(rollout.plan.candidate.name, rollout.candidate_weight)
+    stable, weight = rollout.plan.stable.name, rollout.candidate_weight
+    if entry.weights is not None:
+        weight = sum(each for name, each in entry.weights.items() if name != stable)
     rollout = replace(
         rollout,
         step=rollout.step if entry.step is None else entry.step,
         candidate_weight=weight,
         run_id=entry.run_id or rollout.run_id,
+        chosen=entry.promoted.name if entry.promoted else rollout.chosen,
         updated_at=max(rollout.updated_at, entry.at),
     )
     if entry.phase is None:

@@ -2,14 +2,14 @@
 
 -- name: intervals
 -- $1 rollout
-SELECT sequence, step, weight, opened_at, closed_at, candidate, stable, bounds_ms, resets
+SELECT sequence, step, weight, opened_at, closed_at, candidate, stable, arms, bounds_ms, resets
 FROM evidence_intervals
 WHERE rollout_id = $1
 ORDER BY sequence
 
 -- name: interval
 -- $1 rollout, $2 sequence
-SELECT sequence, step, weight, opened_at, closed_at, candidate, stable, bounds_ms, resets
+SELECT sequence, step, weight, opened_at, closed_at, candidate, stable, arms, bounds_ms, resets
 FROM evidence_intervals
 WHERE rollout_id = $1 AND sequence = $2
 
@@ -23,12 +23,12 @@ SELECT project_id FROM rollouts WHERE id = $1
 
 -- name: append_interval
 -- $1 project, $2 rollout, $3 sequence, $4 step, $5 weight, $6 opened, $7 closed, $8 candidate's counts,
--- $9 stable's, $10 bounds, $11 resets
+-- $9 stable's, $10 those of a trial's arms instead, $11 bounds, $12 resets
 INSERT INTO evidence_intervals (
     project_id, rollout_id, sequence, step, weight, opened_at, closed_at, candidate,
-    stable, bounds_ms, resets
+    stable, arms, bounds_ms, resets
 )
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 ON CONFLICT (rollout_id, sequence) DO NOTHING
 RETURNING sequence
 

@@ -5,8 +5,13 @@
 SELECT r.project_id, r.traffic_config_id AS config_id, c.inference_service_id AS service_id,
     r.plan #>> '{stable,name}' AS stable_name,
     (r.plan #>> '{stable,version_id}')::uuid AS stable_version_id,
-    r.plan #>> '{candidate,name}' AS candidate_name,
-    (r.plan #>> '{candidate,version_id}')::uuid AS candidate_version_id
+    (
+        SELECT jsonb_object_agg(variant ->> 'name', variant ->> 'version_id')
+        FROM jsonb_array_elements(
+            jsonb_build_array(r.plan -> 'stable', r.plan -> 'candidate')
+            || coalesce(r.plan -> 'others', '[]')
+        ) AS variant
+    ) AS versions
 FROM rollouts AS r
 JOIN traffic_configs AS c ON c.id = r.traffic_config_id
 WHERE r.id = $1
@@ -21,13 +26,14 @@ RETURNING id
 
 -- name: advance_rollout
 -- $1 rollout, $2 phase or null, $3 is final, $4 message, $5 step or null, $6 candidate weight or
--- null, $7 at, $8 run or null
+-- null, $7 at, $8 run or null, $9 the challenger that was promoted or null
 UPDATE rollouts
 SET phase = coalesce($2, phase),
     phase_reason = CASE WHEN $2::text IS NULL THEN phase_reason ELSE $4 END,
     step = coalesce($5, step),
     candidate_weight = coalesce($6, candidate_weight),
     run_id = coalesce($8, run_id),
+    chosen = coalesce($9, chosen),
     updated_at = greatest(updated_at, $7),
     ended_at = CASE WHEN $2::text IS NULL THEN ended_at WHEN $3 THEN $7 END
 WHERE id = $1

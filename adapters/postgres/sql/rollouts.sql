@@ -41,7 +41,7 @@ RETURNING id
 -- $1 project, $2 idempotency key
 SELECT id, project_id, traffic_config_id AS config_id, plan, phase, phase_reason, step,
     candidate_weight, actor, reason, workflow_id, run_id, created_at, updated_at, ended_at,
-    request_hash
+    chosen, request_hash
 FROM rollouts
 WHERE project_id = $1 AND idempotency_key = $2
 
@@ -53,7 +53,7 @@ WHERE project_id = $1 AND id = $2 AND phase = 'pending'
 -- name: rollout
 -- $1 project, $2 rollout
 SELECT id, project_id, traffic_config_id AS config_id, plan, phase, phase_reason, step,
-    candidate_weight, actor, reason, workflow_id, run_id, created_at, updated_at, ended_at
+    candidate_weight, actor, reason, workflow_id, run_id, created_at, updated_at, ended_at, chosen
 FROM rollouts
 WHERE project_id = $1 AND id = $2
 
@@ -69,7 +69,7 @@ FROM (
 ) AS counted
 LEFT JOIN (
     SELECT id, project_id, traffic_config_id AS config_id, plan, phase, phase_reason, step,
-        candidate_weight, actor, reason, workflow_id, run_id, created_at, updated_at, ended_at
+        candidate_weight, actor, reason, workflow_id, run_id, created_at, updated_at, ended_at, chosen
     FROM rollouts
     WHERE project_id = $1
         AND ($4::uuid IS NULL OR traffic_config_id = $4)
@@ -82,7 +82,7 @@ ORDER BY page.created_at DESC, page.id
 -- name: live_rollout
 -- $1 project, $2 config
 SELECT id, project_id, traffic_config_id AS config_id, plan, phase, phase_reason, step,
-    candidate_weight, actor, reason, workflow_id, run_id, created_at, updated_at, ended_at
+    candidate_weight, actor, reason, workflow_id, run_id, created_at, updated_at, ended_at, chosen
 FROM rollouts
 WHERE project_id = $1
     AND traffic_config_id = $2
@@ -90,7 +90,7 @@ WHERE project_id = $1
 
 -- name: unfinished
 SELECT id, project_id, traffic_config_id AS config_id, plan, phase, phase_reason, step,
-    candidate_weight, actor, reason, workflow_id, run_id, created_at, updated_at, ended_at
+    candidate_weight, actor, reason, workflow_id, run_id, created_at, updated_at, ended_at, chosen
 FROM rollouts
 WHERE ended_at IS NULL
 ORDER BY created_at, id
