@@ -102,7 +102,7 @@ class Served:
     async def ask(self, version="v2", *, headers=None, policies=None, **wish):
         """The API's answer to a wish for a rollout."""
         body = {
-            "target_version_id": self.versions.get(version, version),
+            "target_version_id": version and self.versions.get(version, version),
             "steps": STEPS,
             "gates": [ERRORS],
             "policies": {**FAST, **(policies or {})},

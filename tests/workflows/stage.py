@@ -215,7 +215,14 @@ class Stage:
         self._stack = AsyncExitStack()
         await self._start_workers()
 
-    async def start(self, plan: Plan, *, mode: Mode = Mode.WALK, promoted: bool = False) -> Any:
+    async def start(
+        self,
+        plan: Plan,
+        *,
+        mode: Mode = Mode.WALK,
+        promoted: bool = False,
+        chosen: str = "",
+    ) -> Any:
         """Start with stable deployed, connected and carrying all traffic."""
         stable = plan.stable.workload
         if mode is Mode.WALK:
@@ -232,6 +239,7 @@ class Stage:
             reason="a test",
             mode=mode,
             promoted=promoted,
+            chosen=chosen,
         )
         self.handle = await self.client.start_workflow(
             RolloutWorkflow.run, order, id=f"traffic-{plan.route.config_id}", task_queue=self.queue
