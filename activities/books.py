@@ -129,12 +129,7 @@ class TrialBook(Book):
         sequence: int,
     ) -> Look:
         plan = self._plan
-        reading = await counters.read_arms(
-            plan.route,
-            self._trial.reward.source,
-            arms={one.name: plan.places_of(one) for one in self._present(progress)},
-            window=self._window,
-        )
+        reading = await self._read(counters, progress)
         interval, behind = advance_arms(
             cursor if isinstance(cursor, ArmsCursor) else None,
             reading,
@@ -145,6 +140,25 @@ class TrialBook(Book):
         )
         times = _times(series for listed in reading.values() for series in listed)
         return Look(interval=interval, cursor=behind, times=times)
+
+    async def _read(
+        self, counters: CounterSource, progress: Progress
+    ) -> Mapping[str, tuple[Series, ...]]:
+        plan, reward, present = self._plan, self._trial.reward, list(self._present(progress))
+        reading = await counters.read_arms(
+            plan.route,
+            reward.source,
+            arms={one.name: plan.places_of(one) for one in present},
+            window=self._window,
+        )
+        if reward.counters is None:
+            return reading
+        rewarded = await counters.read_rewards(
+            reward.counters,
+            workloads={one.name: one.workload.name for one in present},
+            window=self._window,
+        )
+        return {name: (*series, *rewarded[name]) for name, series in reading.items()}
 
     def add(self, interval: AnyInterval) -> None:
         if not isinstance(interval, ArmsInterval):

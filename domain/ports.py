@@ -39,6 +39,7 @@ from domain.traffic import (
     RouteState,
     Slots,
 )
+from domain.trial import RewardCounters
 from domain.virtual_models import VirtualModel
 from domain.workloads import Workload, WorkloadStatus
 
@@ -129,6 +130,11 @@ class CounterSource(Protocol):
         window: timedelta,
     ) -> dict[str, tuple[Series, ...]]:
         """As `read`, for any number of arms, each of which may be counted at several places."""
+
+    async def read_rewards(
+        self, counters: RewardCounters, *, workloads: Mapping[str, str], window: timedelta
+    ) -> dict[str, tuple[Series, ...]]:
+        """What users of the answers have counted for each arm, by the workload that serves it."""
 
 
 class MetricsStore(Protocol):

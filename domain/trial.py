@@ -4,6 +4,7 @@ A trial compares arms (the variants of an A/B/n test) by one reward. Gates still
 its own; what is here only decides between arms that are all acceptable.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -14,6 +15,8 @@ from domain.gates import ENVOY_BOUNDS_MS, Source
 from domain.traffic import FULL, HeaderMatch
 
 MOST_ARMS = 10
+_METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]{0,199}")
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,99}")
 
 
 class RewardMetric(StrEnum):
@@ -36,13 +39,30 @@ class Direction(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RewardCounters:
+    """Two counters of whoever uses the answers: of tries, and of those that came off.
+
+    The label's value is the name of the InferenceService that gave the answer, so that no two
+    versions, services or projects meet.
+    """
+
+    tries: str
+    won: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reward:
-    """The one fraction that arms are compared by. `slow_over_ms` belongs to FAST_RATE."""
+    """The one fraction that arms are compared by.
+
+    `slow_over_ms` belongs to FAST_RATE, `counters` to CONVERSION.
+    """
 
     metric: RewardMetric
     direction: Direction = Direction.HIGHER
     source: Source = Source.ENVOY
     slow_over_ms: float | None = None
+    counters: RewardCounters | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,8 +166,26 @@ def _reward_violations(reward: Reward) -> Iterator[Violation]:
         yield Violation("reward.slow_over_ms", rule)
     if not is_fast_rate and reward.slow_over_ms is not None:
         yield Violation("reward.slow_over_ms", "belongs to the metric fast_rate only")
+    yield from _counter_violations(reward)
     if reward.direction is Direction.LOWER and reward.metric is not RewardMetric.CONVERSION:
         yield Violation("reward.direction", f"more {reward.metric} is better: must be higher")
+
+
+def _counter_violations(reward: Reward) -> Iterator[Violation]:
+    is_conversion, counters = reward.metric is RewardMetric.CONVERSION, reward.counters
+    if is_conversion != (counters is not None):
+        rule = "are needed" if is_conversion else "belong to the metric conversion only"
+        yield Violation("reward.counters", rule)
+    if counters is None:
+        return
+    for name in ("tries", "won"):
+        if not _METRIC.fullmatch(getattr(counters, name)):
+            rule = "must be the name of a Prometheus metric, such as shop_orders_total"
+            yield Violation(f"reward.counters.{name}", rule)
+    if counters.tries == counters.won:
+        yield Violation("reward.counters.won", "must be another counter than tries")
+    if not _LABEL.fullmatch(counters.label) or counters.label.startswith("__"):
+        yield Violation("reward.counters.label", "must be the name of a Prometheus label")
 
 
 def _allocation_violations(rules: ThompsonRules, arms: int) -> Iterator[Violation]:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 from domain.gates import AgainstStable, Gate, Metric
@@ -81,7 +82,7 @@ def arms(*names: str) -> Parties:
 
 
 def ab_test_spec(**changes) -> AbTestSpec:
-    given = {
+    given: dict[str, Any] = {
         "reward": Reward(metric=RewardMetric.SUCCESS_RATE),
         "on_winner": OnWinner.PROMOTE,
         "at_most": timedelta(hours=1),

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from domain.evidence.counters import ArmCursor, Cursor, Owed
-from domain.evidence.intervals import Counts, Interval
+from domain.evidence.counters import ArmCursor, ArmsCursor, Cursor, Owed
+from domain.evidence.intervals import ArmsInterval, CountedArm, Counts, Interval
 from domain.names import route_name, workload_name
 from domain.plan import Plan, Variant
 from domain.ports import Registry
@@ -200,6 +200,33 @@ def an_interval(sequence: int, **changes: Any) -> Interval:
         "resets": 1,
     }
     return Interval(sequence=sequence, **(given | changes))
+
+
+def an_arms_interval(sequence: int, **changes: Any) -> ArmsInterval:
+    """An interval of a trial between stable and b."""
+    pair = an_interval(sequence)
+    given: dict[str, Any] = {
+        "step": pair.step,
+        "opened_at": pair.opened_at,
+        "closed_at": pair.closed_at,
+        "arms": (
+            CountedArm(arm="stable", weight=50, started=905, counts=pair.stable),
+            CountedArm(arm="b", weight=50, started=101, counts=pair.candidate, tried=9, won=2),
+        ),
+        "bounds_ms": pair.bounds_ms,
+        "resets": pair.resets,
+    }
+    return ArmsInterval(sequence=sequence, **(given | changes))
+
+
+def an_arms_cursor(opened_at: datetime, *, division: int = 0) -> ArmsCursor:
+    pair = a_cursor(opened_at)
+    return ArmsCursor(
+        step=pair.step,
+        division=division,
+        opened_at=pair.opened_at,
+        arms={"stable": pair.stable, "b": pair.candidate},
+    )
 
 
 def a_cursor(opened_at: datetime | None = NOW, *, step: int = 2) -> Cursor:

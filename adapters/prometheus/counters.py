@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from adapters.prometheus import client
+from adapters.prometheus import client, rewards
 from adapters.prometheus.answers import RawSeries
 from adapters.prometheus.client import CALL_TIMEOUT, CONCURRENT_READS, PrometheusClient
 from adapters.prometheus.envoy import EnvoyCounters
@@ -14,6 +14,7 @@ from domain.evidence.counters import Reading, Series
 from domain.gates import Source
 from domain.ports import CounterSource
 from domain.traffic import Place, Route
+from domain.trial import RewardCounters
 
 SOURCES: Mapping[Source, CounterQueries] = {Source.ENVOY: EnvoyCounters()}
 
@@ -54,6 +55,18 @@ class PrometheusCounters(CounterSource):
             arm: tuple(series for place in listed for series in by_place[place])
             for arm, listed in arms.items()
         }
+
+    async def read_rewards(
+        self, counters: RewardCounters, *, workloads: Mapping[str, str], window: timedelta
+    ) -> dict[str, tuple[Series, ...]]:
+        asked = rewards.query(counters, workloads.values(), window)
+        by_workload: dict[str, list[Series]] = {name: [] for name in workloads.values()}
+        for raw in await self._store.samples(asked):
+            found = rewards.meaning(raw.labels, counters)
+            if found is not None and raw.samples and found[0] in by_workload:
+                workload, role = found
+                by_workload[workload].append(Series(key=raw.key, role=role, samples=raw.samples))
+        return {arm: tuple(by_workload[workload]) for arm, workload in workloads.items()}
 
 
 @asynccontextmanager

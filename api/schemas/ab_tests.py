@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from api.schemas.fields import Fraction, Incoming, Label, Seconds
+from api.schemas.fields import Fraction, Incoming, Label, Name, Seconds
 from api.schemas.steps import Percent
 from api.schemas.strategies import MOST_HEADERS, HeaderMatchBody, HeaderName, HeaderValue
 from domain.buckets import cookie_match
@@ -17,7 +17,15 @@ from domain.steps import Reaction
 from domain.strategies.ab_test import AbTestSpec, OnWinner
 from domain.strategies.rules import Terms
 from domain.traffic import HeaderMatch
-from domain.trial import MOST_ARMS, Direction, Reward, RewardMetric, ThompsonRules, TrialRules
+from domain.trial import (
+    MOST_ARMS,
+    Direction,
+    Reward,
+    RewardCounters,
+    RewardMetric,
+    ThompsonRules,
+    TrialRules,
+)
 
 _THOMPSON = ThompsonRules()
 
@@ -65,18 +73,34 @@ class ArmIn(Incoming):
     )
 
 
+class RewardCountersIn(Incoming):
+    """Counters of whoever uses the answers: of tries, and of those that came off."""
+
+    tries: Name = Field(description="A counter in Prometheus, such as `shop_offers_total`.")
+    won: Name = Field(description="Another one, such as `shop_orders_total`.")
+    label: Name = Field(
+        description="The label that names the InferenceService whose answer was used."
+    )
+
+    def to_domain(self) -> RewardCounters:
+        return RewardCounters(tries=self.tries, won=self.won, label=self.label)
+
+
 class RewardIn(Incoming):
-    """The one fraction of requests that arms are compared by."""
+    """The one fraction that arms are compared by."""
 
     metric: RewardMetric = Field(
         default=RewardMetric.SUCCESS_RATE,
         description="`success_rate`: answers without an error; `fast_rate`: answers within "
-        "`slow_over_ms`.",
+        "`slow_over_ms`; `conversion`: what came off, of what was tried.",
     )
     direction: Direction = Field(default=Direction.HIGHER, description="Which way is better.")
     source: Source = Source.ENVOY
     slow_over_ms: Fraction | None = Field(
         default=None, description="For fast_rate: a bound that the source counts at."
+    )
+    counters: RewardCountersIn | None = Field(
+        default=None, description="For conversion, which needs them."
     )
 
     def to_domain(self) -> Reward:
@@ -85,6 +109,7 @@ class RewardIn(Incoming):
             direction=self.direction,
             source=self.source,
             slow_over_ms=self.slow_over_ms,
+            counters=None if self.counters is None else self.counters.to_domain(),
         )
 
 

@@ -23,12 +23,15 @@ class SeriesRole(StrEnum):
     """What a series counts. Several series of one role in one arm add up.
 
     STARTED counts requests as they begin: settling looks at those, evidence only at finished ones.
+    TRIED and WON are counted by whoever uses the answers.
     """
 
     STARTED = "started"
     REQUESTS = "requests"
     ERRORS = "errors"
     BUCKET = "bucket"
+    TRIED = "tried"
+    WON = "won"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,10 +61,12 @@ class Owed:
     """Increments counted but not yet in an interval: waiting for the other arm, or clamped off.
 
     `within` holds (bound, increments) with ascending finite bounds. `timed` is None while the arm
-    has no bucket of infinity. `started` is counted for trials only.
+    has no bucket of infinity. `started`, `tried` and `won` are counted for trials only.
     """
 
     started: float = 0.0
+    tried: float = 0.0
+    won: float = 0.0
     requests: float = 0.0
     errors: float = 0.0
     timed: float | None = None
@@ -216,6 +221,10 @@ def _owing(owed: Owed, series: Series, growth: float, began_anew: int) -> Owed:
             return _owing_bucket(owed, series, growth)
         case SeriesRole.STARTED:
             return replace(owed, started=owed.started + growth)
+        case SeriesRole.TRIED:
+            return replace(owed, tried=owed.tried + growth)
+        case SeriesRole.WON:
+            return replace(owed, won=owed.won + growth)
 
 
 def _owing_bucket(owed: Owed, series: Series, growth: float) -> Owed:
@@ -262,12 +271,7 @@ def _close(
         opened_at=_moment(cursor.opened_at),
         closed_at=_moment(until),
         arms=tuple(
-            CountedArm(
-                arm=name,
-                weight=weights.get(name, 0),
-                started=_whole(cursor.arms[name].owed.started),
-                counts=counts,
-            )
+            _counted(name, weights.get(name, 0), cursor.arms[name].owed, counts)
             for name, (counts, _) in given.items()
         ),
         bounds_ms=bounds,
@@ -275,6 +279,24 @@ def _close(
     )
     behind = {name: _given(arm, given[name][1]) for name, arm in cursor.arms.items()}
     return interval, replace(cursor, opened_at=until, arms=behind)
+
+
+def _counted(name: str, weight: int, owed: Owed, counts: Counts) -> CountedArm:
+    tried, won = _tried(owed)
+    return CountedArm(
+        arm=name,
+        weight=weight,
+        started=_whole(owed.started),
+        counts=counts,
+        tried=tried,
+        won=won,
+    )
+
+
+def _tried(owed: Owed) -> tuple[int, int]:
+    """Tries, and those of them that came off: what runs ahead waits for the next interval."""
+    tried = _whole(owed.tried)
+    return tried, min(_whole(owed.won), tried)
 
 
 def _given(arm: ArmCursor, left: Owed) -> ArmCursor:
@@ -309,8 +331,11 @@ def _give(owed: Owed, bounds: tuple[float, ...]) -> tuple[Counts, Owed]:
         within.append(below)
         if bound in grown:
             grown[bound] -= below
+    tried, won = _tried(owed)
     left = Owed(
         started=owed.started - _whole(owed.started),
+        tried=owed.tried - tried,
+        won=owed.won - won,
         requests=owed.requests - requests,
         errors=owed.errors - errors,
         timed=None if owed.timed is None else owed.timed - (timed or 0),

@@ -44,12 +44,17 @@ class Interval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountedArm:
-    """One arm of a trial in an interval; `started` requests arrived, the counts have ended."""
+    """One arm of a trial in an interval; `started` requests arrived, the counts have ended.
+
+    `tried` and `won` are those of a reward that has counters of its own.
+    """
 
     arm: str
     weight: int
     started: int
     counts: Counts
+    tried: int = 0
+    won: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,7 +50,9 @@ def of_arms(interval: ArmsInterval, reward: Reward) -> TrialInterval:
     """What an interval's counts come to by the reward; what cannot tell counts as no request."""
     arms = []
     for each in interval.arms:
-        total, good = rewarded(reward, each.counts, interval.bounds_ms) or (0, 0)
+        total, good = each.tried, each.won
+        if reward.counters is None:
+            total, good = rewarded(reward, each.counts, interval.bounds_ms) or (0, 0)
         arms.append(
             ArmCounts(
                 arm=each.arm, weight=each.weight, started=each.started, total=total, good=good

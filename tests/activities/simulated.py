@@ -12,7 +12,7 @@ class Arm:
     """The counters of one slot, as a gateway would show them."""
 
     def __init__(self) -> None:
-        self.requests = self.errors = self.slow = 0
+        self.requests = self.errors = self.slow = self.tried = self.won = 0
 
     def serve(self, requests: int, errors: int = 0, slow: int = 0) -> None:
         self.requests += requests
@@ -52,7 +52,22 @@ class SimulatedCounters:
 
     async def read_arms(self, route, source, *, arms, window) -> dict[str, tuple[Series, ...]]:
         self._pass()
-        return {name: self.arms.setdefault(name, Arm()).series(self._at) for name in arms}
+        return {name: self.arms[name].series(self._at) for name in arms}
+
+    def arm(self, name: str) -> Arm:
+        """Have an arm of this name."""
+        return self.arms.setdefault(name, Arm())
+
+    async def read_rewards(self, counters, *, workloads, window) -> dict[str, tuple[Series, ...]]:
+        if self.trouble:
+            raise self.trouble
+        return {
+            name: (
+                _series("tried", SeriesRole.TRIED, self._at, self.arms[name].tried),
+                _series("won", SeriesRole.WON, self._at, self.arms[name].won),
+            )
+            for name in workloads
+        }
 
     def _pass(self) -> None:
         if self.trouble:

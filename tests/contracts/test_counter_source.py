@@ -9,9 +9,11 @@ from domain.errors import Unreachable
 from domain.evidence.counters import Reading, Series, SeriesRole
 from domain.gates import Source
 from domain.traffic import Place
+from domain.trial import RewardCounters
 from sandbox.ports import free_port
 from tests.cluster.builders import route_in
 from tests.fakes.counters import ScriptedCounters
+from tests.metrics.exporter import exporting
 from tests.metrics.gateway import routed
 from tests.metrics.servers import until
 
@@ -42,12 +44,31 @@ async def real(envoy_server, prometheus_server):
             return reading if both(reading) == (2, 2) else None
 
         await until(counted, "both answers of both slots")
-        yield Real(counters, unreachable)
+        async with exporting(prometheus_server, "contract") as shop:
+            shop.write(
+                {
+                    'offers_total{served_by="chat-v1"}': 20,
+                    'orders_total{served_by="chat-v1"}': 3,
+                    'offers_total{served_by="chat-v2"}': 10,
+                    'offers_total{served_by="somebody else\'s"}': 99,
+                    'odd_total{served_by="chat-v2"}': 99,
+                }
+            )
+
+            async def sold():
+                return any((await look_at_rewards(counters))["b"])
+
+            await until(sold, "the shop's counters")
+            yield Real(counters, unreachable)
 
 
 class Fake:
     def __init__(self):
-        self.counters = ScriptedCounters(lambda _: Reading(candidate=arm(1), stable=arm(0)))
+        self.counters = ScriptedCounters(
+            lambda _: Reading(candidate=arm(1), stable=arm(0)),
+            arms=lambda _: {"stable": arm(0), "b": (*arm(1), *arm(0))},
+            rewards=lambda _: {"stable": shop(20, 3), "b": shop(10)},
+        )
         self.unreachable = ScriptedCounters(lambda _: Reading(candidate=(), stable=()))
         self.unreachable.outage(Unreachable())
 
@@ -57,6 +78,13 @@ def arm(errors):
         Series(key="requests", role=SeriesRole.REQUESTS, samples=((1.0, 2.0),)),
         Series(key="errors", role=SeriesRole.ERRORS, samples=((1.0, float(errors)),)),
     )
+
+
+def shop(tried, won=None):
+    tries = Series(key="offers", role=SeriesRole.TRIED, samples=((1.0, float(tried)),))
+    if won is None:
+        return (tries,)
+    return (tries, Series(key="orders", role=SeriesRole.WON, samples=((1.0, float(won)),)))
 
 
 @pytest.fixture(params=["real", "fake"])
@@ -69,6 +97,21 @@ def look(counters):
     return counters.read(
         route, Source.ENVOY, candidate=Place(position=1), stable=Place(position=0), window=WINDOW
     )
+
+
+def look_at_arms(counters):
+    """All arms of a trial; b is counted at two places."""
+    arms = {
+        "stable": (Place(position=0),),
+        "b": (Place(position=1), Place(position=0)),
+    }
+    return counters.read_arms(route_in("contract"), Source.ENVOY, arms=arms, window=WINDOW)
+
+
+def look_at_rewards(counters):
+    sold = RewardCounters(tries="offers_total", won="orders_total", label="served_by")
+    workloads = {"stable": "chat-v1", "b": "chat-v2"}
+    return counters.read_rewards(sold, workloads=workloads, window=WINDOW)
 
 
 def counted(series, role):
@@ -88,6 +131,21 @@ async def test_a_reading_has_the_counters_of_each_arm(stage):
     assert counted(reading.stable, SeriesRole.ERRORS) == 0
 
 
+async def test_an_arm_has_the_counters_of_all_of_its_places(stage):
+    reading = await look_at_arms(stage.counters)
+    assert {arm: counted(series, SeriesRole.REQUESTS) for arm, series in reading.items()} == {
+        "stable": 2,
+        "b": 4,
+    }
+
+
+async def test_rewards_are_those_of_each_arms_workload(stage):
+    reading = await look_at_rewards(stage.counters)
+    tried = {arm: counted(series, SeriesRole.TRIED) for arm, series in reading.items()}
+    won = {arm: counted(series, SeriesRole.WON) for arm, series in reading.items()}
+    assert (tried, won) == ({"stable": 20, "b": 10}, {"stable": 3, "b": 0})
+
+
 async def test_samples_ascend_and_keys_are_unique_within_an_arm(stage):
     reading = await look(stage.counters)
     for series in (reading.candidate, reading.stable):
@@ -98,5 +156,6 @@ async def test_samples_ascend_and_keys_are_unique_within_an_arm(stage):
 
 async def test_a_store_that_is_down_is_unreachable(stage):
     for _ in range(2):
-        with pytest.raises(Unreachable):
-            await look(stage.unreachable)
+        for ask in (look, look_at_arms, look_at_rewards):
+            with pytest.raises(Unreachable):
+                await ask(stage.unreachable)

@@ -8,7 +8,14 @@ import pytest
 from domain.errors import Contended
 from domain.evidence.intervals import Counts
 from domain.ports import EvidenceLog
-from tests.projects import NOW, a_cursor, a_project, an_interval
+from tests.projects import (
+    NOW,
+    a_cursor,
+    a_project,
+    an_arms_cursor,
+    an_arms_interval,
+    an_interval,
+)
 
 
 @pytest.fixture
@@ -45,6 +52,16 @@ async def test_what_was_kept_comes_back_bit_for_bit_and_in_order(append, load):
         await append(interval, cursor_at(15 * (interval.sequence + 1)))
     log = await load()
     assert log == EvidenceLog(intervals=kept, cursor=cursor_at(45))
+
+
+async def test_the_intervals_of_a_trial_come_back_with_all_of_their_arms(append, load):
+    kept = (an_arms_interval(0), an_arms_interval(1, arms=an_arms_interval(1).arms[:1]))
+    for interval in kept:
+        await append(interval, an_arms_cursor(NOW + timedelta(seconds=15), division=2))
+    cursor = an_arms_cursor(NOW + timedelta(seconds=15), division=2)
+    assert await load() == EvidenceLog(intervals=kept, cursor=cursor)
+    with pytest.raises(Contended):
+        await append(an_interval(1), cursor_at(30))
 
 
 async def test_a_cursor_can_move_without_an_interval(append, load):

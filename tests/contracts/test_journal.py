@@ -15,6 +15,9 @@ from domain.ports import Page
 from domain.registry import ConfigStatus, Role, ServiceState, VariantStatus
 from domain.rollout import EventKind, Phase
 from domain.serving import own_workload, served
+from domain.strategies.compiling import compile_plan
+from domain.strategies.rules import Parties
+from tests.plans import ab_test_spec
 from tests.projects import (
     NOW,
     a_plan,
@@ -495,3 +498,49 @@ async def test_the_guardian_sees_the_unfinished_rollouts_of_all_projects(
     ]
     assert unfinished[0] == rollout
     assert (await registry.rollouts(other.id, Page(limit=9, offset=0)))[1] == 2
+
+
+async def test_of_several_challengers_each_joins_and_the_one_promoted_is_remembered(
+    registry, journal, it, variants
+):
+    b, c = (
+        a_variant(it.config, version, name=name, slot=slot)
+        for version, name, slot in ((it.v2, "b", 1), (it.v3, "c", 2))
+    )
+    parties = Parties(route=it.plan.route, stable=it.plan.stable, candidate=b, others=(c,))
+    plan = compile_plan(ab_test_spec(), parties)
+    rollout = await registry.create_rollout(
+        a_rollout(plan), idempotency_key=None, request_hash="hash"
+    )
+    home = {"stable": 100, "b": 0, "c": 0}
+    await journal.record(
+        rollout.id,
+        [
+            an_entry("b", EventKind.DEPLOYED, joined=b, weights=home),
+            an_entry("c", EventKind.DEPLOYED, joined=c, weights=home),
+            an_entry("split", EventKind.SETTLED, weights={"stable": 34, "b": 33, "c": 33}),
+        ],
+    )
+    candidate = (Role.CANDIDATE, VariantStatus.ACTIVE)
+    assert await variants() == {
+        "stable": (Role.STABLE, "v1", 34, VariantStatus.ACTIVE),
+        "b": (candidate[0], "v2", 33, candidate[1]),
+        "c": (candidate[0], "v3", 33, candidate[1]),
+    }
+    split = await registry.rollout(it.id, rollout.id)
+    assert (split.candidate_weight, split.chosen) == (66, "")
+
+    full = {"stable": 0, "b": 0, "c": 100}
+    await journal.record(
+        rollout.id,
+        [
+            an_entry("full", EventKind.SETTLED, weights=full),
+            an_entry("promote", EventKind.PROMOTED, promoted=c, phase=Phase.PROMOTING),
+            an_entry("b left", EventKind.RETIRED, left=b, weights=full),
+        ],
+    )
+    promoted = await registry.rollout(it.id, rollout.id)
+    assert (promoted.chosen, promoted.plan) == ("c", plan)
+    now = await variants()
+    assert now["stable"] == (Role.STABLE, "v3", 100, VariantStatus.ACTIVE)
+    assert "b" not in now

@@ -13,12 +13,20 @@ from domain.errors import InvalidSpec
 from domain.steps import Conclude, Deploy, Promote, Reaction, Retire, SetWeights, Soak, Until
 from domain.strategies.ab_test import STICKY_OVERDISPERSION, OnWinner, compile_ab_test
 from domain.traffic import NO_EXTRAS, HeaderMatch, Place, PlaceKind
-from domain.trial import Direction, Reward, RewardMetric, ThompsonRules, TrialRules
+from domain.trial import Direction, Reward, RewardCounters, RewardMetric, ThompsonRules, TrialRules
 from tests.plans import ab_test, ab_test_spec, arms
 
 HEADER = "x-user-hash"
 BETA = (HeaderMatch(name="x-group", value="beta"),)
 GAMMA = (HeaderMatch(name="x-group", value="gamma"),)
+
+
+def split(plan):
+    """The traffic and the trial of a plan, both of which an A/B test has."""
+    traffic = plan.traffic_at(1)
+    assert traffic.arms is not None
+    assert plan.trial is not None
+    return plan.trial, traffic
 
 
 def weights_of(plan):
@@ -98,8 +106,9 @@ def test_users_stay_with_an_arm_by_their_hash():
         "chat-v3": 84,
     }
     assert made.places_of(made.stable)[1] == Place(position=0, kind=PlaceKind.HEADER_ROUTE)
-    assert made.trial.phi == STICKY_OVERDISPERSION
-    assert not made.trial.rules.checks_split
+    trial, _ = split(made)
+    assert trial.phi == STICKY_OVERDISPERSION
+    assert not trial.rules.checks_split
 
 
 @pytest.mark.parametrize(
@@ -107,8 +116,8 @@ def test_users_stay_with_an_arm_by_their_hash():
 )
 def test_an_arm_that_leaves_gives_its_users_to_stable_and_no_route_moves(changes):
     made = ab_test(**changes)
-    before = made.traffic_at(1)
-    after = arm_traffic.without(made.trial, before.arms, ["b"])
+    trial, before = split(made)
+    after = arm_traffic.without(trial, before.arms, ["b"])
     routes = made.extras_of(before).header_routes, made.extras_of(after).header_routes
     assert [route.name for route in routes[0]] == [route.name for route in routes[1]]
     assert "chat-v2" not in {route.workload for route in routes[1]}
@@ -118,8 +127,8 @@ def test_an_arm_that_leaves_gives_its_users_to_stable_and_no_route_moves(changes
 
 def test_users_of_those_who_stay_are_left_where_they_are():
     made = ab_test(sticky_header=HEADER)
-    before = made.traffic_at(1)
-    after = arm_traffic.without(made.trial, before.arms, ["b"])
+    trial, before = split(made)
+    after = arm_traffic.without(trial, before.arms, ["b"])
     moved = {
         was: now
         for was, now in zip(owners(made, before), owners(made, after), strict=True)
@@ -131,11 +140,11 @@ def test_users_of_those_who_stay_are_left_where_they_are():
 @given(st.lists(st.integers(5, 90), min_size=3, max_size=3))
 def test_new_weights_move_as_few_users_as_must(parts):
     made = ab_test(sticky_header=HEADER)
-    before = made.traffic_at(1)
+    trial, before = split(made)
     whole = sum(parts)
-    weights = dict(zip(made.trial.arms, (part * 100 // whole for part in parts), strict=True))
+    weights = dict(zip(trial.arms, (part * 100 // whole for part in parts), strict=True))
     weights["stable"] += 100 - sum(weights.values())
-    after = arm_traffic.reallocated(made.trial, before.arms, weights)
+    after = arm_traffic.reallocated(trial, before.arms, weights)
     was, now = owners(made, before), owners(made, after)
     moved = sum(one != other for one, other in zip(was, now, strict=True))
     grown = sum(max(0, now.count(name) - was.count(name)) for name in set(was))
@@ -183,5 +192,23 @@ def test_a_match_that_the_gateway_cannot_make_is_refused():
 
 
 def test_an_undecided_test_concludes_unless_told_otherwise():
-    soak = ab_test().steps[2]
+    (soak,) = [step for step in ab_test().steps if isinstance(step, Soak)]
     assert soak.at_the_end is Reaction.ADVANCE
+
+
+def test_what_a_conversion_is_must_be_told_by_two_counters():
+    sold = RewardCounters(tries="offers_total", won="orders_total", label="served_by")
+    reward = Reward(metric=RewardMetric.CONVERSION, direction=Direction.LOWER, counters=sold)
+    assert split(ab_test(reward=reward))[0].reward == reward
+    assert broken(reward=replace(reward, counters=None)).keys() == {"ab_test.reward.counters"}
+    for field, odd in (
+        ("tries", 'a"} or vector(1)'),
+        ("won", "offers_total"),
+        ("label", "__name__"),
+    ):
+        counters = replace(sold, **{field: odd})
+        assert broken(reward=replace(reward, counters=counters)).keys() == {
+            f"ab_test.reward.counters.{field}"
+        }
+    success = Reward(metric=RewardMetric.SUCCESS_RATE, counters=sold)
+    assert broken(reward=success).keys() == {"ab_test.reward.counters"}

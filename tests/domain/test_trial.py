@@ -9,6 +9,7 @@ from domain.errors import InvalidSpec
 from domain.trial import (
     Direction,
     Reward,
+    RewardCounters,
     RewardMetric,
     ThompsonRules,
     TrialRules,
@@ -18,7 +19,8 @@ from domain.trial import (
 
 SUCCESS = Reward(metric=RewardMetric.SUCCESS_RATE)
 FAST = Reward(metric=RewardMetric.FAST_RATE, slow_over_ms=250.0)
-CONVERSION = Reward(metric=RewardMetric.CONVERSION)
+SOLD = RewardCounters(tries="shop_offers_total", won="shop_orders_total", label="served_by")
+CONVERSION = Reward(metric=RewardMetric.CONVERSION, counters=SOLD)
 RULES, ALLOCATION = TrialRules(), ThompsonRules()
 
 

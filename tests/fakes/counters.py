@@ -8,11 +8,13 @@ from domain.evidence.counters import Reading, Series
 from domain.gates import Source
 from domain.ports import CounterSource
 from domain.traffic import Place, Route
+from domain.trial import RewardCounters
 from tests.fakes.faults import Faults
 
 
 class ScriptedCounters(CounterSource):
-    """Answers `answer(n)` for the n-th reading, counted from 0; `arms(n)` for one of a trial.
+    """Answers `answer(n)` for the n-th reading, counted from 0; `arms(n)` for one of a trial,
+    `rewards(n)` for one of its rewards.
 
     `windows` keeps what was asked.
     """
@@ -22,8 +24,9 @@ class ScriptedCounters(CounterSource):
         answer: Callable[[int], Reading],
         *,
         arms: Callable[[int], Mapping[str, tuple[Series, ...]]] = lambda n: {},
+        rewards: Callable[[int], Mapping[str, tuple[Series, ...]]] = lambda n: {},
     ) -> None:
-        self.answer, self.arms = answer, arms
+        self.answer, self.arms, self.rewards = answer, arms, rewards
         self.windows: list[timedelta] = []
         self._faults = Faults()
 
@@ -54,3 +57,10 @@ class ScriptedCounters(CounterSource):
         self.windows.append(window)
         answered = self.arms(len(self.windows) - 1)
         return {arm: answered.get(arm, ()) for arm in arms}
+
+    async def read_rewards(
+        self, counters: RewardCounters, *, workloads: Mapping[str, str], window: timedelta
+    ) -> dict[str, tuple[Series, ...]]:
+        self._faults.strike("read")
+        answered = self.rewards(len(self.windows) - 1)
+        return {arm: answered.get(arm, ()) for arm in workloads}
