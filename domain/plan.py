@@ -10,6 +10,7 @@ from datetime import timedelta
 from enum import StrEnum
 from uuid import UUID
 
+from domain.comparison import Comparison
 from domain.gates import Gate
 from domain.hooks import Hook
 from domain.steps import Deploy, Promote, Reaction, SetScale, SetWeights, Soak, Step, Until
@@ -162,6 +163,15 @@ class Plan:
         """The gates that watch during a step."""
         soak = self.steps[step]
         return self.gates if isinstance(soak, Soak) and soak.gated else ()
+
+    def comparison_at(self, step: int) -> Comparison | None:
+        """The comparison of answers that goes on during a step."""
+        soak = self.steps[step]
+        return soak.comparison if isinstance(soak, Soak) else None
+
+    def verdicts_at(self, step: int) -> int:
+        """How many verdicts a step needs: one a gate, and one on the answers."""
+        return len(self.gates_at(step)) + (self.comparison_at(step) is not None)
 
     def replicas_at(self, step: int) -> int | None:
         """How many replicas of the candidate were asked for, None where the cluster decides."""

@@ -91,7 +91,7 @@ class Standing:
     def must_look_again(self) -> bool:
         """Whether the watch was cut off, and only what it had reported before lets a step end."""
         said = self.promote or self.approved or self.confirmed
-        return self.looked_away and not said and bool(self.plan.gates_at(self.step))
+        return self.looked_away and not said and bool(self.plan.verdicts_at(self.step))
 
     def progress(self) -> Progress:
         return Progress(
