@@ -83,7 +83,7 @@ class Comparing:
         self._sequence = 0
         self._unheard: dict[int, str] = {}
         self._store_is_away = "they have not been read yet"
-        self._must_wait = False
+        self._must_wait = True  # until the first look at whether both are ready
 
     async def run(self) -> None:
         """Ask until something is decided, but for the time that one of the two is not ready."""
@@ -142,7 +142,8 @@ class Comparing:
     async def _hear(self, request: SampleRequest) -> tuple[Reply, Heard] | str:
         """Both answers, or why they say nothing about the shadow."""
         try:
-            stable = measure(self._comparison, await self._ask(self._plan.stable.workload, request))
+            answer = await self._ask(self._plan.stable.workload, request)
+            stable = measure(self._comparison, answer)
             if isinstance(stable, str):
                 return stable
             return stable, await self._ask(self._plan.candidate.workload, request)

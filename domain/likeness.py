@@ -22,16 +22,18 @@ _WHOLE = Leaf((), None)
 def measure(comparison: Comparison, stable: Heard) -> Reply | str:
     """Stable's answer, or why it is no measure for the shadow's.
 
-    A refusal is something to agree on only where statuses are all that is compared: a sample that
-    stable refuses would else pass unseen.
+    Nothing passes unseen: a refusal is something to agree on only where statuses are all that is
+    compared, and an answer without numbers is none where they are.
     """
     if isinstance(stable, Silence):
         return f"stable {stable.why}"
     is_good = _OK <= stable.status < _REDIRECT
     is_refusal = stable.status < _SERVER_ERROR and stable.status not in _LATER
-    if is_good or (is_refusal and comparison.by is By.STATUS):
-        return stable
-    return f"stable answered with status {stable.status}"
+    if not is_good and not (is_refusal and comparison.by is By.STATUS):
+        return f"stable answered with status {stable.status}"
+    if comparison.needs_tolerance and not _numbers(leaves(stable.text, comparison.ignore)):
+        return "stable answered without a number"
+    return stable
 
 
 def difference(comparison: Comparison, stable: Reply, shadow: Heard) -> str:
@@ -79,8 +81,7 @@ def _by_value(ours: tuple[Leaf, ...], theirs: tuple[Leaf, ...]) -> str:
 
 def _by_number(ours: tuple[Leaf, ...], theirs: tuple[Leaf, ...], tolerance: float) -> str:
     """Place by place: relative where numbers are large, absolute where they are small."""
-    numbers = ([leaf for leaf in side if leaf.number is not None] for side in (ours, theirs))
-    for one, other in zip_longest(*numbers):
+    for one, other in zip_longest(_numbers(ours), _numbers(theirs)):
         if one is None or other is None or one.place != other.place:
             return _alone(one, other)
         if not _is_near(one.number or 0.0, other.number or 0.0, tolerance):
@@ -112,6 +113,10 @@ def _is_near(one: float, other: float, tolerance: float) -> bool:
     if not (isfinite(one) and isfinite(other)):
         return one == other or (isnan(one) and isnan(other))
     return abs(one - other) <= tolerance * max(1.0, abs(one), abs(other))
+
+
+def _numbers(side: tuple[Leaf, ...]) -> list[Leaf]:
+    return [leaf for leaf in side if leaf.number is not None]
 
 
 def _text(side: tuple[Leaf, ...]) -> str:
