@@ -120,6 +120,7 @@ class Comparing:
         known = {result.request for result in results}
         order = shuffled(self._rollout_id, self._comparison.sample)
         self._line = deque(index for index in order if index not in known)
+        self._unheard = {i: why for i, why in self._unheard.items() if i not in known}
         self._store_is_away = ""
 
     @property

@@ -16,7 +16,8 @@ from domain.workloads import Protocol
 # The name of the verdict, beside those of the gates.
 ANSWERS = "answers"
 MOST_REQUESTS = 200
-MOST_SAMPLE_BYTES = 128 * 1024
+# Every order to watch carries the plan, and with it the sample, into the workflow's history.
+MOST_SAMPLE_BYTES = 64 * 1024
 
 
 class By(StrEnum):

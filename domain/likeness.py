@@ -12,7 +12,7 @@ from domain.comparison import By, Comparison, Heard, Reply, Silence, Similarity
 from domain.leaves import Leaf, leaves
 
 _GROUP = 3
-_LONGEST_SHOWN = 40
+_LONGEST_SHOWN, _LONGEST_TOLD = 40, 200
 _OK, _REDIRECT, _SERVER_ERROR = 200, 300, 500
 # Told as the client's fault, but about the moment: the same request may be answered a little later.
 _LATER = frozenset({408, 425, 429})
@@ -38,6 +38,10 @@ def measure(comparison: Comparison, stable: Heard) -> Reply | str:
 
 def difference(comparison: Comparison, stable: Reply, shadow: Heard) -> str:
     """What differs, in a few words, stable's side first; empty where the answers agree."""
+    return _readable(_difference(comparison, stable, shadow), _LONGEST_TOLD)
+
+
+def _difference(comparison: Comparison, stable: Reply, shadow: Heard) -> str:
     if isinstance(shadow, Silence):
         return f"the shadow {shadow.why}"
     if stable.status != shadow.status:
@@ -136,6 +140,10 @@ def _words(text: str) -> list[str]:
 
 
 def _shown(value: Any) -> str:
-    said = json.dumps(value, ensure_ascii=False)
+    return _readable(json.dumps(value, ensure_ascii=False), _LONGEST_SHOWN)
+
+
+def _readable(said: str, longest: int) -> str:
+    """Fit for a history: names and values come from a model, and may be anything."""
     text = "".join(char if char.isprintable() else "?" for char in said)
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 1]}…"
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"

@@ -50,7 +50,7 @@ class CompareIn(Incoming):
     """Both are asked the same, and their answers must agree."""
 
     sample: list[SampleRequestIn] = Field(
-        max_length=MOST_REQUESTS, description="1 to 200 requests, each asked once; 128 KiB in all."
+        max_length=MOST_REQUESTS, description="1 to 200 requests, each asked once; 64 KiB in all."
     )
     by: By = Field(description="What is compared; all but `status` demand the same status first.")
     similarity: Similarity | None = Field(default=None, description="For `similarity`: of what.")

@@ -11,7 +11,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.analysis import AnalysisActivities, WatchOrder, WatchPorts
 from activities.comparing import ComparingPorts
 from domain.comparison import By, Silence, shuffled
-from domain.decision import Acted, ActState, Progress, RollBack, decide
+from domain.decision import Acted, ActState, Cause, Progress, RollBack, decide
 from domain.errors import Forbidden, NotYet, Unreachable
 from domain.evidence.agreement import judge_answers
 from domain.rollout import EventKind
@@ -147,7 +147,7 @@ async def test_a_shadow_whose_answers_differ_fails_though_its_metrics_are_fine(s
     assert verdict.status is Status.FAIL
     assert ": predictions.0 is 1.0 and 2.0." in verdict.reason
     decision = decide(watched.plan, watched.progress(seen=seen), datetime.now(UTC))
-    assert decision == RollBack(cause="gate_failed", reason=verdict.reason)
+    assert decision == RollBack(cause=Cause.GATE_FAILED, reason=verdict.reason)
     told = [e.message for e in watched.journal.entries if e.kind is EventKind.VERDICT]
     assert any(message.startswith("answers: fail") for message in told)
 

@@ -196,7 +196,7 @@ async def test_a_plan_shows_how_answers_are_compared(
         ({"sample": []}, "sample", "1 to 200"),
         ({"sample": [ASKED] * 201}, "sample", "200"),
         ({"sample": [{**ASKED, "body": [1]}]}, "sample.0.body", "dictionary"),
-        ({"sample": [{**ASKED, "body": {"a": "b" * 140_000}}]}, "sample", "131072 bytes"),
+        ({"sample": [{**ASKED, "body": {"a": "b" * 70_000}}]}, "sample", "65536 bytes"),
         ({"sample": [{**ASKED, "path": "http://evil.test/"}]}, "sample.0.path", "/v2/models/chat"),
         ({"sample": [{**ASKED, "headers": {}}]}, "sample.0.headers", "not known"),
         ({"by": "vibes"}, "by", "similarity"),

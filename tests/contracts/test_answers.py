@@ -26,7 +26,7 @@ class Real:
     def __init__(self, answers, cluster, hands):
         self.answers, self._cluster, self._hands = answers, cluster, hands
         self.address = ""
-        self.reply = web.Response(text=ONE.text)
+        self.reply: web.Response | None = web.Response(text=ONE.text)
         self.heard = []
 
     async def answer(self, request):

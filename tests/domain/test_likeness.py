@@ -1,6 +1,7 @@
 """When two answers agree, and how it is told where they do not."""
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -12,12 +13,12 @@ from domain.likeness import difference, likeness, measure
 from tests.comparisons import a_comparison, a_reply
 from tests.domain.evidence.scenes import unhurried
 
-TEXT = {"by": By.SIMILARITY, "similarity": Similarity.TEXT, "threshold": 0.9}
-WORDS = {"by": By.SIMILARITY, "similarity": Similarity.WORDS, "threshold": 0.9}
-NUMBERS = {"by": By.SIMILARITY, "similarity": Similarity.NUMBERS, "tolerance": 0.01}
-LENGTH = {"by": By.LENGTH, "threshold": 0.9}
+TEXT: dict[str, Any] = {"by": By.SIMILARITY, "similarity": Similarity.TEXT, "threshold": 0.9}
+WORDS: dict[str, Any] = {"by": By.SIMILARITY, "similarity": Similarity.WORDS, "threshold": 0.9}
+NUMBERS: dict[str, Any] = {"by": By.SIMILARITY, "similarity": Similarity.NUMBERS, "tolerance": 0.01}
+LENGTH: dict[str, Any] = {"by": By.LENGTH, "threshold": 0.9}
 EXACT, STATUS = {"by": By.EXACT}, {"by": By.STATUS}
-EVERY = [STATUS, LENGTH, EXACT, TEXT, WORDS, NUMBERS]
+EVERY: list[dict[str, Any]] = [STATUS, LENGTH, EXACT, TEXT, WORDS, NUMBERS]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
     lambda inner: (
@@ -113,6 +114,21 @@ def test_what_differs_is_told(how, stable, shadow, told):
     found = compared(stable, shadow, **how)
     assert told in found
     assert bool(told) == bool(found)
+
+
+def test_what_is_told_is_fit_for_a_history():
+    key = json.dumps("\0\ud800" + "long" * 999)
+    told = compared(f"{{{key}:1}}", f"{{{key}:2}}")
+    assert told.startswith("??long")
+    assert len(told) == 200
+
+
+@settings(unhurried, max_examples=60)
+@given(one=ANSWERS, other=ANSWERS)
+def test_every_difference_is_readable_and_short(one, other):
+    for how in EVERY:
+        told = compared(one, other, **how)
+        assert not told or (told.isprintable() and len(told) <= 200)
 
 
 def test_ignored_fields_are_named_by_dots_wherever_lists_stand_between():

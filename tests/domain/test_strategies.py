@@ -197,7 +197,7 @@ ELSEWHERE = ["/v1/models/chat:predict", "/v2/models/chat/infer/../..", "//evil.t
         (
             {"sample": (SampleRequest(path="", body="1" * (MOST_SAMPLE_BYTES + 1)),)},
             "sample",
-            "more than 131072 bytes",
+            "more than 65536 bytes",
         ),
         *(
             ({"sample": (a_request(path=path),)}, "sample.0.path", "must be /v2/models/chat/infer")
