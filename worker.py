@@ -14,6 +14,7 @@ from temporalio.worker import PollerBehaviorAutoscaling, Worker
 
 from activities.analysis import AnalysisActivities, WatchPorts
 from activities.care import CareActivities
+from activities.comparing import ComparingPorts
 from activities.failures import DomainFailures
 from activities.fleet import FleetActivities
 from activities.guard import GuardActivities
@@ -68,6 +69,7 @@ def activities(clients: WorkerClients) -> tuple[Activities, Activities]:
             runtime=clients.workloads,
             router=clients.router,
             journal=clients.journal,
+            comparing=ComparingPorts(answers=clients.answers, store=clients.comparisons),
         )
     )
     writes: Activities = [

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from temporalio import activity
 
+from activities.comparing import Beside, ComparingPorts, comparing
 from activities.heartbeats import say
 from activities.ledger import Ledger
 from domain.decision import decide
@@ -49,6 +50,7 @@ class WatchPorts:
     runtime: WorkloadRuntime
     router: TrafficRouter
     journal: Journal
+    comparing: ComparingPorts
 
 
 class AnalysisActivities:
@@ -61,7 +63,11 @@ class AnalysisActivities:
 
         May be cut off and started again anywhere: its state is the stored intervals.
         """
-        watcher = Watcher(order, self._ports)
+        step, ports = order.progress.step, self._ports
+        async with comparing(order.rollout_id, order.plan, step, ports.comparing) as answers:
+            return await self._watch(order, Watcher(order, ports, answers))
+
+    async def _watch(self, order: WatchOrder, watcher: "Watcher") -> Seen:
         while True:
             seen = await watcher.look()
             say(_headline(seen))
@@ -78,7 +84,10 @@ class AnalysisActivities:
 class Watcher:
     """One life of a watch. `look` may be called for ever."""
 
-    def __init__(self, order: WatchOrder, ports: WatchPorts) -> None:
+    def __init__(
+        self, order: WatchOrder, ports: WatchPorts, answers: Beside = lambda seen: seen
+    ) -> None:
+        self._answers = answers
         self._order, self._plan, self._ports = order, order.plan, ports
         self._step = order.progress.step
         self._ledger = Ledger(order.plan, ports.counters, ports.evidence)
@@ -90,13 +99,14 @@ class Watcher:
         """Look at what is due: the counters, the cluster."""
         now = datetime.now(UTC)
         if now >= self._probe_at:
-            if self._plan.is_judged_at(self._step):
+            if self._plan.is_counted_at(self._step):
                 self._seen = await self._look_at_metrics()
             now = datetime.now(UTC)
             self._probe_at = now + self._ledger.nap(now)
         if now >= self._cluster_looked_at + CLUSTER_LOOK:
             self._cluster_looked_at = now
             self._seen = await self._look_at_cluster()
+        self._seen = self._answers(self._seen)
         await self._tell(now)
         return self._seen
 

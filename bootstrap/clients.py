@@ -16,8 +16,10 @@ from adapters.aigateway.virtual_models import AIGatewayVirtualModels
 from adapters.gatewayapi.router import HTTPRouteRouter
 from adapters.gateways.by_protocol import RouterByProtocol
 from adapters.gateways.manifests import Gateway
+from adapters.kserve.answers import connect as connect_answers
 from adapters.kserve.runtime import KServeRuntime
 from adapters.kubernetes.client import connect as connect_kubernetes
+from adapters.postgres.comparisons import PostgresComparisons
 from adapters.postgres.evidence import PostgresEvidence
 from adapters.postgres.fleet import PostgresFleet
 from adapters.postgres.journal import PostgresJournal
@@ -34,6 +36,7 @@ from adapters.webhook.notifier import WebhookNotifier
 from adapters.webhook.notifier import connect as connect_hooks
 from bootstrap.settings import Settings
 from domain.allowed_hosts import AllowedHosts
+from domain.comparison_port import Answers, ComparisonStore
 from domain.fleet_port import Fleet
 from domain.ports import (
     Chores,
@@ -76,6 +79,8 @@ class WorkerClients:
     virtual_models: VirtualModelRouter
     counters: CounterSource
     evidence: EvidenceStore
+    answers: Answers
+    comparisons: ComparisonStore
     journal: Journal
     patrol: Patrol
     chores: Chores
@@ -113,6 +118,7 @@ async def worker_clients(
         connect_kubernetes(settings.kubeconfig, timeout=kubernetes_timeout) as cluster,
         _prometheus(settings) as store,
         _hooks(settings) as notifier,
+        connect_answers(cluster) as answers,
     ):
         temporal = await connect_temporal(settings, runtime=runtime)
         yield WorkerClients(
@@ -125,6 +131,8 @@ async def worker_clients(
             virtual_models=AIGatewayVirtualModels(cluster, gateway),
             counters=PrometheusCounters(store),
             evidence=PostgresEvidence(pool),
+            answers=answers,
+            comparisons=PostgresComparisons(pool),
             journal=PostgresJournal(pool),
             patrol=PostgresPatrol(pool),
             chores=PostgresChores(pool),

@@ -183,7 +183,7 @@ def _decided(plan: Plan, soak: Soak, progress: Progress, now: datetime) -> Decis
 def _earned(plan: Plan, soak: Soak, progress: Progress, now: datetime) -> tuple[bool, str]:
     """Whether what the soak waits for is there; why it is, or what is missing."""
     match soak.until:
-        case Until.PROVEN | Until.ELAPSED if not plan.gates_at(progress.step):
+        case Until.PROVEN | Until.ELAPSED if not plan.verdicts_at(progress.step):
             is_over = now >= progress.acted.at + soak.at_most
             done, waiting = f"soaked for {spoken(soak.at_most)}", f"soaking at {soak.weight} %"
             return is_over, done if is_over else waiting
@@ -214,7 +214,7 @@ def _proven(plan: Plan, progress: Progress) -> tuple[bool, str]:
     pending = next((v for v in verdicts if v.status is not Status.PASS), None)
     if pending is not None:
         return False, pending.reason
-    if len(verdicts) < len(plan.gates_at(progress.step)):
+    if len(verdicts) < plan.verdicts_at(progress.step):
         return False, "waiting for the first evidence"
     return True, "; ".join(v.reason for v in verdicts)
 
@@ -223,7 +223,7 @@ def _silence(plan: Plan, progress: Progress) -> str:
     """Why the metrics say nothing; nothing where they say something."""
     verdicts = progress.seen.verdicts
     silent = (v.reason for v in verdicts if v.status is Status.UNAVAILABLE)
-    if len(verdicts) < len(plan.gates_at(progress.step)):
+    if len(verdicts) < plan.verdicts_at(progress.step):
         return "waiting for the first look at the metrics"
     return next(silent, "")
 

@@ -11,6 +11,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from domain import arm_traffic
+from domain.comparison import Comparison
 from domain.gates import Gate
 from domain.hooks import Hook
 from domain.steps import (
@@ -226,10 +227,23 @@ class Plan:
         soak = self.steps[step]
         return self.gates if isinstance(soak, Soak) and soak.gated else ()
 
-    def is_judged_at(self, step: int) -> bool:
+    def is_counted_at(self, step: int) -> bool:
         """Whether anything is counted during a step."""
         is_tried = self.trial is not None and self.traffic_at(step).arms is not None
         return isinstance(self.steps[step], Soak) and (is_tried or bool(self.gates_at(step)))
+
+    def is_judged_at(self, step: int) -> bool:
+        """Whether anything is found out during a step that lets it end."""
+        return self.is_counted_at(step) or bool(self.verdicts_at(step))
+
+    def comparison_at(self, step: int) -> Comparison | None:
+        """The comparison of answers that goes on during a step."""
+        soak = self.steps[step]
+        return soak.comparison if isinstance(soak, Soak) else None
+
+    def verdicts_at(self, step: int) -> int:
+        """How many verdicts a step needs: one a gate, and one on the answers."""
+        return len(self.gates_at(step)) + (self.comparison_at(step) is not None)
 
     def replicas_at(self, step: int) -> int | None:
         """How many replicas of the candidate were asked for, None where the cluster decides."""

@@ -10,6 +10,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Literal
 
+from domain.comparison import Comparison
 from domain.spans import spoken
 from domain.traffic import HeaderMatch
 
@@ -107,7 +108,8 @@ class Soak:
 
     When `at_most` is over it counts as undecided, and `at_the_end` says what happens, else the
     policy on_undecided does. Equal bounds make a timed soak; `at_least` of zero makes one that is
-    paced by its evidence. Where it is not `gated` the gates are not asked yet.
+    paced by its evidence. Where it is not `gated` the gates are not asked yet. Beside the gates, a
+    `comparison` of answers has to pass.
     """
 
     weight: int
@@ -118,9 +120,15 @@ class Soak:
     at_the_end: Reaction | None = None
     roles: tuple[str, ...] = ()
     hook: str = ""
+    comparison: Comparison | None = None
     kind: Literal["soak"] = "soak"
 
     def __str__(self) -> str:
+        compared = f", comparing {len(self.comparison.sample)} answers" if self.comparison else ""
+        return f"{self._wait}{compared}"
+
+    @property
+    def _wait(self) -> str:
         at, within = f"at {self.weight} %", f"{spoken(self.at_most)} at most"
         match self.until:
             case Until.PROVEN if self.at_least == self.at_most:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from api.schemas.comparisons import ComparisonOut
 from api.schemas.fields import Fraction, Incoming, Label, Outgoing, Seconds
 from api.schemas.hooks import HookOut
 from domain.gates import AgainstStable, Gate, Metric, Source
@@ -175,6 +176,9 @@ class StepOut(Outgoing):
     hook: str | None = Field(default=None, description="The hook that it asks.")
     at_least_seconds: float | None = None
     at_most_seconds: float | None = None
+    comparison: ComparisonOut | None = Field(
+        default=None, description="What of stable's and a shadow's answers is compared."
+    )
 
 
 class PlanOut(Outgoing):
@@ -215,6 +219,7 @@ def _steps(plan: Plan) -> list[StepOut]:
 
 def _step(plan: Plan, index: int, step: Step) -> StepOut:
     soak, traffic = step if isinstance(step, Soak) else None, plan.traffic_at(index)
+    compared = plan.comparison_at(index)
     weights = plan.weights_under(traffic)
     if isinstance(step, Promote | Retire):
         weights = {plan.candidate.name: 100}
@@ -231,4 +236,5 @@ def _step(plan: Plan, index: int, step: Step) -> StepOut:
         hook=(soak and soak.hook) or None,
         at_least_seconds=soak and soak.at_least.total_seconds(),
         at_most_seconds=soak and soak.at_most.total_seconds(),
+        comparison=compared and ComparisonOut.from_domain(compared),
     )

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from api.schemas.comparisons import CompareIn
 from api.schemas.fields import Incoming, Name, Seconds
 from api.schemas.steps import AnalysisIn, Percent
 from domain.steps import Reaction
@@ -70,6 +71,9 @@ class ShadowIn(Incoming):
     on_undecided: Reaction = Field(
         default=Reaction.ADVANCE, description="What happens at the end; `advance` concludes."
     )
+    compare: CompareIn | None = Field(
+        default=None, description="A sample whose answers are compared, beside the gates."
+    )
 
     def to_domain(self, terms: Terms) -> ShadowSpec:
         return ShadowSpec(
@@ -77,5 +81,6 @@ class ShadowIn(Incoming):
             at_most=timedelta(seconds=self.at_most_seconds),
             at_least=timedelta(seconds=self.at_least_seconds),
             on_undecided=self.on_undecided,
+            compare=None if self.compare is None else self.compare.to_domain(),
             **terms.shared(),
         )

@@ -197,11 +197,15 @@ def gate_violations(gates: Sequence[Gate]) -> Iterator[Violation]:
             yield Violation(at, "needs a limit, against_stable, or both")
         if gate.limit is not None and not 0 < gate.limit < 1:
             yield Violation(f"{at}.limit", "must be a fraction of requests between 0 and 1")
-        for field_name, value in (("alpha", gate.alpha), ("beta", gate.beta)):
-            if not 0 < value <= 0.5:  # noqa: PLR2004 - a coin toss is no proof
-                yield Violation(f"{at}.{field_name}", "must lie above 0 and be at most 0.5")
+        yield from odds_violations(at, gate.alpha, gate.beta)
         yield from _latency_violations(at, gate)
         yield from _margin_violations(f"{at}.against_stable", gate.against_stable)
+
+
+def odds_violations(at: str, alpha: float, beta: float) -> Iterator[Violation]:
+    for name, value in (("alpha", alpha), ("beta", beta)):
+        if not 0 < value <= 0.5:  # noqa: PLR2004 - a coin toss is no proof
+            yield Violation(f"{at}.{name}", "must lie above 0 and be at most 0.5")
 
 
 def _latency_violations(at: str, gate: Gate) -> Iterator[Violation]:

@@ -8,6 +8,7 @@ FailedToLoad while its next attempt loads.
 from sandbox.controllers.cluster import Key, Object
 from sandbox.controllers.model_servers import State, View
 from sandbox.controllers.objects import condition, timestamp
+from sandbox.layout import HOST
 
 _UNAVAILABLE = ("MinimumReplicasUnavailable", "Deployment does not have minimum availability.")
 _DOMAIN = "example.com"
@@ -43,9 +44,13 @@ def serving_status(service: Object, view: View, predictor: str) -> Object:
         status["components"] = {
             "predictor": {"url": f"http://{predictor}-{key.namespace}.{_DOMAIN}"}
         }
-    # As in a cluster, the address stays known once the service has been ready.
-    if ready or (service.get("status") or {}).get("address"):
-        status["address"] = {"url": f"http://{predictor}.{key.namespace}.svc.cluster.local"}
+    # As in a cluster, the address stays known once the service has been ready. There it is a name;
+    # nobody resolves names here, so it is where the model server listens.
+    known = (service.get("status") or {}).get("address")
+    if view.port and (ready or known):
+        status["address"] = {"url": f"http://{HOST}:{view.port}"}
+    elif known:
+        status["address"] = known
     return status
 
 

@@ -9,6 +9,7 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.analysis import AnalysisActivities, Watcher, WatchOrder, WatchPorts
+from activities.comparing import ComparingPorts
 from domain.errors import Refused, Unreachable
 from domain.evidence.judge import judge
 from domain.gates import AgainstStable, Gate, Metric
@@ -18,6 +19,7 @@ from domain.steps import Reaction
 from domain.traffic import Ownership
 from domain.verdicts import Status
 from tests.activities.simulated import SimulatedCounters
+from tests.fakes.comparisons import MemoryComparisons, ScriptedAnswers
 from tests.fakes.evidence import MemoryEvidence
 from tests.fakes.router import RecordingRouter
 from tests.fakes.runtime import ScriptedRuntime
@@ -53,6 +55,7 @@ class Scene:
         self.plan = plan(spec)
         self.counters = SimulatedCounters(between)
         self.evidence, self.journal = MemoryEvidence(), Journal()
+        self.answers, self.comparisons = ScriptedAnswers(), MemoryComparisons()
         self.runtime, self.router = ScriptedRuntime(), RecordingRouter()
         self.rollout_id = uuid4()
         self.started_at = datetime.now(UTC)
@@ -83,6 +86,7 @@ class Scene:
             runtime=self.runtime,
             router=self.router,
             journal=self.journal,
+            comparing=ComparingPorts(answers=self.answers, store=self.comparisons),
         )
 
 

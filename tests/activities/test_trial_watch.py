@@ -9,6 +9,7 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.analysis import AnalysisActivities, WatchOrder, WatchPorts
+from activities.comparing import ComparingPorts
 from domain import arm_traffic
 from domain.errors import Unreachable
 from domain.evidence.trial import judge_trial
@@ -21,6 +22,7 @@ from domain.trial import Direction, Reward, RewardCounters, RewardMetric, Thomps
 from domain.trial_verdicts import Outcome, Standing
 from domain.verdicts import Status
 from tests.activities.simulated import SimulatedCounters
+from tests.fakes.comparisons import MemoryComparisons, ScriptedAnswers
 from tests.fakes.evidence import MemoryEvidence
 from tests.fakes.router import RecordingRouter
 from tests.fakes.runtime import ScriptedRuntime
@@ -95,6 +97,7 @@ class Scene:
             runtime=self.runtime,
             router=self.router,
             journal=self.journal,
+            comparing=ComparingPorts(answers=ScriptedAnswers(), store=MemoryComparisons()),
         )
         return await ActivityEnvironment().run(AnalysisActivities(ports).watch, order)
 

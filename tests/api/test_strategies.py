@@ -1,5 +1,7 @@
 """A rollout of each strategy: what is asked for, what is refused, what the plan shows."""
 
+import json
+
 import pytest
 
 JUDGED = {"at_most_seconds": 600}
@@ -145,6 +147,84 @@ async def test_a_shadow_of_a_predictive_service_shows_what_is_copied(api, predic
     steps = answer.json()["plan"]["steps"]
     assert [step["mirror_percent"] for step in steps] == [None, 20, 20, 20]
     assert steps[-1]["kind"] == "conclude"
+
+
+ASKED = {"path": "/v2/models/chat/infer", "body": {"inputs": [{"data": [1]}]}}
+
+
+def comparing(**section):
+    compare = {"sample": [ASKED, ASKED], "by": "exact", **section}
+    return {"strategy": "shadow", "shadow": {"percent": 20, **JUDGED, "compare": compare}}
+
+
+@pytest.mark.parametrize(
+    ("section", "threshold", "tolerance"),
+    [
+        ({}, None, None),
+        ({"by": "status"}, None, None),
+        ({"by": "length"}, 0.9, None),
+        ({"by": "length", "threshold": 0.5}, 0.5, None),
+        ({"by": "similarity", "similarity": "words"}, 0.9, None),
+        ({"by": "similarity", "similarity": "numbers"}, None, 0.001),
+    ],
+)
+async def test_a_plan_shows_how_answers_are_compared(
+    api, predictive, section, threshold, tolerance
+):
+    answer = await planned(api, predictive, **comparing(**section))
+    assert answer.status_code == 200, answer.text
+    *others, soak, _ = answer.json()["plan"]["steps"]
+    assert [step["comparison"] for step in others] == [None, None]
+    assert soak["comparison"] == {
+        "requests": 2,
+        "by": section.get("by", "exact"),
+        "similarity": section.get("similarity"),
+        "threshold": threshold,
+        "tolerance": tolerance,
+        "limit": 0.05,
+        "alpha": 0.05,
+        "beta": 0.05,
+        "ignore": ["id", "created", "model_version"],
+        "every_seconds": 1.0,
+        "timeout_seconds": 10.0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("section", "field", "rule"),
+    [
+        ({"sample": []}, "sample", "1 to 200"),
+        ({"sample": [ASKED] * 201}, "sample", "200"),
+        ({"sample": [{**ASKED, "body": [1]}]}, "sample.0.body", "dictionary"),
+        ({"sample": [{**ASKED, "body": {"a": "b" * 70_000}}]}, "sample", "65536 bytes"),
+        ({"sample": [{**ASKED, "path": "http://evil.test/"}]}, "sample.0.path", "/v2/models/chat"),
+        ({"sample": [{**ASKED, "headers": {}}]}, "sample.0.headers", "not known"),
+        ({"by": "vibes"}, "by", "similarity"),
+        ({"by": "similarity"}, "similarity", "text, words or numbers"),
+        ({"threshold": 0.9}, "threshold", "belongs to by length"),
+        ({"every_seconds": 0.01}, "every_seconds", "0.1..3600"),
+        ({"ignore": [""]}, "ignore.0", "1"),
+    ],
+)
+async def test_a_comparison_is_refused_by_field_and_rule(api, predictive, section, field, rule):
+    told = await refused(api, predictive, **comparing(**section))
+    assert rule in told[f"shadow.compare.{field}"]
+
+
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+async def test_a_body_that_is_no_json_to_a_model_server_is_refused(api, predictive, number):
+    sample = [{**ASKED, "body": {"a": "HERE"}}]
+    body = {"target_version_id": predictive["v2"], "dry_run": True, **comparing(sample=sample)}
+    answer = await api.call(
+        "POST",
+        f"/traffic_configs/{predictive['config']}/rollouts",
+        content=json.dumps(body).replace('"HERE"', number),
+        headers={"Content-Type": "application/json"},
+    )
+    assert answer.status_code == 422, answer.text
+    (error,) = answer.json()["errors"]
+    assert error["field"] == "shadow.compare.sample.0.body"
+    assert "no NaN and no Infinity" in error["rule"]
 
 
 async def test_a_service_says_what_it_speaks_and_keeps_it(api, predictive):

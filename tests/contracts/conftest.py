@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from adapters.postgres.comparisons import PostgresComparisons
 from adapters.postgres.evidence import PostgresEvidence
 from adapters.postgres.fleet import PostgresFleet
 from adapters.postgres.journal import PostgresJournal
@@ -11,9 +12,11 @@ from adapters.postgres.pool import open_pool
 from adapters.postgres.registry import PostgresChores, PostgresRegistry
 from adapters.postgres.rollouts import PostgresPatrol
 from adapters.postgres.survey import PostgresSurvey
+from domain.comparison_port import ComparisonStore
 from domain.fleet_port import Fleet
 from domain.ports import Chores, EvidenceStore, Journal, Patrol, Registry, Survey
 from tests.cluster.fixtures import cluster, hands, kube, kubeconfig, namespace
+from tests.fakes.comparisons import MemoryComparisons
 from tests.fakes.evidence import MemoryEvidence
 from tests.fakes.fleet import MemoryFleet
 from tests.fakes.journal import MemoryJournal
@@ -28,6 +31,7 @@ class Stores:
     registry: Registry
     journal: Journal
     evidence: EvidenceStore
+    comparisons: ComparisonStore
     patrol: Patrol
     chores: Chores
     survey: Survey
@@ -41,6 +45,7 @@ def memory_stores():
         registry=registry,
         journal=MemoryJournal(registry),
         evidence=MemoryEvidence(),
+        comparisons=MemoryComparisons(),
         patrol=registry,
         chores=registry,
         survey=MemorySurvey(registry),
@@ -55,6 +60,7 @@ async def postgres_stores(database_url):
         registry=PostgresRegistry(pool),
         journal=PostgresJournal(pool),
         evidence=PostgresEvidence(pool),
+        comparisons=PostgresComparisons(pool),
         patrol=PostgresPatrol(pool),
         chores=PostgresChores(pool),
         survey=PostgresSurvey(pool),
@@ -81,6 +87,11 @@ def journal(stores):
 @pytest.fixture
 def evidence(stores):
     return stores.evidence
+
+
+@pytest.fixture
+def comparisons(stores):
+    return stores.comparisons
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from adapters.aigateway.router import AIGatewayRouter
 from adapters.aigateway.virtual_models import AIGatewayVirtualModels
 from adapters.gatewayapi.router import HTTPRouteRouter
 from adapters.gateways.manifests import Gateway, policy_name
+from adapters.kserve.answers import connect as connect_answers
 from adapters.kserve.runtime import KServeRuntime
 from adapters.kubernetes.client import Cluster, connect
 from adapters.kubernetes.resources import BACKEND, BACKEND_TRAFFIC_POLICY, HTTP_ROUTE, SERVICE
@@ -24,12 +25,14 @@ from sandbox.kube.server import serving
 from tests.cluster import virtual
 from tests.cluster.builders import ORDERED_AT, owner, route_in, slots, workload_in
 from tests.cluster.hands import GATEWAY, Hands
+from tests.comparisons import a_request
 from tests.deploy.files import ROOT, of_kind
 
 NAMESPACE = "default"
 LATER = ORDERED_AT + timedelta(minutes=1)
 ADAPTERS = ROOT / "adapters"
 ROLLOUTS = [
+    ADAPTERS / "kserve" / "answers.py",
     ADAPTERS / "kserve" / "runtime.py",
     ADAPTERS / "gateways" / "router.py",
     ADAPTERS / "aigateway" / "router.py",
@@ -194,6 +197,9 @@ async def live_predictively(cluster, hands, stable):
     await router.write(route, slots(chat_v1=100), owner(1))
     await router.write(route, slots(chat_v1=100), owner(1, run="run-2", started_at=LATER))
     await router.remove(route, owner(2, run="run-2", started_at=LATER))
+    async with connect_answers(cluster) as answers:
+        with pytest.raises(NotYet, match="no address"):
+            await answers.ask(stable, a_request(), within=timedelta(seconds=1))
 
 
 async def live_virtually(cluster, hands):

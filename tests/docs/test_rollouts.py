@@ -8,19 +8,26 @@ from itertools import groupby
 import pytest
 from pydantic_core import PydanticUndefined
 
+from adapters.kserve.answers import MOST_BYTES
+from api.schemas.comparisons import THRESHOLD, TOLERANCE, CompareIn, SampleRequestIn
 from api.schemas.plans import AgainstStableBody, GateBody, PoliciesBody
 from api.schemas.rollouts import RolloutIn
 from api.schemas.steps import AnalysisIn, ApprovalIn, ConfirmIn, MirrorIn, StepIn
 from api.schemas.strategies import BlueGreenIn, HeaderMatchBody, ShadowIn
+from domain.comparison import MOST_REQUESTS, MOST_SAMPLE_BYTES, By, Similarity
 from domain.errors import InvalidSpec
+from domain.evidence.agreement import judge_answers
 from domain.gates import ENVOY_BOUNDS_MS
 from domain.progress import Cause
 from domain.rollout import Action, EventKind, Phase
 from domain.steps import Reaction
 from domain.strategies.canary import MOST_STEPS
+from domain.strategies.comparisons import MOST_IGNORED
 from domain.strategies.compiling import compile_plan
 from domain.strategies.rules import MOST_GATES, Parties
+from domain.verdicts import Status
 from domain.workloads import Protocol
+from tests.comparisons import a_comparison, a_result
 from tests.docs.pages import OPERATORS, blocks, page, search, section, tables
 from tests.plans import route, variant
 from tests.projects import a_project
@@ -36,7 +43,8 @@ SHORTEST = {
 def compiled(body):
     spec = RolloutIn.model_validate(body).to_domain(a_project().config)
     stable, candidate = variant("stable", 0, "v1"), variant("candidate", 1, "v2")
-    mirrors = replace(route(), protocol=Protocol.V2)
+    # Mirrors need a predictive protocol; the page of the shadow has a sample of version 1.
+    mirrors = replace(route(), protocol=Protocol.V1)
     return compile_plan(spec, Parties(route=mirrors, stable=stable, candidate=candidate))
 
 
@@ -90,20 +98,45 @@ def test_every_field_is_told_with_its_default(heading, model):
     [
         ("blue-green", "The section `blue_green`", [BlueGreenIn, HeaderMatchBody]),
         ("shadow", "The section `shadow`", [ShadowIn]),
+        ("shadow", "Compared answers", [CompareIn, SampleRequestIn]),
     ],
 )
 def test_every_field_of_a_section_is_told_with_its_default(name, heading, models):
-    told = tables(section(page(name), heading))
+    told = tables(section(page(name), heading))[: len(models)]
     assert [{row[0]: row[1] for row in table} for table in told] == list(map(fields_of, models))
 
 
 @pytest.mark.parametrize("name", ["blue-green", "shadow"])
 def test_the_plan_of_the_other_strategies_is_as_told(name):
-    (spec,) = blocks(page(name), "json")
+    spec, *_ = blocks(page(name), "json")
     told = [row[0].replace(" ", "_") for row in tables(page(name))[0]]
     made = [step.kind for step in compiled(json.loads(spec)).steps]
     # The page also tells of the wait for a person, which this spec does without.
     assert [kind for kind, _ in groupby(told)] == [kind for kind, _ in groupby(made)]
+
+
+def test_the_ways_to_compare_answers_are_those_that_are_told():
+    text = section(page("shadow"), "Compared answers")
+    _, _, ways = tables(text)
+    assert list(dict.fromkeys(row[0] for row in ways)) == [str(one) for one in By]
+    told = [search(r"^by `(\w+)`", row[1])[0] for row in ways if row[0] == By.SIMILARITY]
+    assert told == [str(one) for one in Similarity]
+
+
+def test_the_numbers_of_a_comparison_are_its_limits():
+    text = section(page("shadow"), "Compared answers")
+    assert f"1 to {MOST_REQUESTS} requests, whose bodies have {MOST_SAMPLE_BYTES >> 10} KiB" in text
+    assert f"left out: {THRESHOLD} |" in text
+    assert f"left out: {TOLERANCE} |" in text
+    assert f"at most {MOST_IGNORED} |" in text
+    assert f"more than {MOST_BYTES >> 10} KiB" in " ".join(text.split())
+    (after,) = search(r"with the defaults, after (\d+) requests", text)
+    assert judged_after(int(after)) is Status.PASS
+    assert judged_after(int(after) - 1) is Status.UNDECIDED
+
+
+def judged_after(requests):
+    return judge_answers(a_comparison(MOST_REQUESTS), map(a_result, range(requests))).status
 
 
 def test_reactions_that_a_policy_may_have_are_those_that_compile():

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from domain.comparison import MOST_SAMPLE_BYTES, By, SampleRequest, Similarity
 from domain.errors import InvalidSpec
 from domain.hooks import HookKind
 from domain.plan import Strategy
@@ -34,6 +35,7 @@ from domain.strategies.canary_steps import (
 from domain.strategies.shadow import ShadowSpec
 from domain.traffic import HeaderMatch, MatchKind, Mirror, Place, PlaceKind
 from domain.workloads import Protocol
+from tests.comparisons import a_comparison, a_request
 from tests.notices import a_hook
 from tests.plans import ERRORS, plan, policies
 
@@ -165,6 +167,70 @@ def test_a_shadow_gets_copies_and_is_removed():
     extras = made.extras_of(made.traffic_at(1))
     assert extras.mirrors == (Mirror(workload=made.candidate.workload.name, percent=20),)
     assert made.candidate_at(2) == Place(position=0, kind=PlaceKind.MIRROR)
+
+
+def compare(**changes):
+    path = "/v2/models/chat/infer"
+    sample = (a_request(1, path), a_request(2, path))
+    return shadow(compare=a_comparison(**{"sample": sample, **changes}))
+
+
+def test_a_shadow_whose_answers_are_compared_waits_for_their_verdict_too():
+    made = predictive(compare())
+
+    assert [str(step) for step in made.steps][2] == (
+        "soak at 0 % until proven, 1 min at most, comparing 2 answers"
+    )
+    assert [made.verdicts_at(i) for i in range(len(made.steps))] == [0, 0, 2, 0]
+    assert made.comparison_at(2) == compare().compare
+
+
+SIMILAR = {"by": By.SIMILARITY}
+ELSEWHERE = ["/v1/models/chat:predict", "/v2/models/chat/infer/../..", "//evil.test/v2/models"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "rule"),
+    [
+        ({"sample": ()}, "sample", "1 to 200 requests"),
+        ({"sample": (a_request(),) * 201}, "sample", "1 to 200 requests"),
+        (
+            {"sample": (SampleRequest(path="", body="1" * (MOST_SAMPLE_BYTES + 1)),)},
+            "sample",
+            "more than 65536 bytes",
+        ),
+        *(
+            ({"sample": (a_request(path=path),)}, "sample.0.path", "must be /v2/models/chat/infer")
+            for path in ELSEWHERE
+        ),
+        (SIMILAR, "similarity", "text, words or numbers"),
+        ({"similarity": Similarity.TEXT}, "similarity", "belongs to by similarity only"),
+        ({"by": By.LENGTH}, "threshold", "above 0"),
+        ({"by": By.LENGTH, "threshold": 1.1}, "threshold", "at most 1"),
+        ({"threshold": 0.9}, "threshold", "belongs to by length"),
+        ({**SIMILAR, "similarity": Similarity.WORDS, "threshold": 0.0}, "threshold", "above 0"),
+        ({**SIMILAR, "similarity": Similarity.NUMBERS}, "tolerance", "0..1"),
+        ({**SIMILAR, "similarity": Similarity.NUMBERS, "tolerance": 1.0}, "tolerance", "0..1"),
+        ({"tolerance": 0.1}, "tolerance", "belongs to the similarity numbers only"),
+        ({"limit": 1.0}, "limit", "from 0 to below 1"),
+        ({"limit": -0.1}, "limit", "from 0 to below 1"),
+        ({"alpha": 0.0}, "alpha", "above 0"),
+        ({"beta": 0.6}, "beta", "at most 0.5"),
+        ({"ignore": ("id",) * 51}, "ignore", "at most 50"),
+        ({"ignore": ("id", "a..b")}, "ignore.1", "must name a field"),
+        ({"every": timedelta(0)}, "every_seconds", "0.1..3600"),
+        ({"timeout": 2 * MINUTE}, "timeout_seconds", "1..60"),
+    ],
+)
+def test_a_comparison_that_makes_no_sense_is_refused(changes, field, rule):
+    assert rule in violations(compare(**changes))[f"shadow.compare.{field}"]
+
+
+def test_no_gate_bears_the_name_of_the_comparison():
+    named = replace(compare(), gates=(replace(ERRORS, name="answers"),))
+
+    assert "names the comparison" in violations(named)["gates.0.name"]
+    assert predictive(shadow(gates=named.gates)).gates == named.gates
 
 
 @pytest.mark.parametrize("percent", [0, 101])

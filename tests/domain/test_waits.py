@@ -23,9 +23,10 @@ from domain.rollout import Command, Scope
 from domain.steps import Reaction
 from domain.strategies.canary_steps import Analysis, Approval, Confirmation, Stay, Weight
 from domain.verdicts import Status
+from tests.comparisons import a_comparison
 from tests.domain.test_strategies import blue_green, canary, predictive, shadow
 from tests.notices import a_hook
-from tests.plans import NOON, plan, policies, verdict
+from tests.plans import ERRORS, NOON, plan, policies, verdict
 
 MINUTE = timedelta(minutes=1)
 HERE = 2  # deploy, set weights, the wait
@@ -183,6 +184,37 @@ def test_after_the_switch_a_failing_gate_still_goes_home():
     made = plan(blue_green(post_promotion=MINUTE))
 
     assert isinstance(decide(made, at(5, Status.FAIL), NOON), RollBack)
+
+
+@pytest.mark.parametrize("gates", [(), (ERRORS,)])
+@pytest.mark.parametrize(
+    ("status", "decision"),
+    [
+        (None, Hold),
+        (Status.UNDECIDED, Hold),
+        (Status.UNAVAILABLE, Hold),
+        (Status.PASS, Advance),
+        (Status.FAIL, RollBack),
+    ],
+)
+def test_the_answers_of_a_shadow_count_like_one_more_gate(gates, status, decision):
+    spec = shadow(gates=gates, compare=a_comparison(path="/v2/models/chat/infer"))
+    passed = tuple(verdict(Status.PASS, gate.name) for gate in gates)
+    answers = () if status is None else (verdict(status, "answers"),)
+    seen = Seen(verdicts=(*passed, *answers))
+
+    assert isinstance(decide(predictive(spec), at(2, seen=seen), NOON), decision)
+
+
+@pytest.mark.parametrize(
+    ("status", "decision"),
+    [(None, Hold), (Status.UNAVAILABLE, Hold), (Status.UNDECIDED, Advance)],
+)
+def test_answers_that_cannot_be_kept_are_not_undecided_at_the_end(status, decision):
+    made = predictive(shadow(gates=(), compare=a_comparison(path="/v2/models/chat/infer")))
+    seen = Seen(verdicts=() if status is None else (verdict(status, "answers"),))
+
+    assert isinstance(decide(made, at(2, seen=seen), NOON + timedelta(hours=1)), decision)
 
 
 def test_an_undecided_shadow_concludes_when_its_time_is_over():

@@ -119,6 +119,45 @@ async def test_a_failing_shadow_is_noticed_and_hurts_nobody(scene):
     await served.at_rest(rollout.stable, "v1")
 
 
+def compared(served, size=10, **how):
+    """A section that asks both for the same predictions, often enough for a test."""
+    path = f"/v1/models/{served.model}:predict"
+    sample = [{"path": path, "body": {"instances": [n]}} for n in range(size)]
+    return {"compare": {"sample": sample, "every_seconds": 0.1, **how}}
+
+
+@together
+async def test_a_shadow_that_answers_otherwise_fails_by_its_answers(scene):
+    served = await scene.serve("lying", candidate="latency_ms=20&value=2", protocol="v1")
+    async with served.load(50) as users:
+        rollout = await shadow(served, **compared(served, size=40, by="exact"))
+        ended = await rollout.ended("rolled_back")
+
+    assert failed(users) == set()
+    assert variants(users) == {rollout.stable}
+    assert ": predictions.0 is 1.0 and 2.0." in ended["phase_reason"]
+    verdict = (await rollout.told("verdict", "answers: fail"))["data"]["verdict"]
+    assert verdict["evidence"]["fail"] >= verdict["evidence"]["fail_needed"]
+    verdicts = [one["message"] for one in await rollout.events("verdict")]
+    assert not any(message.startswith("errors: fail") for message in verdicts), verdicts
+    await served.at_rest(rollout.stable, "v1")
+
+
+@together
+async def test_a_shadow_whose_answers_agree_concludes_by_all_of_its_sample(scene):
+    served = await scene.serve("honest", candidate="latency_ms=20&value=1.0005", protocol="v1")
+    async with served.load(50) as users:
+        rollout = await shadow(
+            served, **compared(served, by="similarity", similarity="numbers", tolerance=0.001)
+        )
+        ended = await rollout.ended("concluded")
+
+    assert variants(users) == {rollout.stable}
+    assert "None of 10 answers differs. That is the whole sample" in ended["phase_reason"]
+    await rollout.told("verdict", "errors: pass")
+    await served.at_rest(rollout.stable, "v1")
+
+
 @together
 async def test_a_predictive_canary_is_mirrored_first_and_promoted(scene):
     served = await scene.serve("predicted", protocol="v1")

@@ -27,6 +27,7 @@ from domain.strategies.canary_steps import (
 from domain.strategies.compiling import Spec
 from domain.strategies.shadow import ShadowSpec
 from domain.workloads import Protocol
+from tests.comparisons import a_comparison
 from tests.notices import a_hook
 from tests.plans import ERRORS, plan, policies
 
@@ -140,4 +141,10 @@ def _blue_green(rng: Random) -> Spec:
 def _shadow(rng: Random) -> Spec:
     reaction = rng.choice(REACTIONS)
     bounds = _bounds(rng)
-    return ShadowSpec(percent=rng.randint(1, 100), on_undecided=reaction, **bounds, **_terms(rng))
+    return ShadowSpec(
+        percent=rng.randint(1, 100),
+        on_undecided=reaction,
+        compare=rng.choice([None, a_comparison(path="/v2/models/chat/infer")]),
+        **bounds,
+        **_terms(rng),
+    )

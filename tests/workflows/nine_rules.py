@@ -145,15 +145,15 @@ def is_earned(tale: Tale, visit: Visit, soak: Soak) -> bool:
     plan, stayed, seen = tale.plan, visit.until - visit.since, last_seen(tale, visit)
     if has_yes(tale, visit, soak):
         return True
-    gates = plan.gates_at(visit.step) if plan.is_deployed_at(visit.step) else ()
-    is_blind = bool(gates) and not has_looked(plan, visit, seen)
+    needed = plan.verdicts_at(visit.step) if plan.is_deployed_at(visit.step) else 0
+    is_blind = bool(needed) and not has_looked(plan, visit, seen)
     if stayed < soak.at_least or says_no(seen) or is_blind or soak.until is Until.PROMOTED:
         return False
     reaction = soak.at_the_end or plan.policies.on_undecided
     is_over = stayed >= soak.at_most
     return {
         Until.ELAPSED: is_over,
-        Until.PROVEN: is_proven(seen) if gates else is_over,
+        Until.PROVEN: is_proven(seen) if needed else is_over,
     }.get(soak.until, False) or (is_over and reaction is Reaction.ADVANCE)
 
 
@@ -188,10 +188,10 @@ def says_no(seen: Seen | None) -> bool:
 
 
 def has_looked(plan: Plan, visit: Visit, seen: Seen | None) -> bool:
-    """Whether every gate said something, if only that it is undecided."""
+    """Whether every gate, and the answers, said something, if only that it is undecided."""
     verdicts = seen.verdicts if seen else ()
     said = [v for v in verdicts if v.status is not Status.UNAVAILABLE]
-    return len(said) == len(plan.gates_at(visit.step))
+    return len(said) == plan.verdicts_at(visit.step)
 
 
 def is_proven(seen: Seen | None) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 from activities.analysis import WatchOrder
 from activities.traffic import SettleOrder
+from domain.comparison import ANSWERS
 from domain.decision import decide
 from domain.errors import FencedOut, TidegateError
 from domain.hooks import Hook
@@ -185,12 +186,13 @@ class Witness:
     def _look(self, order: WatchOrder, before: Seen, now: datetime) -> Seen:
         plan, step = order.plan, order.progress.step
         gates, runtime = plan.gates_at(step), self.stage.runtime
+        judged = [gate.name for gate in gates] + [ANSWERS] * bool(plan.comparison_at(step))
         is_away = bool(gates) and self.mood is Status.UNAVAILABLE
         drift = self._route_drift(plan.slots_at(plan.traffic_at(step).candidate))
         replicas = plan.replicas_at(step)
         have = runtime.replicas.get(plan.candidate.workload.name, 1)
         return Seen(
-            verdicts=tuple(verdict(self.mood, gate.name) for gate in gates),
+            verdicts=tuple(verdict(self.mood, name) for name in judged),
             unavailable_since=(before.unavailable_since or now) if is_away else None,
             candidate_not_ready=self._unfit(plan.candidate.workload),
             stable_not_ready=self._unfit(plan.stable.workload, bring_up=True),

@@ -15,6 +15,7 @@ ORDERED = {
     ("rollouts", "unfinished"): "rollouts_unfinished",
     ("rollouts", "events"): "rollout_events_in_order",
     ("evidence", "intervals"): "evidence_intervals_pkey",
+    ("comparisons", "compared"): "compared_answers_pkey",
     ("fleet", "windows"): "freeze_windows_listed",
     ("fleet", "groups"): "rollout_groups_listed",
     ("fleet", "queue"): "rollout_queue_in_order",
@@ -32,6 +33,7 @@ SUBJECTS = (
     "rollouts",
     "journal",
     "evidence",
+    "comparisons",
     "fleet",
     "survey",
 )
