@@ -40,6 +40,9 @@ class ScriptedControl(RolloutControl):
         self.operations: list[Operation] = []
         self.ending: Ending | None = Ending(phase=OperationPhase.DONE, detail="seen")
         self.view: OperationView | None = None
+        self.described = RolloutView(
+            phase=Phase.PROGRESSING, reason="soaking", step=2, candidate_weight=10
+        )
         self.hangs = False
         self._registry = registry
         self._faults = Faults()
@@ -142,7 +145,7 @@ class ScriptedControl(RolloutControl):
         await self._strike("describe")
         if self.running.get(rollout.workflow_id) != rollout.id:
             return None
-        return RolloutView(phase=Phase.PROGRESSING, reason="soaking", step=2, candidate_weight=10)
+        return self.described
 
     async def _strike(self, method: str) -> None:
         self._faults.strike(method)

@@ -9,6 +9,7 @@ import pytest
 from pydantic_core import PydanticUndefined
 
 from adapters.kserve.answers import MOST_BYTES
+from api.schemas.ab_tests import AbTestIn, ArmIn, MatchIn, RewardCountersIn, RewardIn, ThompsonIn
 from api.schemas.comparisons import THRESHOLD, TOLERANCE, CompareIn, SampleRequestIn
 from api.schemas.plans import AgainstStableBody, GateBody, PoliciesBody
 from api.schemas.rollouts import RolloutIn
@@ -41,11 +42,15 @@ SHORTEST = {
 
 
 def compiled(body):
-    spec = RolloutIn.model_validate(body).to_domain(a_project().config)
-    stable, candidate = variant("stable", 0, "v1"), variant("candidate", 1, "v2")
+    wish = RolloutIn.model_validate(body)
+    candidate, *others = (
+        variant(one.name, i, f"v{i + 1}") for i, one in enumerate(wish.challengers, start=1)
+    )
     # Mirrors need a predictive protocol; the page of the shadow has a sample of version 1.
     mirrors = replace(route(), protocol=Protocol.V1)
-    return compile_plan(spec, Parties(route=mirrors, stable=stable, candidate=candidate))
+    stable = variant("stable", 0, "v1")
+    parties = Parties(route=mirrors, stable=stable, candidate=candidate, others=tuple(others))
+    return compile_plan(wish.to_domain(a_project().config), parties)
 
 
 @pytest.mark.parametrize("block", SPECS)
@@ -97,6 +102,11 @@ def test_every_field_is_told_with_its_default(heading, model):
     ("name", "heading", "models"),
     [
         ("blue-green", "The section `blue_green`", [BlueGreenIn, HeaderMatchBody]),
+        (
+            "ab-tests",
+            "The section `ab_test`",
+            [AbTestIn, ArmIn, MatchIn, RewardIn, RewardCountersIn, ThompsonIn],
+        ),
         ("shadow", "The section `shadow`", [ShadowIn]),
         ("shadow", "Compared answers", [CompareIn, SampleRequestIn]),
     ],
@@ -106,7 +116,7 @@ def test_every_field_of_a_section_is_told_with_its_default(name, heading, models
     assert [{row[0]: row[1] for row in table} for table in told] == list(map(fields_of, models))
 
 
-@pytest.mark.parametrize("name", ["blue-green", "shadow"])
+@pytest.mark.parametrize("name", ["ab-tests", "blue-green", "shadow"])
 def test_the_plan_of_the_other_strategies_is_as_told(name):
     spec, *_ = blocks(page(name), "json")
     told = [row[0].replace(" ", "_") for row in tables(page(name))[0]]
