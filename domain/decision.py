@@ -13,7 +13,7 @@ from typing import Literal
 from domain.plan import Plan
 from domain.rollout import Command, Scope
 from domain.spans import spoken
-from domain.steps import Promote, Reaction, SetWeights, Soak, Until
+from domain.steps import Promote, Reaction, SetScale, SetWeights, Soak, Until
 from domain.verdicts import Status, Verdict
 
 
@@ -87,12 +87,17 @@ Decision = Hold | Advance | Pause | RollBack | PutBack | Finish
 
 
 class ActState(StrEnum):
-    """How a step's action stands. SILENT: written, but no request has come by to show it."""
+    """How a step's action stands.
+
+    SILENT: written, but no request has come by to show it. DRIFTED: written, and changed since by
+    somebody else.
+    """
 
     DONE = "done"
     SILENT = "silent"
     DISOBEYED = "disobeyed"
     NOT_READY = "not_ready"
+    DRIFTED = "drifted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,11 +220,16 @@ def _troubles(
     if failed:
         yield Cause.GATE_FAILED, policies.on_failure, failed[0].reason
     if acted.state is ActState.NOT_READY:
-        yield Cause.NOT_READY, Reaction.ROLL_BACK, acted.detail
+        # Who is scaled serves already: unlike with a deployment, there is something to wait with.
+        scales = isinstance(plan.steps[progress.step], SetScale)
+        reaction = policies.on_not_ready if scales else Reaction.ROLL_BACK
+        yield Cause.NOT_READY, reaction, acted.detail
     if seen.candidate_not_ready:
         yield Cause.NOT_READY, policies.on_not_ready, seen.candidate_not_ready
     if acted.state is ActState.DISOBEYED:
         yield Cause.NOT_SETTLED, policies.on_not_settled, acted.detail
+    if acted.state is ActState.DRIFTED:
+        yield Cause.DRIFT, policies.on_drift, acted.detail
     # Put back once, the weights were displaced again: whoever does it is no earlier run.
     if drift := seen.drift or (seen.displaced if progress.was_put_back else ""):
         yield Cause.DRIFT, policies.on_drift, drift

@@ -173,7 +173,8 @@ class Standing:
 
     def _resume(self, said: str) -> None:
         if self.paused is not None:
-            self.must_put_back = bool(self.seen.drift or self.seen.displaced)
+            is_undone = self.acted.state in {ActState.DRIFTED, ActState.NOT_READY}
+            self.must_put_back = is_undone or bool(self.seen.drift or self.seen.displaced)
             self.paused = None
             self.enter(Phase.PROGRESSING, EventKind.RESUMED, said)
 
@@ -200,6 +201,12 @@ class Standing:
         if weight != self.weight:
             workflow.upsert_search_attributes([WEIGHT.value_set(weight)])
         self.weight = weight
+        return acted
+
+    def scaled(self, acted: Acted) -> Acted:
+        """Take down who has changed the scale, where somebody has."""
+        if acted.state is ActState.DRIFTED:
+            self.tell(EventKind.DRIFTED, acted.detail)
         return acted
 
     def leave_step(self, step: int, reason: str) -> None:
