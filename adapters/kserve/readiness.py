@@ -88,6 +88,7 @@ def _lacking(status: Mapping[str, Any], replicas: int | None) -> str:
     A condition cannot say it: it may be of the time before the scaling, and as a Deployment is
     available, a quarter of the replicas may be missing. What KServe calls `totalCopies` is the
     number of those that are ready (since 0.16; before, of all pods), and left out when it is zero.
+    In Knative mode, which we do not deploy in, it is that of the newest revision.
     """
     joined = whole(status, "modelStatus", "copies", "totalCopies") or 0
     if replicas is None or joined >= replicas:

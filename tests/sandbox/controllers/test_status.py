@@ -22,7 +22,9 @@ def of(*states):
 def test_a_quarter_of_the_replicas_may_be_missing_and_is_not_counted(up, wanted, ready):
     status = of(*[State.READY] * up, *[State.LOADING] * (wanted - up))
 
-    assert condition({"status": status}, "PredictorReady")["status"] == str(ready)
+    told = condition({"status": status}, "PredictorReady")
+    assert told is not None
+    assert told["status"] == str(ready)
     assert status["modelStatus"]["copies"]["totalCopies"] == up
 
 
