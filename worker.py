@@ -80,7 +80,8 @@ def activities(clients: WorkerClients) -> tuple[Activities, Activities]:
         *(record.operation_ended, record.forget_service, fleet.leave),
     ]
     looks: Activities = [
-        *(workload.await_ready, traffic.settle, traffic.settle_shares, virtual.settle),
+        *(workload.await_ready, workload.await_replicas),
+        *(traffic.settle, traffic.settle_shares, virtual.settle),
         *(analysis.watch, guard.patrol, care.look),
         *(notify.call, notify.confirm, fleet.await_clearance),
     ]

@@ -1,7 +1,7 @@
-"""Model versions on the cluster: bring one up, wait until it is ready, take one down."""
+"""Model versions on the cluster: bring one up, scale it, wait until it is ready, take it down."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from temporalio import activity
@@ -9,6 +9,7 @@ from temporalio import activity
 from activities.heartbeats import say
 from domain.errors import TransientError, WorkloadFailed
 from domain.ports import WorkloadRuntime
+from domain.progress import Acted, ActState
 from domain.workloads import Workload, WorkloadPhase
 
 POLL = timedelta(seconds=0.5)
@@ -28,6 +29,19 @@ class ScaleOrder:
 
     workload: Workload
     replicas: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicasOrder:
+    """Wait for the replicas of a workload, which was scaled to so many.
+
+    With `insist`, nothing but the deadline ends the wait before they are there.
+    """
+
+    workload: Workload
+    replicas: int
+    deadline: datetime
+    insist: bool = False
 
 
 class WorkloadActivities:
@@ -69,6 +83,56 @@ class WorkloadActivities:
     async def scale(self, order: ScaleOrder) -> None:
         await self._runtime.scale(order.workload, order.replicas)
 
+    @activity.defn(name="workload.await_replicas")
+    async def await_replicas(self, order: ReplicasOrder) -> Acted:
+        """Wait until so many replicas are ready, and say how it ended.
+
+        Others are not waited for once the workload has failed, or somebody has changed its scale:
+        DRIFTED. A cluster that does not answer is waited for.
+        """
+        while True:
+            acted = await self._count(order)
+            may_still_come = acted.state is ActState.SILENT or order.insist
+            if acted.state is ActState.DONE or not may_still_come:
+                return acted
+            say(acted.detail)
+            if acted.at >= order.deadline:
+                return _too_late(order, acted)
+            await asyncio.sleep(POLL.total_seconds())
+
+    async def _count(self, order: ReplicasOrder) -> Acted:
+        """How it stands at this moment; SILENT as long as nothing speaks against it."""
+        workload, replicas = order.workload, order.replicas
+        try:
+            drift = await self._runtime.drift(workload, replicas)
+            status = await self._runtime.status(workload, replicas)
+        except TransientError as error:
+            return _seen(ActState.SILENT, str(error))
+        if drift is not None:
+            return _seen(ActState.DRIFTED, str(drift))
+        match status.phase:
+            case WorkloadPhase.READY:
+                return _seen(ActState.DONE, f"scaled to {replicas}")
+            case WorkloadPhase.FAILED:
+                return _seen(ActState.NOT_READY, f"{workload.name} failed: {status.reason}")
+            case WorkloadPhase.MISSING:
+                await self._runtime.deploy(workload)
+                await self._runtime.scale(workload, replicas)
+            case WorkloadPhase.LOADING:
+                pass
+        return _seen(ActState.SILENT, status.reason or status.phase.value)
+
     @activity.defn(name="workload.remove")
     async def remove(self, workload: Workload) -> None:
         await self._runtime.remove(workload)
+
+
+def _seen(state: ActState, detail: str) -> Acted:
+    return Acted(state=state, at=datetime.now(UTC), detail=detail)
+
+
+def _too_late(order: ReplicasOrder, acted: Acted) -> Acted:
+    if acted.state is not ActState.SILENT:
+        return acted
+    detail = f"{order.workload.name} was not scaled in time: {acted.detail}"
+    return replace(acted, state=ActState.NOT_READY, detail=detail)

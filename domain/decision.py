@@ -24,7 +24,7 @@ from domain.progress import (
 )
 from domain.rollout import Command, Scope
 from domain.spans import spoken
-from domain.steps import Reaction, Retire, SetWeights, Soak, Until
+from domain.steps import Reaction, Retire, SetScale, SetWeights, Soak, Until
 from domain.trial_decision import troubles_of
 from domain.verdicts import Status
 
@@ -93,9 +93,14 @@ def _troubles(
     else:
         yield from troubles_of(plan, seen.verdicts, seen.candidate_not_ready)
     if acted.state is ActState.NOT_READY:
-        yield Cause.NOT_READY, Reaction.ROLL_BACK, acted.detail
+        # Who is scaled serves already: unlike with a deployment, there is something to wait with.
+        scales = isinstance(plan.steps[progress.step], SetScale)
+        reaction = policies.on_not_ready if scales else Reaction.ROLL_BACK
+        yield Cause.NOT_READY, reaction, acted.detail
     if acted.state is ActState.DISOBEYED:
         yield Cause.NOT_SETTLED, policies.on_not_settled, acted.detail
+    if acted.state is ActState.DRIFTED:
+        yield Cause.DRIFT, policies.on_drift, acted.detail
     # Put back once, the weights were displaced again: whoever does it is no earlier run.
     if drift := seen.drift or (seen.displaced if progress.was_put_back else ""):
         yield Cause.DRIFT, policies.on_drift, drift

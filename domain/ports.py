@@ -50,7 +50,8 @@ class WorkloadRuntime(Protocol):
     async def deploy(self, workload: Workload) -> None:
         """Have this workload exist. Raises Refused where another spec stands under its name."""
 
-    async def status(self, workload: Workload) -> WorkloadStatus: ...
+    async def status(self, workload: Workload, replicas: int | None = None) -> WorkloadStatus:
+        """How it is doing; with `replicas`, it is ready once so many of them are."""
 
     async def scale(self, workload: Workload, replicas: int) -> None:
         """Have at least so many replicas. Raises NotYet for a workload that is not there."""

@@ -99,12 +99,17 @@ Decision = Hold | Advance | Pause | RollBack | PutBack | Reallocate | Finish
 
 
 class ActState(StrEnum):
-    """How a step's action stands. SILENT: written, but no request has come by to show it."""
+    """How a step's action stands.
+
+    SILENT: written, but no request has come by to show it. DRIFTED: written, and changed since by
+    somebody else.
+    """
 
     DONE = "done"
     SILENT = "silent"
     DISOBEYED = "disobeyed"
     NOT_READY = "not_ready"
+    DRIFTED = "drifted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

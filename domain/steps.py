@@ -52,7 +52,7 @@ class Deploy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetScale:
-    """Have at least `replicas` of the candidate; stable keeps all that it has."""
+    """Have at least `replicas` of the candidate, all ready; stable keeps all that it has."""
 
     replicas: int
     kind: Literal["set_scale"] = "set_scale"

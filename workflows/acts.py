@@ -15,7 +15,7 @@ from temporalio.workflow import ActivityCancellationType
 
 from activities.shares import SharesOrder
 from activities.traffic import ConnectOrder, SettleOrder, ShiftOrder, TrafficActivities
-from activities.workload import ReadyOrder, ScaleOrder, WorkloadActivities
+from activities.workload import ReadyOrder, ReplicasOrder, ScaleOrder, WorkloadActivities
 from domain.apportionment import apportion
 from domain.errors import FencedOut
 from domain.gates import Source
@@ -111,7 +111,14 @@ class Acts:
         return await self._settle(slots, traffic.candidate, previous, within, extras)
 
     async def scale(self, replicas: int) -> Acted:
-        """Have at least so many replicas of the candidate."""
+        """Have at least so many replicas of the candidate, and see them join."""
+        ordered = await self.order_replicas(replicas)
+        if not sees_replicas_join():
+            return ordered
+        return await self.see_replicas(replicas, self.plan.policies.deploy_deadline)
+
+    async def order_replicas(self, replicas: int) -> Acted:
+        """Have at least so many replicas of the candidate; whether they join is not seen."""
         workload = self.plan.candidate.workload
         await heeding(
             workflow.execute_activity_method(
@@ -122,6 +129,25 @@ class Acts:
             )
         )
         return Acted(state=ActState.DONE, at=workflow.now(), detail=f"scaled to {replicas}")
+
+    async def see_replicas(
+        self, replicas: int, within: timedelta, *, insist: bool = False
+    ) -> Acted:
+        """See so many replicas ready; what speaks against it ends the look, unless it insists."""
+        workload = self.plan.candidate.workload
+        return await heeding(
+            workflow.execute_activity_method(
+                WorkloadActivities.await_replicas,
+                ReplicasOrder(
+                    workload=workload,
+                    replicas=replicas,
+                    deadline=workflow.now() + within,
+                    insist=insist,
+                ),
+                summary=f"see {replicas} of {workload.name} join",
+                **_look_that_may_deploy(),
+            )
+        )
 
     async def go_home(self, say: Callable[[str], None]) -> int:
         """All traffic to stable, at once and for ever tried again; the share that it leaves."""
@@ -292,6 +318,11 @@ def failure_type(error: BaseException) -> str | None:
             return cause.type
         cause = cause.__cause__
     return None
+
+
+def sees_replicas_join() -> bool:
+    """Runs of a time when nobody looked for them go on as they were recorded."""
+    return workflow.patched("see-replicas-join")
 
 
 def _look_that_may_deploy() -> Options:

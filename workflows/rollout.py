@@ -29,7 +29,7 @@ from domain.progress import (
 )
 from domain.rollout import EventKind, Phase
 from domain.steps import Conclude, Deploy, Promote, Retire, SetScale, SetWeights, Soak, Step
-from workflows.acts import Acts, failure_type, root
+from workflows.acts import Acts, failure_type, root, sees_replicas_join
 from workflows.chronicle import Chronicle
 from workflows.commands import Commands
 from workflows.homecoming import Homecoming
@@ -131,10 +131,7 @@ class RolloutWorkflow(Commands):
             if failure_type(error) != WorkloadFailed.__name__:
                 raise
             acted = Acted(state=ActState.NOT_READY, at=workflow.now(), detail=root(error))
-        # An interrupted step never counts as done: what interrupted it decides.
-        standing.acted = acted or Acted(
-            state=ActState.SILENT, at=workflow.now(), detail="interrupted"
-        )
+        standing.acted = _or_interrupted(acted)
 
     async def _decide(self) -> Decision:
         """Hold and pause here until the step is over, one way or another."""
@@ -215,7 +212,7 @@ class RolloutWorkflow(Commands):
                 self._standing.deployed()
                 return acted
             case SetScale(replicas=replicas):
-                return await self._acts.scale(replicas)
+                return self._standing.scaled(await self._acts.scale(replicas))
             case SetWeights():
                 self._standing.traffic = None
                 return self._standing.settled(await self._acts.set_weights(step), step)
@@ -236,17 +233,20 @@ class RolloutWorkflow(Commands):
         return Acted(state=ActState.DONE, at=workflow.now())
 
     async def _hold(self) -> None:
-        match self._standing.now_at:
-            case Soak() if self._plan.is_deployed_at(self._standing.step):
+        standing = self._standing
+        # Whoever waits for the fleet has been told to go on without seeing this step obeyed.
+        is_unseen = standing.acted.state is not ActState.DONE and standing.asking is None
+        patience = standing.report_after
+        match standing.now_at:
+            case Soak() if self._plan.is_deployed_at(standing.step):
                 await self._watch()
-            # Whoever waits for the fleet has been told to go on without seeing this weight.
-            case SetWeights(candidate=weight) as step if (
-                self._standing.acted.state is not ActState.DONE and self._standing.asking is None
-            ):
-                patience = self._standing.report_after
+            case SetWeights(candidate=weight) as step if is_unseen:
                 acted = await self._unless_stopped(self._acts.settle(step, weight, patience))
                 if acted:
-                    self._standing.acted = self._standing.settled(acted, step)
+                    standing.acted = standing.settled(acted, step)
+            case SetScale(replicas=replicas) if is_unseen:
+                look = self._acts.see_replicas(replicas, patience, insist=True)
+                standing.acted = await self._unless_stopped(look, heeds_news=True) or standing.acted
             case _:
                 await self._wait_for_news()
 
@@ -254,17 +254,31 @@ class RolloutWorkflow(Commands):
         """Write what is ours again after it was changed, and see the traffic obey."""
         standing = self._standing
         standing.must_put_back = False
-        if not isinstance(standing.now_at, SetWeights | Soak):
+        if not isinstance(standing.now_at, SetWeights | Soak | SetScale):
+            return
+        if isinstance(standing.now_at, SetScale) and not sees_replicas_join():
             return
         replicas = self._plan.replicas_at(standing.step)
         if replicas is not None:
-            await self._unless_stopped(self._acts.scale(replicas))
+            await self._unless_stopped(self._acts.order_replicas(replicas))
         traffic = standing.progress().traffic_in(self._plan)
         acted = await self._unless_stopped(self._acts.set_weights(traffic, insist=True))
         if acted and standing.progress().arms_in(self._plan):
             self._go_on_with(acted, traffic)
         elif acted:
             standing.acted, standing.seen = standing.settled(acted, traffic), Seen()
+        if acted and replicas is not None and sees_replicas_join():
+            await self._see_back(replicas)
+
+    async def _see_back(self, replicas: int) -> None:
+        """See replicas join again, with the weights in force: a watch would see them missing.
+
+        In a soak it is for the watch to judge whether those that did not are needed.
+        """
+        within = self._plan.policies.deploy_deadline
+        joined = await self._unless_stopped(self._acts.see_replicas(replicas, within))
+        if isinstance(self._standing.now_at, SetScale):
+            self._standing.acted = self._standing.scaled(_or_interrupted(joined))
 
     async def _divide(self, decision: Reallocate) -> None:
         """Divide a trial's traffic anew, and see it obey; the trial goes on by its own clock."""
@@ -329,13 +343,19 @@ class RolloutWorkflow(Commands):
         standing, news = self._standing, self._standing.news
         await workflow.wait_condition(lambda: standing.news != news)
 
-    async def _unless_stopped(self, work: Coroutine[Any, Any, Acted]) -> Acted | None:
+    async def _unless_stopped(
+        self, work: Coroutine[Any, Any, Acted], *, heeds_news: bool = False
+    ) -> Acted | None:
         """Do the work unless something comes that must not wait for it; then give it up."""
-        standing, task = self._standing, asyncio.create_task(work)
+        standing, task, news = self._standing, asyncio.create_task(work), self._standing.news
         before_promotion = standing.may_turn_back
+
+        def is_stopped() -> bool:
+            return standing.is_urgent or (heeds_news and standing.news != news)
+
         try:
             if before_promotion:
-                await workflow.wait_condition(lambda: task.done() or standing.is_urgent)
+                await workflow.wait_condition(lambda: task.done() or is_stopped())
             if task.done() or not before_promotion:
                 return await task
         except asyncio.CancelledError:
@@ -343,6 +363,11 @@ class RolloutWorkflow(Commands):
             raise
         await _give_up(task)
         return None
+
+
+def _or_interrupted(acted: Acted | None) -> Acted:
+    """An interrupted step never counts as done: what interrupted it decides."""
+    return acted or Acted(state=ActState.SILENT, at=workflow.now(), detail="interrupted")
 
 
 async def _give_up(task: "asyncio.Task[Acted]") -> None:

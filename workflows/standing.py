@@ -185,7 +185,8 @@ class Standing:
 
     def _resume(self, said: str) -> None:
         if self.paused is not None:
-            self.must_put_back = bool(self.seen.drift or self.seen.displaced)
+            is_undone = self.acted.state in {ActState.DRIFTED, ActState.NOT_READY}
+            self.must_put_back = is_undone or bool(self.seen.drift or self.seen.displaced)
             self.paused = None
             self.enter(Phase.PROGRESSING, EventKind.RESUMED, said)
 
@@ -200,23 +201,17 @@ class Standing:
 
     def deployed(self) -> None:
         """Take down that all have joined, with the weights: an earlier run had others."""
+        weights = self.weights(SetWeights(candidate=0))
         for joined in self.plan.challengers:
-            ready = (
-                "the candidate is ready" if self.plan.trial is None else f"{joined.name} is ready"
-            )
-            weights = self.weights(SetWeights(candidate=0))
-            self.tell(EventKind.DEPLOYED, ready, joined=joined, weights=weights)
+            who = "the candidate" if self.plan.trial is None else joined.name
+            self.tell(EventKind.DEPLOYED, f"{who} is ready", joined=joined, weights=weights)
 
     def settled(self, acted: Acted, traffic: SetWeights) -> Acted:
         """Take down how a traffic settled; the registry learns it as it was written and seen."""
-        done, before = acted.state is ActState.DONE, self.in_force
-        if (
-            done
-            or self.weights(traffic) != self.weights(before)
-            or self.acted.detail != acted.detail
-        ):
+        done, before, weights = acted.state is ActState.DONE, self.in_force, self.weights(traffic)
+        if done or weights != self.weights(before) or self.acted.detail != acted.detail:
             kind = EventKind.SETTLED if done else EventKind.WEIGHTS_SET
-            self.tell(kind, acted.detail, weights=self.weights(traffic))
+            self.tell(kind, acted.detail, weights=weights)
         if traffic.candidate != before.candidate:
             workflow.upsert_search_attributes([WEIGHT.value_set(traffic.candidate)])
         self.in_force = traffic
@@ -232,6 +227,12 @@ class Standing:
         """Make one of several challengers the candidate; its traffic stays as it is."""
         self.traffic = self.progress().traffic_in(self.plan)
         self.plan = self.plan.choosing(name)
+
+    def scaled(self, acted: Acted) -> Acted:
+        """Take down who has changed the scale, where somebody has."""
+        if acted.state is ActState.DRIFTED:
+            self.tell(EventKind.DRIFTED, acted.detail)
+        return acted
 
     def leave_step(self, step: int, reason: str) -> None:
         self.tell(EventKind.DECIDED, f"advance to step {step + 1}: {reason}", step=step)

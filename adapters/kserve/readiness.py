@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from adapters.kubernetes.documents import conditions, is_leaving, mapping, moment, text
+from adapters.kubernetes.documents import (
+    conditions,
+    is_leaving,
+    mapping,
+    moment,
+    text,
+    whole,
+)
 from domain.workloads import WorkloadPhase, WorkloadStatus
 
 PREDICTOR_READY = "PredictorReady"
@@ -29,18 +36,22 @@ class Readiness:
     condition: str = PREDICTOR_READY
     invalid_spec_grace: timedelta = timedelta(seconds=30)
 
-    def judge(self, found: Mapping[str, Any] | None, now: datetime) -> WorkloadStatus:
+    def judge(
+        self, found: Mapping[str, Any] | None, now: datetime, replicas: int | None = None
+    ) -> WorkloadStatus:
         if found is None:
             return _missing("there is no such InferenceService")
         if is_leaving(found):
             return _missing("the InferenceService is being deleted")
         status = mapping(found, "status")
         ready = conditions(status).get(self.condition)
-        if ready is not None and ready.holds:
+        lacking = _lacking(status, replicas)
+        if ready is not None and ready.holds and not lacking:
             return WorkloadStatus(phase=WorkloadPhase.READY)
         if reason := self._failed_for_good(found, now):
             return WorkloadStatus(phase=WorkloadPhase.FAILED, reason=reason)
-        return WorkloadStatus(phase=WorkloadPhase.LOADING, reason=self._waiting_for(status))
+        reason = lacking or self._waiting_for(status)
+        return WorkloadStatus(phase=WorkloadPhase.LOADING, reason=reason)
 
     def _failed_for_good(self, found: Mapping[str, Any], now: datetime) -> str:
         status = mapping(found, "status")
@@ -69,6 +80,20 @@ class Readiness:
             return f"{self.condition}: {ready}"
         loading = text(status, "modelStatus", "states", "targetModelState") or transition
         return f"KServe says {loading}" if loading else "KServe has not reported yet"
+
+
+def _lacking(status: Mapping[str, Any], replicas: int | None) -> str:
+    """Say how many replicas have joined where more are asked for.
+
+    A condition cannot say it: it may be of the time before the scaling, and as a Deployment is
+    available, a quarter of the replicas may be missing. What KServe calls `totalCopies` is the
+    number of those that are ready (since 0.16; before, of all pods), and left out when it is zero.
+    In Knative mode, which we do not deploy in, it is that of the newest revision.
+    """
+    joined = whole(status, "modelStatus", "copies", "totalCopies") or 0
+    if replicas is None or joined >= replicas:
+        return ""
+    return f"{joined} of {replicas} replicas are ready"
 
 
 def _failure(status: Mapping[str, Any]) -> str:

@@ -54,8 +54,8 @@ class KServeRuntime(WorkloadRuntime):
             found = await self._cluster.apply(INFERENCE_SERVICE, wanted)
         _require_same(found, wanted, workload)
 
-    async def status(self, workload: Workload) -> WorkloadStatus:
-        status = self._readiness.judge(await self._find(workload), self._now())
+    async def status(self, workload: Workload, replicas: int | None = None) -> WorkloadStatus:
+        status = self._readiness.judge(await self._find(workload), self._now(), replicas)
         if status.phase is not WorkloadPhase.LOADING:
             return status
         said = await self._trouble_of_pods(workload)
@@ -63,6 +63,8 @@ class KServeRuntime(WorkloadRuntime):
 
     async def scale(self, workload: Workload, replicas: int) -> None:
         """Have at least so many replicas; KServe raises the most to the least by itself.
+
+        They have not joined when this returns: `status` tells.
 
         Raises NotYet where the workload is not there, Conflict where it is somebody else's.
         """

@@ -1,12 +1,13 @@
-"""Plays KServe's controller in Standard mode: an InferenceService becomes a model server.
+"""Plays KServe's controller in Standard mode: an InferenceService becomes model servers.
 
-One server stands for the whole Deployment: replica counts, resources and runtimes mean nothing
-here, and of the args the model's name alone. Pods and Deployments are not written. Of several
-`storageUris`, the server loads all: each answers to the last part of its mount path, the first one
-to every other name.
+Each replica is a server, and `minReplicas` alone says how many: nothing scales by load. Resources
+and runtimes mean nothing here, and of the args the model's name alone. Pods and Deployments are not
+written. Of several `storageUris`, a server loads all: each answers to the last part of its mount
+path, the first one to every other name.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from sandbox.controllers.cluster import Cluster, Key, Object
@@ -14,11 +15,13 @@ from sandbox.controllers.informer import Informer
 from sandbox.controllers.kserve_objects import (
     InvalidService,
     endpoint_slice,
+    is_slice_of,
     is_stopped,
-    launch_of,
+    launches_of,
     predictor_name,
     predictor_service,
     scrape_target,
+    slice_key,
 )
 from sandbox.controllers.kserve_status import invalid_status, serving_status, stopped_status
 from sandbox.controllers.model_servers import ModelServers, State, View
@@ -52,8 +55,8 @@ class KServe:
         """Call once every informer has its first list, on the event loop."""
         await self._servers.adopt()
         self._inference_services.listen(self._reconciler.add)
-        for source in (self._services, self._slices):
-            source.listen(self._owned_changed)
+        self._services.listen(self._service_changed)
+        self._slices.listen(self._slice_changed)
         for key in {*self._servers.known(), *self._inference_services.known()}:
             self._reconciler.add(key)
 
@@ -61,9 +64,14 @@ class KServe:
         await self._reconciler.close()
         await self._servers.stop(keep_running=keep_servers)
 
-    def _owned_changed(self, key: Key) -> None:
+    def _service_changed(self, key: Key) -> None:
         for service in self._inference_services:
             if Key(service["metadata"]["namespace"], predictor_name(service)) == key:
+                self._reconciler.add(Key.of(service))
+
+    def _slice_changed(self, key: Key) -> None:
+        for service in self._inference_services:
+            if is_slice_of(service, key):
                 self._reconciler.add(Key.of(service))
 
     async def _reconcile(self, key: Key) -> None:
@@ -82,29 +90,41 @@ class KServe:
             await self._tell(service, stopped_status(service))
             return
         try:
-            view = self._servers.ensure(launch_of(service))
+            launches = launches_of(service)
         except InvalidService as error:
             await self._tell(service, invalid_status(service, str(error)))
             return
-        await self._expose(service, view)
-        await self._tell(service, serving_status(service, view, predictor_name(service)))
+        views = [self._servers.ensure(launch) for launch in launches]
+        await self._expose(service, views)
+        self._servers.retire(key, keep=len(views))
+        await self._tell(service, serving_status(service, views, predictor_name(service)))
 
-    async def _expose(self, service: Object, view: View) -> None:
+    async def _expose(self, service: Object, views: Sequence[View]) -> None:
         """Endpoints are right before the status says so."""
         place = Key(service["metadata"]["namespace"], predictor_name(service))
         wanted = predictor_service(service)
         await put(self._cluster, SERVICES, self._services.get(place), wanted)
-        if view.port == 0:
-            return
-        ready = view.state is State.READY
-        piece = endpoint_slice(service, view.port, ready=ready)
-        await put(self._cluster, ENDPOINT_SLICES, self._slices.get(place), piece)
-        self._write_target(Key.of(service), scrape_target(service, view.port))
+        for replica, view in enumerate(views):
+            if view.port:
+                ready = view.state is State.READY
+                piece = endpoint_slice(service, replica, view.port, ready=ready)
+                live = self._slices.get(slice_key(service, replica))
+                await put(self._cluster, ENDPOINT_SLICES, live, piece)
+        await self._withdraw(service, keep=len(views))
+        if ports := [view.port for view in views if view.port]:
+            self._write_target(Key.of(service), scrape_target(service, ports))
+
+    async def _withdraw(self, service: Object, *, keep: int) -> None:
+        """Take away the endpoints of all replicas but the first `keep`."""
+        kept = {slice_key(service, replica) for replica in range(keep)}
+        for key in [Key.of(piece) for piece in self._slices]:
+            if is_slice_of(service, key) and key not in kept:
+                await self._cluster.delete(ENDPOINT_SLICES, key)
 
     async def _take_down(self, service: Object) -> None:
         """Endpoints go first, so that no new request meets a server that is ending."""
         place = Key(service["metadata"]["namespace"], predictor_name(service))
-        await self._cluster.delete(ENDPOINT_SLICES, place)
+        await self._withdraw(service, keep=0)
         await self._cluster.delete(SERVICES, place)
         key = Key.of(service)
         self._target_file(key).unlink(missing_ok=True)

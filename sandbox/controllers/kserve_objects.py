@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from sandbox.controllers.cluster import Key, Object
@@ -16,14 +17,24 @@ STOP_ANNOTATION = "serving.kserve.io/stop"
 _STANDARD_MODES = frozenset({"Standard", "RawDeployment"})
 _PORT_NAME = "http"
 _CONTAINER_PORT = 8080
+_MOST_REPLICAS = 8  # each is a process, on somebody's laptop
 
 
 class InvalidService(Exception):
     """No model server can be made from this spec, here at least."""
 
 
-def launch_of(service: Object) -> Launch:
-    """What to run for an InferenceService. Raises InvalidService."""
+def launches_of(service: Object) -> tuple[Launch, ...]:
+    """What to run for an InferenceService, a launch for each replica. Raises InvalidService."""
+    first = _launch_of(service)
+    # As in Standard mode without KEDA: one at least, and nothing scales by load here.
+    replicas = max(1, service["spec"]["predictor"].get("minReplicas") or 0)
+    if replicas > _MOST_REPLICAS:
+        raise InvalidService(f"this sandbox runs {_MOST_REPLICAS} replicas at most, not {replicas}")
+    return tuple(replace(first, replica=number) for number in range(replicas))
+
+
+def _launch_of(service: Object) -> Launch:
     key = Key.of(service)
     annotations = service["metadata"].get("annotations") or {}
     mode = annotations.get(MODE_ANNOTATION, "Standard")
@@ -102,14 +113,28 @@ def predictor_service(service: Object) -> Object:
     }
 
 
-def endpoint_slice(service: Object, port: int, *, ready: bool) -> Object:
-    """The one endpoint; it stays listed while not ready, as a pod's does."""
-    key, name = Key.of(service), predictor_name(service)
+def slice_key(service: Object, replica: int) -> Key:
+    """Of a replica's EndpointSlice: all endpoints of one share a port, and here no two do."""
+    name = predictor_name(service)
+    return Key(service["metadata"]["namespace"], f"{name}-{replica}" if replica else name)
+
+
+def is_slice_of(service: Object, key: Key) -> bool:
+    """Whether an EndpointSlice of this key is one of the service's replicas."""
+    first = slice_key(service, 0)
+    name, _, number = key.name.rpartition("-")
+    is_later = name == first.name and number.isdecimal()
+    return key.namespace == first.namespace and (key.name == first.name or is_later)
+
+
+def endpoint_slice(service: Object, replica: int, port: int, *, ready: bool) -> Object:
+    """The endpoint of one replica; it stays listed while not ready, as a pod's does."""
+    key, name = slice_key(service, replica), predictor_name(service)
     conditions = {"ready": ready, "serving": ready, "terminating": False}
     return {
         "metadata": {
             "namespace": key.namespace,
-            "name": name,
+            "name": key.name,
             "labels": {
                 SERVICE_LABEL: name,
                 "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",
@@ -122,8 +147,8 @@ def endpoint_slice(service: Object, port: int, *, ready: bool) -> Object:
     }
 
 
-def scrape_target(service: Object, port: int) -> list[Object]:
-    """A file_sd entry with the labels that a pod's scrape configuration would give."""
+def scrape_target(service: Object, ports: Sequence[int]) -> list[Object]:
+    """A file_sd entry of all replicas with the labels that a pod's scrape configuration gives."""
     key = Key.of(service)
     labels = {
         "namespace": key.namespace,
@@ -131,7 +156,7 @@ def scrape_target(service: Object, port: int) -> list[Object]:
         "component": "predictor",
         "app": f"isvc.{predictor_name(service)}",
     }
-    return [{"targets": [f"{HOST}:{port}"], "labels": labels}]
+    return [{"targets": [f"{HOST}:{port}" for port in ports], "labels": labels}]
 
 
 def _labels(name: str) -> dict[str, str]:

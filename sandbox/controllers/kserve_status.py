@@ -5,6 +5,8 @@ object's, `lastFailureInfo` stays after a recovery, and a model that crash-loops
 FailedToLoad while its next attempt loads.
 """
 
+from collections.abc import Sequence
+
 from sandbox.controllers.cluster import Key, Object
 from sandbox.controllers.model_servers import State, View
 from sandbox.controllers.objects import condition, timestamp
@@ -23,9 +25,13 @@ class _Outcome:
         self.details = {} if holds else {name: text for name, text in details.items() if text}
 
 
-def serving_status(service: Object, view: View, predictor: str) -> Object:
-    """The status while a model server should run."""
-    ready = view.state is State.READY
+def serving_status(service: Object, views: Sequence[View], predictor: str) -> Object:
+    """The status while model servers should run, with how each replica is doing.
+
+    Ready as a Deployment is available: all but a quarter of the replicas, rounded down, are up.
+    """
+    up = sum(view.state is State.READY for view in views)
+    ready = up >= len(views) - len(views) // 4
     outcomes = {
         "PredictorReady": _Outcome(ready, *_UNAVAILABLE),
         "IngressReady": _Outcome(ready, "Predictor ingress not created"),
@@ -35,7 +41,7 @@ def serving_status(service: Object, view: View, predictor: str) -> Object:
     key = Key.of(service)
     status: Object = {
         **_frame(service, outcomes),
-        "modelStatus": _model_status(service, view),
+        "modelStatus": _model_status(service, _told_of(views, ready=ready), up),
         "components": {"predictor": {}},
     }
     if ready:
@@ -45,13 +51,19 @@ def serving_status(service: Object, view: View, predictor: str) -> Object:
             "predictor": {"url": f"http://{predictor}-{key.namespace}.{_DOMAIN}"}
         }
     # As in a cluster, the address stays known once the service has been ready. There it is a name;
-    # nobody resolves names here, so it is where the model server listens.
+    # nobody resolves names here, so it is where the first ready model server listens.
     known = (service.get("status") or {}).get("address")
-    if view.port and (ready or known):
-        status["address"] = {"url": f"http://{HOST}:{view.port}"}
+    first = next((view for view in views if view.state is State.READY and view.port), None)
+    if first is not None and (ready or known):
+        status["address"] = {"url": f"http://{HOST}:{first.port}"}
     elif known:
         status["address"] = known
     return status
+
+
+def _told_of(views: Sequence[View], *, ready: bool) -> View:
+    """The replica that stands for all: KServe looks at one pod."""
+    return next(view for view in views if (view.state is State.READY) is ready)
 
 
 def stopped_status(service: Object) -> Object:
@@ -99,13 +111,14 @@ def _condition(service: Object, kind: str, outcome: _Outcome) -> Object:
     return {"type": kind, "status": outcome.status, **outcome.details, "lastTransitionTime": since}
 
 
-def _model_status(service: Object, view: View) -> Object:
+def _model_status(service: Object, view: View, up: int) -> Object:
     known = (service.get("status") or {}).get("modelStatus") or {}
     states = known.get("states") or {}
     ready = view.state is State.READY
     target = _target_state(states.get("targetModelState", ""), view)
     status: Object = {
-        "copies": {"failedCopies": 0, "totalCopies": 1 if ready else 0},
+        # In spite of its name, the number of those that are ready; failed ones are not counted.
+        "copies": {"failedCopies": 0, "totalCopies": up},
         "states": {
             "activeModelState": "Loaded" if ready else states.get("activeModelState", ""),
             "targetModelState": target,

@@ -23,12 +23,17 @@ _POLL_SECONDS = 0.1
 _OK = 200
 
 
+Seat = tuple[Key, int]
+"""An InferenceService and one of its replicas."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
     """What to run. `uid` tells an InferenceService from a later one of the same name.
 
     Of several models, `mount` and `uri` are the first one's, `others` has the rest in pairs.
-    `served_as` is the name that a predictive model is asked for by, where it is not its own.
+    `served_as` is the name that a predictive model is asked for by, where it is not its own. Each
+    replica is a launch of its own, counted from 0.
     """
 
     namespace: str
@@ -38,10 +43,15 @@ class Launch:
     mount: str = ""
     others: tuple[tuple[str, str], ...] = ()
     served_as: str = ""
+    replica: int = 0
 
     @property
     def key(self) -> Key:
         return Key(self.namespace, self.name)
+
+    @property
+    def seat(self) -> Seat:
+        return self.key, self.replica
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

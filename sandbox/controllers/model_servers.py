@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from sandbox.controllers.cluster import Key
-from sandbox.controllers.model_process import Exit, Launch, ModelProcess
+from sandbox.controllers.model_process import Exit, Launch, ModelProcess, Seat
 
 _log = logging.getLogger(__name__)
 
@@ -142,7 +142,7 @@ class _Life:
 
 
 class ModelServers:
-    """The server of each InferenceService, with its successor while one takes over."""
+    """The servers of each InferenceService, one a replica, and the successors that take over."""
 
     def __init__(
         self,
@@ -154,8 +154,8 @@ class ModelServers:
         self._state_dir = state_dir
         self._changed = changed
         self._pre_stop = pre_stop
-        self._lives: dict[Key, _Life] = {}
-        self._successors: dict[Key, _Life] = {}
+        self._lives: dict[Seat, _Life] = {}
+        self._successors: dict[Seat, _Life] = {}
         self._endings: dict[_Life, asyncio.Task[None]] = {}
 
     async def adopt(self) -> None:
@@ -167,33 +167,35 @@ class ModelServers:
         for process, is_healthy in zip(processes, healthy, strict=True):
             self._take_over(process, State.READY if is_healthy else State.LOADING)
 
-    def known(self) -> tuple[Key, ...]:
-        return tuple(self._lives)
+    def known(self) -> frozenset[Key]:
+        return frozenset(key for key, _ in self._lives)
 
     def ensure(self, launch: Launch) -> View:
-        """Have a server of this launch, and say how the one that serves at present is doing.
+        """Have a server of this launch, and say how the one that serves in its seat is doing.
 
         A changed launch starts a successor beside the present server, which ends when the
         successor is ready; a server of an earlier object of the same name ends at once.
         """
-        key = launch.key
-        life = self._lives.get(key)
+        seat = launch.seat
+        life = self._lives.get(seat)
         if life is not None and life.launch.uid != launch.uid:
-            self.retire(key)
+            self.retire(launch.key)
             life = None
         if life is None:
-            life = self._lives[key] = self._live(launch)
+            life = self._lives[seat] = self._live(launch)
         if life.launch == launch:
-            self._drop_successor(key)
+            self._drop_successor(seat)
             return life.view()
         return self._succeed(life, launch)
 
-    def retire(self, key: Key) -> None:
-        """End the server of this key, in the background and without haste."""
-        self._drop_successor(key)
-        life = self._lives.pop(key, None)
-        if life is not None:
-            self._end(life)
+    def retire(self, key: Key, *, keep: int = 0) -> None:
+        """End the servers of this key but the first `keep`, in the background, without haste."""
+        taken = {*self._lives, *self._successors}
+        for seat in [one for one in taken if one[0] == key and one[1] >= keep]:
+            self._drop_successor(seat)
+            life = self._lives.pop(seat, None)
+            if life is not None:
+                self._end(life)
 
     async def stop(self, *, keep_running: bool) -> None:
         """End all servers and no longer patiently, or leave them to the next controller."""
@@ -212,25 +214,26 @@ class ModelServers:
     def _take_over(self, process: ModelProcess, state: State) -> None:
         launch = process.launch
         life = _Life(launch, self._state_dir, self._changed, process=process, state=state)
-        if self._lives.setdefault(launch.key, life) is not life:
+        if self._lives.setdefault(launch.seat, life) is not life:
             self._end(life)
 
     def _succeed(self, life: _Life, launch: Launch) -> View:
-        successor = self._successors.get(launch.key)
+        seat = launch.seat
+        successor = self._successors.get(seat)
         if successor is None or successor.launch != launch:
-            self._drop_successor(launch.key)
-            successor = self._successors[launch.key] = self._live(launch)
+            self._drop_successor(seat)
+            successor = self._successors[seat] = self._live(launch)
         if successor.view().state is not State.READY and life.view().state is State.READY:
             return life.view()
-        self._lives[launch.key] = self._successors.pop(launch.key)
+        self._lives[seat] = self._successors.pop(seat)
         self._end(life)
         return successor.view()
 
     def _live(self, launch: Launch) -> _Life:
         return _Life(launch, self._state_dir, self._changed)
 
-    def _drop_successor(self, key: Key) -> None:
-        successor = self._successors.pop(key, None)
+    def _drop_successor(self, seat: Seat) -> None:
+        successor = self._successors.pop(seat, None)
         if successor is not None:
             self._end(successor)
 

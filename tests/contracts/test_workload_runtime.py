@@ -18,8 +18,10 @@ class Real:
         self.runtime = KServeRuntime(cluster)
         self._hands = hands
 
-    async def make_ready(self, workload):
-        await self._hands.report(workload, conditions=[condition("PredictorReady")])
+    async def make_ready(self, workload, replicas=1):
+        copies = {"copies": {"failedCopies": 0, "totalCopies": replicas}}
+        ready = [condition("PredictorReady")]
+        await self._hands.report(workload, conditions=ready, modelStatus=copies)
 
     async def delete_by_hand(self, workload):
         await self._hands.delete(INFERENCE_SERVICE, workload.namespace, workload.name)
@@ -38,8 +40,9 @@ class Fake:
     def __init__(self):
         self.runtime = ScriptedRuntime()
 
-    async def make_ready(self, workload):
+    async def make_ready(self, workload, replicas=1):
         self.runtime.script(workload.name, READY)
+        self.runtime.room = replicas
 
     async def delete_by_hand(self, workload):
         self.runtime.lose(workload)
@@ -142,6 +145,25 @@ async def test_a_scaled_workload_is_the_same_one(stage, workload):
     await stage.make_ready(workload)
     assert await phase(stage, workload) is WorkloadPhase.READY
     assert await stage.runtime.drift(workload, 3) is None
+
+
+async def test_a_scaled_workload_is_ready_once_so_many_replicas_are(stage, workload):
+    await stage.runtime.deploy(workload)
+    await stage.make_ready(workload)
+    await stage.runtime.scale(workload, 3)
+    for joined in (1, 2):
+        await stage.make_ready(workload, joined)
+        status = await stage.runtime.status(workload, 3)
+        assert status.phase is WorkloadPhase.LOADING
+        assert status.reason == f"{joined} of 3 replicas are ready"
+        assert await phase(stage, workload) is WorkloadPhase.READY
+    await stage.make_ready(workload, 3)
+    assert (await stage.runtime.status(workload, 3)).phase is WorkloadPhase.READY
+    assert (await stage.runtime.status(workload, 2)).phase is WorkloadPhase.READY
+
+
+async def test_replicas_of_what_is_not_there_are_missing(stage, workload):
+    assert (await stage.runtime.status(workload, 1)).phase is WorkloadPhase.MISSING
 
 
 async def test_what_is_not_there_is_not_scaled_yet(stage, workload):

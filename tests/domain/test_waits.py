@@ -21,7 +21,14 @@ from domain.progress import (
 )
 from domain.rollout import Command, Scope
 from domain.steps import Reaction
-from domain.strategies.canary_steps import Analysis, Approval, Confirmation, Stay, Weight
+from domain.strategies.canary_steps import (
+    Analysis,
+    Approval,
+    Confirmation,
+    Scale,
+    Stay,
+    Weight,
+)
 from domain.verdicts import Status
 from tests.comparisons import a_comparison
 from tests.domain.test_strategies import blue_green, canary, predictive, shadow
@@ -158,6 +165,35 @@ def test_a_trouble_that_is_to_hold_lets_nothing_advance(policy, trouble):
 
     assert isinstance(decided, Hold)
     assert decided.reason == "bad"
+
+
+@pytest.mark.parametrize(
+    ("state", "policy", "cause"),
+    [
+        (ActState.NOT_READY, "on_not_ready", Cause.NOT_READY),
+        (ActState.DRIFTED, "on_drift", Cause.DRIFT),
+    ],
+)
+def test_replicas_that_do_not_join_are_for_the_policy(state, policy, cause):
+    acted = Acted(state=state, at=NOON, detail="1 of 3 replicas are ready")
+
+    def decided(reaction):
+        made = replace(waiting(Scale(replicas=3)), policies=policies(**{policy: reaction}))
+        return decide(made, at(acted=acted), NOON)
+
+    reason = "1 of 3 replicas are ready"
+    assert decided(Reaction.ROLL_BACK) == RollBack(cause=cause, reason=reason)
+    assert decided(Reaction.PAUSE) == Pause(cause=cause, reason=reason)
+    held = decided(Reaction.HOLD)
+    assert isinstance(held, Hold)
+    assert held.reason == reason
+
+
+def test_a_candidate_that_cannot_be_deployed_goes_home_whatever_the_policy():
+    acted = Acted(state=ActState.NOT_READY, at=NOON, detail="no image")
+    made = replace(waiting(Scale(replicas=3)), policies=policies(on_not_ready=Reaction.HOLD))
+
+    assert isinstance(decide(made, at(0, acted=acted), NOON), RollBack)
 
 
 def test_a_trouble_that_is_to_hold_stands_in_nobodys_way():

@@ -20,14 +20,23 @@ class Call:
 
 
 class ScriptedRuntime(WorkloadRuntime):
-    """Workloads are ready at once unless scripted otherwise. `calls` keeps deploys and removals."""
+    """Workloads are ready at once, with all replicas that were asked for, unless scripted otherwise.
+
+    `calls` keeps deploys, scalings and removals. `room` is how many replicas of each can be ready.
+    """
 
     def __init__(self) -> None:
         self.deployed: dict[tuple[str, str], Workload] = {}
         self.replicas: dict[str, int] = {}
+        self.room = 1000
         self.calls: list[Call] = []
         self._scripts: dict[str, deque[WorkloadStatus]] = defaultdict(deque)
+        self._looks: dict[int | None, int] = defaultdict(int)
         self._faults = Faults()
+
+    def looked_for(self, replicas: int) -> int:
+        """How often it was asked whether so many replicas are ready."""
+        return self._looks[replicas]
 
     def script(self, name: str, *statuses: WorkloadStatus) -> None:
         """Answer these for the workload of that name, one a call; the last one stays."""
@@ -43,7 +52,7 @@ class ScriptedRuntime(WorkloadRuntime):
 
     def lose(self, workload: Workload) -> None:
         """Delete it behind the engine's back."""
-        self.deployed.pop((workload.namespace, workload.name), None)
+        self._gone(workload)
 
     async def deploy(self, workload: Workload) -> None:
         self._faults.strike("deploy")
@@ -52,14 +61,18 @@ class ScriptedRuntime(WorkloadRuntime):
             raise Refused(f"InferenceService {workload.name} stands with another spec")
         self.calls.append(Call(method="deploy", workload=workload.name))
 
-    async def status(self, workload: Workload) -> WorkloadStatus:
+    async def status(self, workload: Workload, replicas: int | None = None) -> WorkloadStatus:
+        self._looks[replicas] += 1
         self._faults.strike("status")
         if (workload.namespace, workload.name) not in self.deployed:
             return MISSING
         script = self._scripts[workload.name]
-        if len(script) > 1:
-            return script.popleft()
-        return script[0] if script else READY
+        status = script.popleft() if len(script) > 1 else script[0] if script else READY
+        joined = min(self.replicas.get(workload.name, 1), self.room)
+        if status.phase is WorkloadPhase.READY and replicas is not None and joined < replicas:
+            reason = f"{joined} of {replicas} replicas are ready"
+            return WorkloadStatus(phase=WorkloadPhase.LOADING, reason=reason)
+        return status
 
     async def scale(self, workload: Workload, replicas: int) -> None:
         self._faults.strike("scale")
@@ -87,5 +100,10 @@ class ScriptedRuntime(WorkloadRuntime):
 
     async def remove(self, workload: Workload) -> None:
         self._faults.strike("remove")
-        self.deployed.pop((workload.namespace, workload.name), None)
+        self._gone(workload)
         self.calls.append(Call(method="remove", workload=workload.name))
+
+    def _gone(self, workload: Workload) -> None:
+        """Deployed again it has one replica."""
+        self.deployed.pop((workload.namespace, workload.name), None)
+        self.replicas.pop(workload.name, None)

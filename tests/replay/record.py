@@ -35,6 +35,7 @@ PATHS = (
     "a_shadow_gets_copies",
     "a_mirror_comes_before",
     "the_candidate_is_scaled",
+    "a_resume_looks_for_replicas_again",
     "an_approval_lets_it_go_on",
     "a_rejection_goes_home",
     "a_skip_ends_a_wait",
@@ -53,7 +54,7 @@ PATHS = (
     "what_the_gateway_does_not_obey_is_undone",
     "the_last_backend_takes_the_route_with_it",
 )
-STORIES = ("rollout", "strategies", "operation", "serving", "virtual_models")
+STORIES = ("rollout", "strategies", "scaling", "operation", "serving", "virtual_models")
 TESTS = tuple(f"tests/workflows/test_{name}.py" for name in STORIES)
 
 

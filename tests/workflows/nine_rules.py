@@ -8,7 +8,7 @@ from itertools import pairwise
 from domain.plan import Plan
 from domain.progress import ActState, Seen
 from domain.rollout import Action, Entry, EventKind
-from domain.steps import Deploy, Promote, Reaction, SetWeights, Soak, Until
+from domain.steps import Deploy, Promote, Reaction, SetScale, SetWeights, Soak, Until
 from domain.traffic import FULL, NO_EXTRAS, Extras, Slots
 from domain.verdicts import Status
 from tests.workflows.tale import Tale
@@ -130,6 +130,9 @@ def require_earned(tale: Tale, visit: Visit) -> None:
         assert isinstance(plan.steps[visit.to], Soak), f"it was paused: {where}"
     if isinstance(step, SetWeights | Deploy):
         assert last_settled(tale, plan.traffic_at(visit.step).candidate), f"unsettled: {where}"
+    if isinstance(step, SetScale):
+        joined = (plan.candidate.workload.name, step.replicas)
+        assert joined in tale.witness.joined, f"replicas have not joined: {where}"
     if isinstance(step, Soak):
         why = "; ".join(f"{w.order.progress.step}: {w.returned}" for w in tale.witness.watched)
         assert is_earned(tale, visit, step), f"unearned: {where}; watches: {why}"

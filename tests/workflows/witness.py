@@ -81,6 +81,7 @@ class Witness:
     settled: list[tuple[SettleOrder, Acted]] = field(default_factory=list)
     removed: list[Removed] = field(default_factory=list)
     yeses: set[tuple[str, int]] = field(default_factory=set)
+    joined: set[tuple[str, int | None]] = field(default_factory=set)
     calls: int = 0
     _ready: set[str] = field(default_factory=set)
     _soaks: dict[datetime, float] = field(default_factory=dict)
@@ -153,6 +154,7 @@ class Witness:
         answer = await call(*args, **kwargs)
         if name == "status" and answer.phase is WorkloadPhase.READY:
             self._ready.add(args[0].name)
+            self.joined.add((args[0].name, args[1] if len(args) > 1 else None))
         if len(stage.router.writes) > writes:
             write = Written(write=stage.router.writes[-1], ready=frozenset(self._ready))
             self.written.append(write)

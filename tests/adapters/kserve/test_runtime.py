@@ -184,6 +184,37 @@ async def test_ready_may_have_to_include_the_ingress(cluster, hands, workload):
     assert (await strict.status(workload)).phase is WorkloadPhase.READY
 
 
+async def test_who_counts_nobody_is_not_taken_for_complete(runtime, hands, workload):
+    await runtime.deploy(workload)
+    await hands.report(workload, conditions=[condition("PredictorReady")])
+    status = await runtime.status(workload, 1)
+    assert (status.phase, status.reason) == (WorkloadPhase.LOADING, "0 of 1 replicas are ready")
+
+
+async def test_replicas_that_do_not_join_have_the_reason_of_their_pods(runtime, hands, workload):
+    await runtime.deploy(workload)
+    copies = {"copies": {"totalCopies": 1}}
+    await hands.report(workload, conditions=[condition("PredictorReady")], modelStatus=copies)
+    labels = {"app": "isvc.chat-v1-predictor"}
+    await hands.create(POD, workload.namespace, "p", metadata={"labels": labels}, spec={})
+    full = condition("PodScheduled", "False", reason="Unschedulable", message="no gpu is free")
+    await hands.set_status(POD, workload.namespace, "p", {"conditions": [full]})
+    status = await runtime.status(workload, 2)
+    assert status.reason == "1 of 2 replicas are ready; Unschedulable: no gpu is free"
+
+
+async def test_a_replica_that_fails_to_load_is_a_failure(runtime, hands, workload):
+    await runtime.deploy(workload)
+    failure = {"reason": "ModelLoadFailed", "message": "out of memory"}
+    model = {"transitionStatus": "BlockedByFailedLoad", "lastFailureInfo": failure}
+    unready = condition("PredictorReady", "False", reason="MinimumReplicasUnavailable")
+    model["copies"] = {"totalCopies": 1}
+    await hands.report(workload, conditions=[unready], modelStatus=model)
+    status = await runtime.status(workload, 2)
+    assert status.phase is WorkloadPhase.FAILED
+    assert status.reason == "ModelLoadFailed: out of memory"
+
+
 async def test_while_it_loads_the_pods_say_what_kserve_does_not_see(runtime, hands, workload):
     await runtime.deploy(workload)
     await hands.report(workload, modelStatus={"transitionStatus": "InProgress"})
