@@ -44,7 +44,7 @@ async def real(envoy_server, prometheus_server):
             return reading if both(reading) == (2, 2) else None
 
         await until(counted, "both answers of both slots")
-        async with exporting(prometheus_server, "contract") as shop:
+        async with exporting(prometheus_server.targets_dir, "contract") as shop:
             shop.write(
                 {
                     'offers_total{served_by="chat-v1"}': 20,

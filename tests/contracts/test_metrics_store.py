@@ -44,7 +44,7 @@ async def real(envoy_server, prometheus_server):
     async with (
         connect(prometheus_server.url) as client,
         connect(f"http://127.0.0.1:{free_port()}") as nobody,
-        exporting(prometheus_server, "vllm-contract") as models,
+        exporting(prometheus_server.targets_dir, "vllm-contract") as models,
         routed(envoy_server, ROUTE) as traffic,
     ):
         store = PrometheusMetrics(client, TokenSource.VLLM)

@@ -1,8 +1,13 @@
 """A/B/n tests on the whole cluster, seen in the answers that callers got."""
 
+import asyncio
+from collections import Counter
+from contextlib import asynccontextmanager
+
 from tests.e2e.served import ERRORS, FAST
 from tests.e2e.together import together
 from tests.e2e.traffic import failed, served_from_now_on
+from tests.metrics.exporter import exporting
 
 POOR = "latency_ms=20&error_rate=0.3"
 # A gate that bears with poor answers: here the reward decides.
@@ -135,4 +140,51 @@ async def test_weights_follow_the_reward(scene):
         await rollout.command("abort", actor="ana")
         await rollout.ended("rolled_back")
     assert failed(users) == {workloads(rollout)["b"]}
+    await served.at_rest(rollout.stable, "v1")
+
+
+@asynccontextmanager
+async def selling(users, shop, rates):
+    """Have the shop count what its users buy of each answer, by who gave it."""
+
+    def count():
+        answered = Counter(one.variant for one in users.timeline.outcomes() if one.status == 200)
+        for name, rate in rates.items():
+            shop.write(
+                {
+                    f'offers_total{{served_by="{name}"}}': answered[name],
+                    f'orders_total{{served_by="{name}"}}': int(answered[name] * rate),
+                }
+            )
+
+    async def keep():
+        while True:
+            count()
+            await asyncio.sleep(0.2)
+
+    task = asyncio.create_task(keep())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+@together
+async def test_the_arm_whose_answers_sell_has_won(scene):
+    served = await scene.serve("selling")
+    sold = {"tries": "offers_total", "won": "orders_total", "label": "served_by"}
+    targets = scene.layout.prometheus_targets_dir
+    async with served.load(40) as users, exporting(targets, "selling") as shop:
+        rollout = await compare(
+            served,
+            ("b", "v2", {}),
+            reward={"metric": "conversion", "counters": sold},
+            on_winner="keep",
+        )
+        arm = workloads(rollout)["b"]
+        async with selling(users, shop, {rollout.stable: 0.1, arm: 0.6}):
+            ended = await rollout.ended("concluded")
+
+    assert "b has won" in ended["phase_reason"]
+    assert failed(users) == set()
     await served.at_rest(rollout.stable, "v1")

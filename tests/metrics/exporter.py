@@ -24,10 +24,10 @@ class Exporter:
 
 
 @asynccontextmanager
-async def exporting(server, name):
-    """Scraped from the next reading of `server`'s targets on, which takes up to 5 s."""
+async def exporting(targets_dir, name):
+    """Scraped from the next reading of a store's targets on, which takes up to 5 s."""
     exporter = Exporter()
-    target = server.targets_dir / f"{name}.json"
+    target = targets_dir / f"{name}.json"
     async with serving(exporter.page) as address:
         partial = target.with_suffix(".partial")
         partial.write_text(json.dumps([{"targets": [address]}]))

@@ -24,7 +24,7 @@ async def store(prometheus_server):
 @pytest.fixture(scope="module")
 async def page(prometheus_server, store):
     """A target that has been scraped before any test writes to it; names are each test's own."""
-    async with exporting(prometheus_server, "counting") as exporter:
+    async with exporting(prometheus_server.targets_dir, "counting") as exporter:
         exporter.write({'seen{by="counting"}': 1})
         await until(lambda: shows(store, 'seen{by="counting"}', 1), "the first scrape")
         yield exporter
@@ -81,7 +81,7 @@ async def test_a_restart_loses_nothing_that_was_scraped(store, page):
 async def test_a_target_that_was_never_scraped_before_brings_no_history_along(
     store, prometheus_server
 ):
-    async with exporting(prometheus_server, "with-history") as exporter:
+    async with exporting(prometheus_server.targets_dir, "with-history") as exporter:
         exporter.write({"old_total": 1_000_000})
         await until(lambda: shows(store, "old_total", 1_000_000), "the first scrape")
         exporter.write({"old_total": 1_000_004})
@@ -91,7 +91,7 @@ async def test_a_target_that_was_never_scraped_before_brings_no_history_along(
 async def test_a_process_that_began_in_the_window_counts_from_its_beginning(
     store, prometheus_server
 ):
-    async with exporting(prometheus_server, "young") as exporter:
+    async with exporting(prometheus_server.targets_dir, "young") as exporter:
         began = datetime.now(UTC).timestamp()
         exporter.write({"young_total": 9, "process_start_time_seconds": began})
         await counts(store, "young_total", 9)
