@@ -145,6 +145,12 @@ class Rollout:
     updated_at: datetime
     ended_at: datetime | None
 
+    @property
+    def asks_the_fleet(self) -> bool:
+        """Whether the fleet has a say in what it does next. On the way home it asks nobody."""
+        may_advance = self.phase in {Phase.PENDING, Phase.PROGRESSING, Phase.PAUSED}
+        return may_advance and self.plan.asks_the_fleet
+
 
 WORKFLOW_ID_PREFIX = "traffic-"
 

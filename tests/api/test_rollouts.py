@@ -40,6 +40,7 @@ async def test_a_started_rollout_says_where_to_follow_it(api, ids, control):
     assert (rollout["phase"], rollout["actor"], rollout["reason"]) == ("pending", "ada", "better")
     assert (rollout["stable_version"], rollout["candidate_version"]) == ("v1", "v2")
     assert rollout["plan"]["candidate"]["slot"] == 1
+    assert rollout["clearance"]["cleared"] is True
     run = f"traffic-{ids['config']}/run-of-{rollout['id']}"
     expected = f"http://temporal.test/namespaces/tests/workflows/{run}"
     assert rollout["links"]["temporal_ui"] == expected
