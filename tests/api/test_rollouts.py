@@ -81,6 +81,7 @@ async def test_gates_and_policies_arrive_in_the_plan(api, ids, registry):
         ({"gates": [{"name": "g", "metric": "error_rate"}]}, "gates.0"),
         ({"policies": {"on_failure": "advance"}}, "policies.on_failure"),
         ({"policies": {"deadline_seconds": 0}}, "policies.deadline_seconds"),
+        ({"policies": {"clearance_deadline_seconds": 0}}, "policies.clearance_deadline_seconds"),
         ({"candidate_name": "stable"}, "candidate_name"),
         ({"surprise": 1}, "surprise"),
     ],
