@@ -19,6 +19,7 @@ from domain.decision import Acted, ActState
 from domain.errors import FencedOut
 from domain.gates import Source
 from domain.plan import Plan, Variant
+from domain.settling import Due
 from domain.spans import spoken
 from domain.steps import SetWeights
 from domain.traffic import FULL, NO_EXTRAS, Extras, Ownership, Slots
@@ -35,14 +36,14 @@ from workflows.waiting import heeding
 
 
 class Acts:
-    """The hands of one rollout. `weight` is the candidate's share as last ordered."""
+    """The hands of one rollout. What was last ordered: the candidate's `weight`, its `copies`."""
 
     def __init__(self, rollout_id: UUID, plan: Plan) -> None:
         self._rollout_id = rollout_id
         self._plan = plan
         self._writes = 0
         self._written: Slots = ()
-        self.weight = 0
+        self.weight = self.copies = 0
 
     async def deploy(self) -> Acted:
         """Bring the candidate up: ready, connected, referenced at weight 0, and known."""
@@ -57,12 +58,14 @@ class Acts:
             )
         )
         await self._shift(plan.slots_at(0), (plan.stable.workload,), WRITE)
-        return await self._settle(plan.slots_at(0), 0, 0, plan.policies.settle_deadline)
+        within = plan.policies.settle_deadline
+        return await self._settle(plan.slots_at(0), 0, Due(weight=0), within)
 
     async def set_weights(self, traffic: SetWeights, *, insist: bool = False) -> Acted:
         """Have the traffic be so, and see it obey."""
         # Before the write: one that is given up may have been written.
-        previous, self.weight = self.weight, traffic.candidate
+        before = Due(weight=self.weight, copies=self.copies)
+        self.weight, self.copies = traffic.candidate, traffic.mirror
         await self._shift(
             self._plan.slots_at(traffic.candidate),
             self._bearing(traffic),
@@ -70,15 +73,19 @@ class Acts:
             insist=insist,
             extras=self._plan.extras_of(traffic),
         )
-        return await self.settle(traffic, previous)
+        return await self.settle(traffic, before)
 
     async def settle(
-        self, traffic: SetWeights, previous: int, patience: timedelta = timedelta(0)
+        self, traffic: SetWeights, before: Due | None = None, patience: timedelta = timedelta(0)
     ) -> Acted:
-        """See the traffic obey, within the policy's deadline or `patience`, whichever is longer."""
+        """See the traffic obey, within the policy's deadline or `patience`, whichever is longer.
+
+        `before`: what was in force; None where nothing else is known to have been.
+        """
         weight, within = traffic.candidate, max(self._plan.policies.settle_deadline, patience)
         slots, extras = self._plan.slots_at(weight), self._plan.extras_of(traffic)
-        return await self._settle(slots, weight, previous, within, extras)
+        before = before or Due(weight=weight, copies=traffic.mirror)
+        return await self._settle(slots, weight, before, within, extras)
 
     async def scale(self, replicas: int) -> Acted:
         """Have at least so many replicas of the candidate."""
@@ -93,22 +100,29 @@ class Acts:
         )
         return Acted(state=ActState.DONE, at=workflow.now(), detail=f"scaled to {replicas}")
 
-    async def go_home(self, say: Callable[[str], None]) -> int:
-        """All traffic to stable, at once and for ever tried again; the share that it leaves."""
+    def have_had_all(self) -> None:
+        """Take for ordered all that may have been: whatever it was, it must be seen to be gone."""
+        self.weight = FULL
+        written = (step for step in self._plan.steps if isinstance(step, SetWeights))
+        self.copies = max((traffic.mirror for traffic in written), default=0)
+
+    async def go_home(self, say: Callable[[str], None]) -> Due:
+        """All traffic to stable, at once and for ever tried again; what the candidate had of it."""
         await self._insist(self._plan.slots_at(0), self._plan.stable, self._plan.candidate, say)
-        left, self.weight = self.weight, 0
-        return left
+        had = Due(weight=self.weight, copies=self.copies)
+        self.weight = self.copies = 0
+        return had
 
     async def go_full(self, say: Callable[[str], None]) -> None:
         """All traffic to the candidate that was promoted already; as insistent as the way home."""
         await self._insist(self._plan.slots_at(FULL), self._plan.candidate, self._plan.stable, say)
         self.weight = FULL
 
-    async def see_home(self, left: int) -> Acted:
-        """See the traffic at stable, which left a share of `left`; waits, but not for ever."""
-        if not left:
-            return Acted(state=ActState.DONE, at=workflow.now(), detail="it never carried traffic")
-        return await self._settle(self._written, 0, left, ROLLBACK_SETTLES_WITHIN)
+    async def see_home(self, had: Due) -> Acted:
+        """See the traffic at stable, and no copies of it; waits, but not for ever."""
+        if had.weight or (had.copies and workflow.patched("see-the-copies-end")):
+            return await self._settle(self._written, 0, had, ROLLBACK_SETTLES_WITHIN)
+        return Acted(state=ActState.DONE, at=workflow.now(), detail="it never carried traffic")
 
     async def _insist(
         self, slots: Slots, bearer: Variant, other: Variant, say: Callable[[str], None]
@@ -190,7 +204,7 @@ class Acts:
         self,
         slots: Slots,
         weight: int,
-        previous: int,
+        before: Due,
         within: timedelta,
         extras: Extras = NO_EXTRAS,
     ) -> Acted:
@@ -204,10 +218,11 @@ class Acts:
                 candidate_slot=plan.candidate.slot,
                 stable_slot=plan.stable.slot,
                 weight=weight,
-                previous=previous,
+                previous=before.weight,
                 probe_interval=plan.policies.probe_interval,
                 deadline=workflow.now() + within,
                 extras=extras,
+                mirrored_before=before.copies,
             ),
             summary=f"see {weight} % at the candidate",
             **look(),

@@ -10,6 +10,7 @@ from domain.decision import ActState, Cause, RollBack
 from domain.hooks import HookKind
 from domain.plan import Variant
 from domain.rollout import EventKind, Phase
+from domain.settling import Due
 from domain.steps import Conclude
 from domain.traffic import FULL
 from workflows.acts import Acts, root
@@ -31,7 +32,7 @@ class Homecoming:
         standing.going_home_since = workflow.now()
         standing.enter(Phase.ROLLING_BACK, EventKind.ROLLBACK_STARTED, decision.reason)
         standing.announce(HookKind.ROLLBACK)
-        left = await self._acts.go_home(standing.waiting)
+        had = await self._acts.go_home(standing.waiting)
         standing.is_home = True
         standing.weight = 0
         standing.tell(
@@ -39,7 +40,7 @@ class Homecoming:
             f"all traffic is sent to {plan.stable.name}",
             weights=standing.weights(0),
         )
-        await self._see_home(left)
+        await self._see_home(had)
         await workflow.sleep(plan.policies.drain)
         await self._clean_up(plan.candidate, plan.stable)
         standing.enter(
@@ -75,8 +76,8 @@ class Homecoming:
     async def let_go(self) -> str:
         """Take the candidate away, which was never to stay; what had come of it."""
         standing, plan = self._standing, self._plan
-        left = await self._acts.go_home(standing.waiting)
-        await self._see_home(left)
+        had = await self._acts.go_home(standing.waiting)
+        await self._see_home(had)
         await workflow.sleep(plan.policies.drain)
         await self._clean_up(plan.candidate, plan.stable)
         message, weights = f"{plan.candidate.version_name} is gone", standing.weights(0)
@@ -97,7 +98,7 @@ class Homecoming:
         if promoted:
             await self._go_onward(reason)
         else:
-            self._acts.weight = FULL  # whatever it was, it must be seen to be gone
+            self._acts.have_had_all()
             await self.roll_back(RollBack(cause=Cause.TERMINATED, reason=reason))
 
     async def end_badly(self, error: BaseException) -> None:
@@ -123,9 +124,9 @@ class Homecoming:
         await self.retire_former(timedelta(0))
         self.finish(reason)
 
-    async def _see_home(self, left: int) -> None:
+    async def _see_home(self, had: Due) -> None:
         try:
-            acted = await self._acts.see_home(left)
+            acted = await self._acts.see_home(had)
             seen, detail = acted.state is ActState.DONE, acted.detail
         except ActivityError as error:
             seen, detail = False, root(error)

@@ -230,13 +230,14 @@ class RolloutWorkflow(Commands):
             case Soak() if self._plan.is_deployed_at(self._standing.step):
                 await self._watch()
             # Whoever waits for the fleet has been told to go on without seeing this weight.
-            case SetWeights(candidate=weight) as step if (
+            case SetWeights() as step if (
                 self._standing.acted.state is not ActState.DONE and self._standing.asking is None
             ):
                 patience = self._standing.report_after
-                acted = await self._unless_stopped(self._acts.settle(step, weight, patience))
+                settling = self._acts.settle(step, patience=patience)
+                acted = await self._unless_stopped(settling)
                 if acted:
-                    self._standing.acted = self._standing.settled(acted, weight)
+                    self._standing.acted = self._standing.settled(acted, step.candidate)
             case _:
                 await self._wait_for_news()
 

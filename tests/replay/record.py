@@ -33,6 +33,7 @@ PATHS = (
     "green_is_previewed_judged",
     "an_abort_after_the_switch",
     "a_shadow_gets_copies",
+    "a_shadow_that_fails_is_removed_once",
     "a_mirror_comes_before",
     "the_candidate_is_scaled",
     "an_approval_lets_it_go_on",
