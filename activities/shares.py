@@ -50,16 +50,16 @@ class SharesOrder:
 
 
 async def read_share(
-    counters: CounterSource, order: Asked, pair: tuple[int, int], tally: StartedTally
+    counters: CounterSource, order: Asked, pair: tuple[Place, Place], tally: StartedTally
 ) -> tuple[Share, str]:
-    """What the two slots got since the tally began, and why nothing new is known of it."""
+    """What the two places got since the tally began, and why nothing new is known of it."""
     candidate, stable = pair
     try:
         reading = await counters.read(
             order.route,
             order.source,
-            candidate=Place(position=candidate),
-            stable=Place(position=stable),
+            candidate=candidate,
+            stable=stable,
             window=max(order.probe_interval * 4, WINDOW_AT_LEAST),
         )
     except (TransientError, Refused) as error:
@@ -80,8 +80,8 @@ class ShareWatch:
         verdicts: set[Agreement] = set()
         told, trouble, advanced = [], "", False
         for pair, tally in self._tallies.items():
-            slots = (pair.slot, pair.reference)
-            share, missing = await read_share(self._counters, self._order, slots, tally)
+            places = (Place(position=pair.slot), Place(position=pair.reference))
+            share, missing = await read_share(self._counters, self._order, places, tally)
             verdicts.add(_doubted(pair, share, tally))
             trouble, advanced = trouble or missing, advanced or (tally.advanced and not missing)
             told.append(_between(pair, share, self._order.slots))

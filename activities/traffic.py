@@ -1,19 +1,21 @@
 """The route of a traffic config: write it, see that the gateway obeys, connect and disconnect."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from temporalio import activity
 
 from activities.heartbeats import say
-from activities.shares import QUIET_LOOKS, SharesOrder, ShareWatch, read_share, seen
+from activities.settling import View
+from activities.shares import QUIET_LOOKS, SharesOrder, ShareWatch, seen
 from domain.errors import NotYet, TransientError, WorkloadFailed
 from domain.gates import Source
 from domain.ports import CounterSource, TrafficRouter, WorkloadRuntime
 from domain.progress import Acted, ActState
-from domain.settling import Agreement, Share, StartedTally, agreement
-from domain.traffic import FULL, NO_EXTRAS, Extras, Ownership, Route, Slots
+from domain.settling import Agreement, Comparison, Due, comparisons
+from domain.traffic import NO_EXTRAS, Extras, Ownership, Route, Slots
 from domain.workloads import Workload, WorkloadPhase
 
 POLL = timedelta(seconds=0.25)
@@ -48,7 +50,10 @@ class ShiftOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettleOrder:
-    """See the traffic obey: the candidate's slot at `weight` percent, `previous` before."""
+    """See the traffic obey: the candidate's slot at `weight` percent, `previous` before.
+
+    Of the split, `mirrored_before` percent were copied; how much is now, the extras say.
+    """
 
     route: Route
     slots: Slots
@@ -60,6 +65,7 @@ class SettleOrder:
     probe_interval: timedelta
     deadline: datetime
     extras: Extras = NO_EXTRAS
+    mirrored_before: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,9 +124,9 @@ class TrafficActivities:
         """Wait until the gateway has put the slots in force and the requests show it."""
         if disobeyed := await self._disobeyed(order):
             return disobeyed
-        if order.weight == order.previous == 0:
-            return seen(ActState.DONE, "the gateway knows the candidate")
-        return await self._watch_share(order)
+        if views := [View(compared) for compared in _compared(order)]:
+            return await self._watch(order, views)
+        return seen(ActState.DONE, "the gateway knows the candidate")
 
     @activity.defn(name="traffic.settle_shares")
     async def settle_shares(self, order: SharesOrder) -> Acted:
@@ -157,31 +163,27 @@ class TrafficActivities:
             return "the route does not stand as it was written"
         return "" if state.obeyed else state.obeyed_detail or "the gateway has not taken it yet"
 
-    async def _watch_share(self, order: SettleOrder) -> Acted:
-        tally, looks = StartedTally(), 0
+    async def _watch(self, order: SettleOrder, views: Sequence[View]) -> Acted:
+        looks = 0
         while True:
-            pair = (order.candidate_slot, order.stable_slot)
-            share, trouble = await read_share(self._counters, order, pair, tally)
-            verdict = agreement(share, weight=order.weight, previous=order.previous)
-            if verdict is Agreement.DISAGREES:
-                tally.disagree()
-            said = trouble or _described(share, order.weight)
+            found = [await view.look(order, self._counters) for view in views]
+            said = "; ".join(view.said for view in views)
             say(said)
-            if verdict is Agreement.AGREES:
+            if all(verdict is Agreement.AGREES for verdict in found):
                 return seen(ActState.DONE, said)
-            looks += tally.advanced
-            if verdict is Agreement.SILENT and order.weight in (0, FULL) and looks > QUIET_LOOKS:
+            looks += any(view.has_news for view in views)
+            if looks > QUIET_LOOKS and all(view.is_quiet_enough for view in views):
                 return seen(ActState.DONE, "no request came by; the gateway confirms the route")
             if datetime.now(UTC) >= order.deadline:
-                disobeyed = tally.disagreements > 1
-                return seen(ActState.DISOBEYED if disobeyed else ActState.SILENT, said)
+                is_disobeyed = any(view.is_disobeyed for view in views)
+                return seen(ActState.DISOBEYED if is_disobeyed else ActState.SILENT, said)
             await asyncio.sleep(min(order.probe_interval, SHARE_POLL).total_seconds())
 
 
-def _described(share: Share, weight: int) -> str:
-    if share.percent is None:
-        return f"no request has come by since the weight was set to {weight} %"
-    return (
-        f"{share.percent:.1f} % of {share.total:,} requests observed at the candidate, "
-        f"{weight} % written"
+def _compared(order: SettleOrder) -> tuple[Comparison, ...]:
+    return comparisons(
+        Due(weight=order.weight, copies=sum(one.percent for one in order.extras.mirrors)),
+        Due(weight=order.previous, copies=order.mirrored_before),
+        candidate=order.candidate_slot,
+        stable=order.stable_slot,
     )

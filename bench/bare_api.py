@@ -105,6 +105,7 @@ def shown_rollout(row: Mapping[str, Any]) -> dict[str, Any]:
         "plan": plan,
         "workflow_id": row["workflow_id"],
         "run_id": row["run_id"],
+        "clearance": None,
         "live": None,
         "live_unavailable": None,
     }

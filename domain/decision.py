@@ -5,10 +5,10 @@ and waits for nothing; what gives it more is looked at last.
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from domain import trial_decision
-from domain.plan import Plan
+from domain.plan import Plan, Policies
 from domain.progress import (
     ActState,
     Advance,
@@ -28,6 +28,9 @@ from domain.steps import Reaction, Retire, SetScale, SetWeights, Soak, Until
 from domain.trial_decision import troubles_of
 from domain.verdicts import Status
 
+# Being cleared at once takes a moment, too.
+_WORTH_TELLING = timedelta(seconds=1)
+
 
 def decide(plan: Plan, progress: Progress, now: datetime) -> Decision:
     """Say what comes next. Calling it again with the same arguments says the same."""
@@ -36,8 +39,18 @@ def decide(plan: Plan, progress: Progress, now: datetime) -> Decision:
         return decision
     if plan.needs_clearance(progress.step, decision.to):
         reason = f"waiting for the fleet's clearance; {decision.reason}"
-        return Hold(reason=reason, until=_deadline(plan, progress), clears=decision.to)
+        return Hold(reason=reason, until=late_at(plan, progress), clears=decision.to)
     return decision
+
+
+def late_at(plan: Plan, progress: Progress) -> datetime:
+    """When the rollout is late, as things stand.
+
+    The time for which the fleet held it does not count; what bounds that is a deadline of its own.
+    """
+    if progress.held_since is not None:
+        return progress.held_since + plan.policies.clearance_deadline - progress.held_for
+    return progress.started_at + plan.policies.deadline + progress.held_for
 
 
 def _wanted(plan: Plan, progress: Progress, now: datetime) -> Decision:
@@ -57,10 +70,6 @@ def _wanted(plan: Plan, progress: Progress, now: datetime) -> Decision:
     return against or _way_on(plan, progress, now)
 
 
-def _deadline(plan: Plan, progress: Progress) -> datetime:
-    return progress.started_at + plan.policies.deadline
-
-
 def _against(plan: Plan, progress: Progress, now: datetime) -> RollBack | Pause | Hold | None:
     """The first thing that speaks against the candidate, most serious first."""
     if progress.abort is not None:
@@ -76,7 +85,7 @@ def _against(plan: Plan, progress: Progress, now: datetime) -> RollBack | Pause 
             case Reaction.PAUSE:
                 pauses.append(Pause(cause=cause, reason=reason))
             case Reaction.HOLD:
-                holds.append(Hold(reason=reason, until=_deadline(plan, progress)))
+                holds.append(Hold(reason=reason, until=late_at(plan, progress)))
             case Reaction.ADVANCE:  # never for what speaks against the candidate: see validation
                 continue
     if pauses:
@@ -104,13 +113,22 @@ def _troubles(
     # Put back once, the weights were displaced again: whoever does it is no earlier run.
     if drift := seen.drift or (seen.displaced if progress.was_put_back else ""):
         yield Cause.DRIFT, policies.on_drift, drift
-    if now >= _deadline(plan, progress):
-        reason = f"the rollout did not end within {spoken(policies.deadline)}"
-        yield Cause.DEADLINE, Reaction.ROLL_BACK, reason
+    if now >= late_at(plan, progress):
+        yield Cause.DEADLINE, Reaction.ROLL_BACK, _lateness(policies, progress)
     if seen.unavailable_since and now >= seen.unavailable_since + policies.metrics_stall:
         away = now - seen.unavailable_since
         reason = f"the metrics have been unavailable for {spoken(away)}"
         yield Cause.METRICS_UNAVAILABLE, policies.on_metrics_unavailable, reason
+
+
+def _lateness(policies: Policies, progress: Progress) -> str:
+    if progress.held_since is not None:
+        return f"the fleet did not clear the rollout within {spoken(policies.clearance_deadline)}"
+    held = progress.held_for
+    beside = (
+        f", beside {spoken(held)} for which the fleet held it" if held >= _WORTH_TELLING else ""
+    )
+    return f"the rollout did not end within {spoken(policies.deadline)}{beside}"
 
 
 def _asked_to_go_on(plan: Plan, progress: Progress) -> Advance | None:
@@ -142,24 +160,24 @@ def _while_paused(plan: Plan, progress: Progress, paused: Paused) -> Decision:
     settled = isinstance(step, SetWeights) and progress.acted.state is ActState.DONE
     if settled and later and isinstance(later[0], Soak):
         return _next(plan, progress.step, progress.acted.detail or f"done: {step}")
-    return Hold(reason=f"paused: {paused.reason}", until=_deadline(plan, progress))
+    return Hold(reason=f"paused: {paused.reason}", until=late_at(plan, progress))
 
 
 def _way_on(plan: Plan, progress: Progress, now: datetime) -> Decision:
     step = plan.steps[progress.step]
     if progress.seen.stable_not_ready:  # no way back there now, and nothing to compare with
         reason = f"stable is being brought up again: {progress.seen.stable_not_ready}"
-        return Hold(reason=reason, until=_deadline(plan, progress))
+        return Hold(reason=reason, until=late_at(plan, progress))
     if isinstance(step, Soak):
         return _soaked(plan, step, progress, now)
     if progress.acted.state is ActState.DONE:
         return _next(plan, progress.step, progress.acted.detail or f"done: {step}")
-    return Hold(reason=progress.acted.detail, until=_deadline(plan, progress))
+    return Hold(reason=progress.acted.detail, until=late_at(plan, progress))
 
 
 def _soaked(plan: Plan, soak: Soak, progress: Progress, now: datetime) -> Decision:
     earliest, latest = progress.acted.at + soak.at_least, progress.acted.at + soak.at_most
-    deadline = _deadline(plan, progress)
+    deadline = late_at(plan, progress)
     if now < earliest:
         return Hold(reason=f"soaking at {soak.weight} %", until=min(earliest, deadline))
     if soak.until is Until.DECIDED:
@@ -182,7 +200,7 @@ def _decided(plan: Plan, soak: Soak, progress: Progress, now: datetime) -> Decis
         return _undecided(plan, soak, progress, found)
     if (anew := trial_decision.divided_anew(plan, progress)) is not None:
         return anew
-    return Hold(reason=found, until=min(latest, _deadline(plan, progress)))
+    return Hold(reason=found, until=min(latest, late_at(plan, progress)))
 
 
 def _earned(plan: Plan, soak: Soak, progress: Progress, now: datetime) -> tuple[bool, str]:
@@ -246,7 +264,7 @@ def _undecided(plan: Plan, soak: Soak, progress: Progress, reason: str) -> Decis
         case Reaction.PAUSE:
             return Pause(cause=Cause.UNDECIDED, reason=f"undecided at the end: {reason}")
         case Reaction.HOLD:
-            return Hold(reason=reason, until=_deadline(plan, progress))
+            return Hold(reason=reason, until=late_at(plan, progress))
 
 
 def _next(plan: Plan, step: int, reason: str) -> Decision:

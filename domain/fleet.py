@@ -118,6 +118,9 @@ class FleetPolicies:
     group: Group | None = None
     queue: Queue = ()
 
+    def is_queued(self, rollout_id: UUID) -> bool:
+        return any(entry.rollout_id == rollout_id for entry in self.queue)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clearance:
@@ -140,7 +143,9 @@ def clearance(policies: FleetPolicies, rollout_id: UUID, now: datetime) -> Clear
     turn = place(policies.queue, group.limit, rollout_id) if group else 0
     reasons = [str(freeze)] if freeze else []
     if group and turn:
-        reasons.append(f"{ordinal(turn)} in the queue of group {group.name}")
+        queued = policies.is_queued(rollout_id)
+        stands = f"{ordinal(turn)} in the queue of" if queued else "has yet to ask for its turn in"
+        reasons.append(f"{stands} group {group.name}")
     return Clearance(
         cleared=not reasons,
         reason="; ".join(reasons),
@@ -158,6 +163,11 @@ def place(queue: Queue, limit: int, rollout_id: UUID) -> int:
     if rollout_id not in asked:
         return max(1, len(asked) - limit + 1)
     return max(0, asked.index(rollout_id) - limit + 1)
+
+
+def queue_length(queue: Queue, limit: int) -> int:
+    """How many wait for their turn."""
+    return max(0, len(queue) - limit)
 
 
 def frozen(windows: Windows, group: str | None, now: datetime) -> Freeze | None:

@@ -77,6 +77,7 @@ class Policies:
     deploy_deadline: timedelta = timedelta(minutes=30)
     settle_deadline: timedelta = timedelta(minutes=2)
     deadline: timedelta = timedelta(days=1)
+    clearance_deadline: timedelta = timedelta(days=365)
     scale_down_delay: timedelta = timedelta(seconds=30)
     drain: timedelta = timedelta(seconds=5)
     probe_interval: timedelta = timedelta(seconds=15)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
@@ -153,7 +153,8 @@ class Progress:
     `was_put_back`: the weights of this step were written again already. `approved` and `confirmed`
     (what the hook said) are of this step, too. `asking` is the step for which the fleet is being
     asked, `cleared` the one that it lets come. `traffic` is that of a trial since it was divided
-    anew, for the `division`-th time.
+    anew, for the `division`-th time. The fleet holds it since `held_since`, and held it for
+    `held_for` in all the times that are over.
     """
 
     step: int
@@ -171,6 +172,8 @@ class Progress:
     cleared: int | None = None
     traffic: SetWeights | None = None
     division: int = 0
+    held_for: timedelta = timedelta(0)
+    held_since: datetime | None = None
 
     def traffic_in(self, plan: Plan) -> SetWeights:
         """What the traffic is to be where the walk is."""

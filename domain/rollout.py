@@ -151,6 +151,12 @@ class Rollout:
     ended_at: datetime | None
     chosen: str = ""
 
+    @property
+    def asks_the_fleet(self) -> bool:
+        """Whether the fleet has a say in what it does next. On the way home it asks nobody."""
+        may_advance = self.phase in {Phase.PENDING, Phase.PROGRESSING, Phase.PAUSED}
+        return may_advance and self.plan.asks_the_fleet
+
 
 WORKFLOW_ID_PREFIX = "traffic-"
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from math import log, sqrt
 
 from domain.evidence.counters import Reading, Series, SeriesRole
-from domain.traffic import Slots
+from domain.traffic import FULL, Place, PlaceKind, Slots
 
 # The counts must be this much likelier under the new weight than under the one before.
 LIKELIER = log(20)
@@ -73,6 +73,70 @@ def pairs(before: Slots, after: Slots) -> tuple[Pair, ...]:
         )
         for i in range(len(new))
         if i != reference and (old[i] or new[i])
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """What the candidate is due, in percent of the split: requests, and copies of them all."""
+
+    weight: int
+    copies: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Two places of a route, and the percent of their common requests that is the first one's.
+
+    `due` is the percent of the split that was written for the first, `beside` for the second.
+    """
+
+    place: Place
+    reference: Place
+    due: int
+    beside: int
+    weight: float
+    previous: float
+
+
+def comparisons(now: Due, before: Due, *, candidate: int, stable: int) -> tuple[Comparison, ...]:
+    """What of a candidate's traffic is to be seen in the requests.
+
+    The split where the candidate has weight or had some, its copies where there are or were any.
+    """
+    found = []
+    if now.weight or before.weight:
+        found.append(_split(now.weight, before.weight, candidate, stable))
+    if now.copies or before.copies:
+        found.append(_copies(now, before, candidate, stable))
+    return tuple(found)
+
+
+def _split(weight: int, previous: int, candidate: int, stable: int) -> Comparison:
+    return Comparison(
+        place=Place(position=candidate),
+        reference=Place(position=stable),
+        due=weight,
+        beside=FULL - weight,
+        weight=weight,
+        previous=previous,
+    )
+
+
+def _copies(now: Due, before: Due, candidate: int, stable: int) -> Comparison:
+    """Copies beside the slot that has more of the split: every request may have one.
+
+    They scatter less than the two sides of a split of so many requests would.
+    """
+    to_candidate = now.weight > FULL - now.weight
+    beside, formerly = (due.weight if to_candidate else FULL - due.weight for due in (now, before))
+    return Comparison(
+        place=Place(kind=PlaceKind.MIRROR, position=0),
+        reference=Place(position=candidate if to_candidate else stable),
+        due=now.copies,
+        beside=beside,
+        weight=_percent(now.copies, beside),
+        previous=_percent(before.copies, formerly),
     )
 
 

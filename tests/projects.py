@@ -294,6 +294,34 @@ def a_project(**config_changes: Any) -> Project:
     )
 
 
+async def a_rollout_beside(registry: Registry, it: Project) -> Rollout:
+    """One of another config of the project."""
+    other = replace(a_project(), id=it.id)
+    service = replace(
+        other.service,
+        id=uuid4(),
+        name=f"chat-{uuid4()}",
+        project_id=it.id,
+        serving_environment_id=it.environment.id,
+        registered_model_id=it.model.id,
+        served_models=it.service.served_models,
+    )
+    await registry.create_service(service)
+    config_id = uuid4()
+    stable = replace(it.config.variants[0], id=uuid4(), config_id=config_id)
+    config = replace(
+        it.config,
+        id=config_id,
+        inference_service_id=service.id,
+        inference_service_name=service.name,
+        route_name=f"traffic-{config_id.hex}",
+        variants=(stable,),
+    )
+    await registry.create_config(config)
+    plan = replace(it.plan, route=config.route)
+    return await replace(it, config=config, plan=plan).start(registry)
+
+
 def a_virtual_model(project_id: UUID, **changes: Any) -> VirtualModel:
     given: dict[str, Any] = {
         "id": uuid4(),

@@ -35,17 +35,18 @@ from workflows.timeouts import (
 )
 from workflows.waiting import heeding
 
+HOME = SetWeights(candidate=0)
+
 
 class Acts:
-    """The hands of one rollout. `weight` is the share of its challengers as last ordered."""
+    """The hands of one rollout. `_ordered` is the traffic as it was ordered last."""
 
     def __init__(self, rollout_id: UUID, plan: Plan) -> None:
         self._rollout_id = rollout_id
         self.plan = plan
         self._writes = 0
         self._written: Slots = ()
-        self._ordered: Slots = plan.slots_at(0)
-        self.weight = 0
+        self._ordered = HOME
 
     async def deploy(self) -> Acted:
         """Bring all challengers up: ready, connected, referenced at weight 0, and known."""
@@ -56,7 +57,8 @@ class Acts:
             self._connect,
         )
         await self._shift(plan.slots_at(0), (plan.stable.workload,), WRITE)
-        return await self._settle(plan.slots_at(0), 0, 0, plan.policies.settle_deadline)
+        within = plan.policies.settle_deadline
+        return await self._settle(plan.slots_at(0), HOME, HOME, within)
 
     async def _connect(self, workload: Workload) -> None:
         await heeding(
@@ -71,44 +73,34 @@ class Acts:
     async def set_weights(self, traffic: SetWeights, *, insist: bool = False) -> Acted:
         """Have the traffic be so, and see it obey."""
         bearing = tuple(one.workload for one in self.plan.reached_under(traffic))
-        previous, before = await self._order(traffic, bearing, insist=insist)
-        return await self._see(traffic, previous, before)
+        return await self._have(traffic, bearing, insist=insist)
 
     async def take_out(self, traffic: SetWeights) -> Acted:
         """Have arms of a trial lose what they get to stable, whatever is the matter with others."""
-        stable = self.plan.stable.workload
-        previous, before = await self._order(traffic, (stable,), insist=True)
-        return await self._see(traffic, previous, before)
+        return await self._have(traffic, (self.plan.stable.workload,), insist=True)
+
+    async def _have(
+        self, traffic: SetWeights, bearing: tuple[Workload, ...], *, insist: bool
+    ) -> Acted:
+        # Before the write: one that is given up may have been written.
+        before, self._ordered = self._ordered, traffic
+        slots, extras = self.plan.slots_under(traffic), self.plan.extras_of(traffic)
+        await self._shift(slots, bearing, WRITE, insist=insist, extras=extras)
+        return await self.settle(traffic, before)
 
     async def settle(
-        self, traffic: SetWeights, previous: int, patience: timedelta = timedelta(0)
-    ) -> Acted:
-        """See the traffic obey, within the policy's deadline or `patience`, whichever is longer."""
-        return await self._see(traffic, previous, self._ordered, patience)
-
-    async def _order(
-        self, traffic: SetWeights, bearing: tuple[Workload, ...], *, insist: bool
-    ) -> tuple[int, Slots]:
-        """Write the traffic; the weight and the slots that were ordered before."""
-        # Before the write: one that is given up may have been written.
-        previous, self.weight = self.weight, traffic.candidate
-        before, self._ordered = self._ordered, self.plan.slots_under(traffic)
-        extras = self.plan.extras_of(traffic)
-        await self._shift(self._ordered, bearing, WRITE, insist=insist, extras=extras)
-        return previous, before
-
-    async def _see(
         self,
         traffic: SetWeights,
-        previous: int,
-        before: Slots,
+        before: SetWeights | None = None,
         patience: timedelta = timedelta(0),
     ) -> Acted:
+        """See the traffic obey, within the policy's deadline or `patience`, whichever is longer.
+
+        `before`: what was in force; None where nothing else is known to have been.
+        """
         within = max(self.plan.policies.settle_deadline, patience)
-        slots, extras = self.plan.slots_under(traffic), self.plan.extras_of(traffic)
-        if self.plan.trial is not None:
-            return await self._settle_shares(before, slots, within, extras)
-        return await self._settle(slots, traffic.candidate, previous, within, extras)
+        slots = self.plan.slots_under(traffic)
+        return await self._settle(slots, traffic, before or traffic, within)
 
     async def scale(self, replicas: int) -> Acted:
         """Have at least so many replicas of the candidate, and see them join."""
@@ -149,35 +141,34 @@ class Acts:
             )
         )
 
-    async def go_home(self, say: Callable[[str], None]) -> int:
-        """All traffic to stable, at once and for ever tried again; the share that it leaves."""
+    def have_had_all(self) -> None:
+        """Take for ordered all that may have been: whatever it was, it must be seen to be gone."""
+        written = (step for step in self.plan.steps if isinstance(step, SetWeights))
+        mirror = max((traffic.mirror for traffic in written), default=0)
+        arms = None
+        if self.plan.trial is not None:
+            names = [one.name for one in self.plan.challengers]
+            parts = apportion([1.0] * len(names), FULL)
+            arms = ArmShares(weights=dict(zip(names, parts, strict=True)))
+        self._ordered = SetWeights(candidate=FULL, mirror=mirror, arms=arms)
+
+    async def go_home(self, say: Callable[[str], None]) -> SetWeights:
+        """All traffic to stable, at once and for ever tried again; what was in force before."""
         await self._insist(self.plan.slots_at(0), self.plan.stable, self.plan.candidate, say)
-        left, self.weight = self.weight, 0
-        return left
+        had, self._ordered = self._ordered, HOME
+        return had
 
     async def go_full(self, say: Callable[[str], None]) -> None:
         """All traffic to the candidate that was promoted already; as insistent as the way home."""
         await self._insist(self.plan.slots_at(FULL), self.plan.candidate, self.plan.stable, say)
-        self.weight = FULL
+        self._ordered = SetWeights(candidate=FULL)
 
-    def presume_given(self) -> None:
-        """Of a run before this one nothing is known: the challengers may have had everything."""
-        shares = apportion([1.0] * len(self.plan.challengers), FULL)
-        names = (one.name for one in self.plan.challengers)
-        arms = ArmShares(weights=dict(zip(names, shares, strict=True)))
-        self.weight, self._ordered = (
-            FULL,
-            self.plan.slots_under(SetWeights(candidate=FULL, arms=arms)),
-        )
-
-    async def see_home(self, left: int) -> Acted:
-        """See the traffic at stable, which left a share of `left`; waits, but not for ever."""
-        if not left:
-            return Acted(state=ActState.DONE, at=workflow.now(), detail="it never carried traffic")
-        if self.plan.trial is not None:
-            before, self._ordered = self._ordered, self._written
-            return await self._settle_shares(before, self._written, ROLLBACK_SETTLES_WITHIN)
-        return await self._settle(self._written, 0, left, ROLLBACK_SETTLES_WITHIN)
+    async def see_home(self, had: SetWeights) -> Acted:
+        """See the traffic at stable, and no copies of it; waits, but not for ever."""
+        was_given = had.candidate or had.arms is not None
+        if was_given or (had.mirror and workflow.patched("see-the-copies-end")):
+            return await self._settle(self._written, HOME, had, ROLLBACK_SETTLES_WITHIN)
+        return Acted(state=ActState.DONE, at=workflow.now(), detail="it never carried traffic")
 
     async def _insist(
         self, slots: Slots, bearer: Variant, other: Variant, say: Callable[[str], None]
@@ -251,13 +242,11 @@ class Acts:
         )
 
     async def _settle(
-        self,
-        slots: Slots,
-        weight: int,
-        previous: int,
-        within: timedelta,
-        extras: Extras = NO_EXTRAS,
+        self, slots: Slots, traffic: SetWeights, before: SetWeights, within: timedelta
     ) -> Acted:
+        """See the slots in force, and the requests divide as in `traffic`."""
+        if self.plan.trial is not None:
+            return await self._settle_shares(slots, traffic, before, within)
         plan = self.plan
         return await workflow.execute_activity_method(
             TrafficActivities.settle,
@@ -267,32 +256,33 @@ class Acts:
                 source=self._source,
                 candidate_slot=plan.candidate.slot,
                 stable_slot=plan.stable.slot,
-                weight=weight,
-                previous=previous,
+                weight=traffic.candidate,
+                previous=before.candidate,
                 probe_interval=plan.policies.probe_interval,
                 deadline=workflow.now() + within,
-                extras=extras,
+                extras=plan.extras_of(traffic),
+                mirrored_before=before.mirror,
             ),
-            summary=f"see {weight} % at the candidate",
+            summary=f"see {traffic.candidate} % at the candidate",
             **look(),
         )
 
     async def _settle_shares(
-        self, before: Slots, slots: Slots, within: timedelta, extras: Extras = NO_EXTRAS
+        self, slots: Slots, traffic: SetWeights, before: SetWeights, within: timedelta
     ) -> Acted:
         """See the traffic of a trial obey: every two slots are compared."""
-        deadline = workflow.now() + within
+        plan, deadline = self.plan, workflow.now() + within
         return await workflow.execute_activity_method(
             TrafficActivities.settle_shares,
             SharesOrder(
-                route=self.plan.route,
+                route=plan.route,
                 slots=slots,
-                before=before,
+                before=plan.slots_under(before),
                 source=self._source,
-                probe_interval=self.plan.policies.probe_interval,
+                probe_interval=plan.policies.probe_interval,
                 see_until=deadline,
                 deadline=deadline,
-                extras=extras,
+                extras=plan.extras_of(traffic),
             ),
             summary="see the traffic divided",
             **look(),

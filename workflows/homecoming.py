@@ -13,12 +13,10 @@ from domain.progress import ActState, Cause, RollBack
 from domain.rollout import EventKind, Phase
 from domain.steps import Conclude, SetWeights
 from domain.traffic import FULL
-from workflows.acts import Acts, root
+from workflows.acts import HOME, Acts, root
 from workflows.chronicle import Chronicle
 from workflows.standing import Standing
 from workflows.timeouts import RECORD
-
-HOME = SetWeights(candidate=0)
 
 
 class Homecoming:
@@ -37,7 +35,7 @@ class Homecoming:
         standing.going_home_since = workflow.now()
         standing.enter(Phase.ROLLING_BACK, EventKind.ROLLBACK_STARTED, decision.reason)
         standing.announce(HookKind.ROLLBACK)
-        left = await self._acts.go_home(standing.waiting)
+        had = await self._acts.go_home(standing.waiting)
         standing.is_home = True
         standing.in_force = HOME
         standing.tell(
@@ -45,7 +43,7 @@ class Homecoming:
             f"all traffic is sent to {plan.stable.name}",
             weights=standing.weights(HOME),
         )
-        await self._see_home(left)
+        await self._see_home(had)
         await workflow.sleep(plan.policies.drain)
         await self._clean_up(plan.challengers, plan.stable)
         self._tell_left(plan.others, HOME)
@@ -82,8 +80,8 @@ class Homecoming:
     async def let_go(self) -> str:
         """Take the candidate away, which was never to stay; what had come of it."""
         standing, plan = self._standing, self._plan
-        left = await self._acts.go_home(standing.waiting)
-        await self._see_home(left)
+        had = await self._acts.go_home(standing.waiting)
+        await self._see_home(had)
         await workflow.sleep(plan.policies.drain)
         await self._clean_up(plan.challengers, plan.stable)
         self._tell_left(plan.challengers, HOME)
@@ -108,7 +106,7 @@ class Homecoming:
         if promoted:
             await self._go_onward(reason)
         else:
-            self._acts.presume_given()  # whatever it was, it must be seen to be gone
+            self._acts.have_had_all()
             await self.roll_back(RollBack(cause=Cause.TERMINATED, reason=reason))
 
     async def end_badly(self, error: BaseException) -> None:
@@ -134,9 +132,9 @@ class Homecoming:
         await self.retire_former(timedelta(0))
         self.finish(reason)
 
-    async def _see_home(self, left: int) -> None:
+    async def _see_home(self, had: SetWeights) -> None:
         try:
-            acted = await self._acts.see_home(left)
+            acted = await self._acts.see_home(had)
             seen, detail = acted.state is ActState.DONE, acted.detail
         except ActivityError as error:
             seen, detail = False, root(error)

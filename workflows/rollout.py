@@ -174,7 +174,7 @@ class RolloutWorkflow(Commands):
             return
         if self._clearing is not None:
             self._clearing.cancel()
-        standing.asking, standing.cleared = to, None
+        standing.ask_the_fleet(to)
         self._clearing = None if to is None else asyncio.create_task(self._clear(to))
 
     async def _clear(self, to: int) -> None:
@@ -186,19 +186,21 @@ class RolloutWorkflow(Commands):
                 rollout_id=self._order.rollout_id,
                 project_id=self._plan.route.project_id,
                 group=self._plan.group,
-                deadline=standing.started_at + self._plan.policies.deadline,
+                deadline=standing.late_at,
             ),
             summary=f"clearance for step {to + 1}",
             **look(),
         )
         if clearance.cleared:
             standing.cleared = to
+            standing.hold(False)
         standing.news += 1
 
     async def _begin(self, step: Step) -> Acted:
         """Act, once there is a place for this rollout at all."""
         if self._standing.step == 0 and self._plan.asks_the_fleet:
             self._standing.waiting("waiting for the fleet's clearance to begin")
+            self._standing.hold(True)
             await self._clear(0)
             if self._standing.cleared != 0:
                 detail = "the fleet did not let it begin"
@@ -240,8 +242,9 @@ class RolloutWorkflow(Commands):
         match standing.now_at:
             case Soak() if self._plan.is_deployed_at(standing.step):
                 await self._watch()
-            case SetWeights(candidate=weight) as step if is_unseen:
-                acted = await self._unless_stopped(self._acts.settle(step, weight, patience))
+            case SetWeights() as step if is_unseen:
+                settling = self._acts.settle(step, patience=patience)
+                acted = await self._unless_stopped(settling)
                 if acted:
                     standing.acted = standing.settled(acted, step)
             case SetScale(replicas=replicas) if is_unseen:

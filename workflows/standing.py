@@ -6,6 +6,7 @@ from typing import Any, assert_never
 
 from temporalio import workflow
 
+from domain.decision import late_at
 from domain.errors import Conflict
 from domain.hooks import Hook, HookKind
 from domain.notices import Situation
@@ -19,6 +20,7 @@ from workflows.hooks import Hooks
 from workflows.messages import RolloutInput, RolloutView
 from workflows.search import PHASE, WEIGHT
 from workflows.timeouts import report_after
+from workflows.waiting import first
 
 
 class Standing:
@@ -50,6 +52,8 @@ class Standing:
         self.confirmed = ""
         self.asking: int | None = None
         self.cleared: int | None = None
+        self.held_for = timedelta(0)
+        self.held_since: datetime | None = None
         self.because = ""
         self._taken: set[Taken] = set()
         self.must_put_back = self.was_put_back = False
@@ -73,12 +77,37 @@ class Standing:
 
     @property
     def is_late(self) -> bool:
-        return workflow.now() >= self.started_at + self.plan.policies.deadline
+        return workflow.now() >= self.late_at
+
+    @property
+    def late_at(self) -> datetime:
+        """When it is late, as things stand: the fleet moves that moment."""
+        return late_at(self.plan, self.progress())
 
     async def keep_time(self) -> None:
-        """Wake every wait at the deadline; one timer for the whole walk, run as a task."""
-        await workflow.sleep(self.plan.policies.deadline)
+        """Wake every wait when the rollout is late; run as a task.
+
+        One timer for the whole walk, and another one where the moment has come nearer, or was put
+        off by the time that the timer went off.
+        """
+        while not self.is_late:
+            await self._until_late_or_before(self.late_at)
         self.news += 1
+
+    async def _until_late_or_before(self, at: datetime) -> None:
+        await first(lambda: self.late_at < at, at - workflow.now())
+
+    def ask_the_fleet(self, to: int | None) -> None:
+        """Take down for which step the fleet is asked from now on; None: for none."""
+        self.asking, self.cleared = to, None
+        self.hold(to is not None)
+
+    def hold(self, is_held: bool) -> None:
+        """Take down whether the fleet holds the rollout: that time is not the rollout's own."""
+        if self.held_since is not None:
+            self.held_for += workflow.now() - self.held_since
+        is_held = is_held and workflow.patched("held-time-does-not-count")
+        self.held_since = workflow.now() if is_held else None
 
     @property
     def report_after(self) -> timedelta:
@@ -116,6 +145,8 @@ class Standing:
             cleared=self.cleared,
             traffic=self.traffic,
             division=self.division,
+            held_for=self.held_for,
+            held_since=self.held_since,
         )
 
     def view(self) -> RolloutView:
@@ -241,7 +272,7 @@ class Standing:
             self.enter(Phase.PROGRESSING, EventKind.RESUMED, reason)
         self.promote = self.approved = None
         self.confirmed = ""
-        self.asking = self.cleared = None
+        self.ask_the_fleet(None)
         self.because = reason
         self.step, self.step_since = step, workflow.now()
         self.was_put_back = self.looked_away = False

@@ -12,7 +12,7 @@ from api.launch import again
 from api.parts import Id, Parts, ProjectId, WithParts
 from api.rendering import rendered
 from api.routes import PREFIX
-from api.routes.rollouts import IdempotencyKey, links_of
+from api.routes.rollouts import IdempotencyKey, in_full, links_of
 from api.schemas.rollouts import (
     ApproveIn,
     CommandIn,
@@ -184,9 +184,8 @@ async def _again(parts: Parts, rollout: Rollout, wish: RetryIn, key: str | None)
     if rollout.phase is Phase.PROMOTED:
         raise Conflict("the rollout has ended, promoted: there is nothing to try again")
     started = await again(parts, rollout, actor=wish.actor, reason=wish.reason, key=key)
-    links = links_of(parts, started)
-    shown = RolloutOut.in_full(started, links)
-    return rendered(shown, status=201, headers={"Location": links.self})
+    shown = await in_full(parts, started)
+    return rendered(shown, status=201, headers={"Location": shown.links.self})
 
 
 async def _commanded(

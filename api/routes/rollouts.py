@@ -1,6 +1,7 @@
 """Rollouts: start one, look at it."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -13,10 +14,11 @@ from api.rendering import rendered
 from api.routes import PREFIX
 from api.schemas.events import LiveOut
 from api.schemas.fields import Key
+from api.schemas.fleet import ClearanceOut
 from api.schemas.paging import Listed, WithPage, next_offset
 from api.schemas.plans import PlanOut
 from api.schemas.rollouts import Links, PlanPreview, RolloutIn, RolloutOut, RolloutSummary
-from domain.errors import Conflict, PermanentError, TransientError
+from domain.errors import Conflict, NotFound, PermanentError, TransientError
 from domain.rollout import Phase, Rollout
 
 router = APIRouter(prefix=PREFIX, tags=["rollouts"])
@@ -43,6 +45,14 @@ def links_of(parts: Parts, rollout: Rollout) -> Links:
     )
 
 
+async def in_full(
+    parts: Parts, rollout: Rollout, live: LiveOut | None = None, silence: str | None = None
+) -> RolloutOut:
+    """All that there is to show of a rollout, with what its workflow says where it was asked."""
+    clearance = await _clearance(parts, rollout)
+    return RolloutOut.in_full(rollout, links_of(parts, rollout), clearance, live, silence)
+
+
 @router.post(
     "/traffic_configs/{config_id}/rollouts",
     status_code=201,
@@ -65,10 +75,8 @@ async def start_rollout(
         plan = await compiled(parts, config, body)
         return rendered(PlanPreview(plan=PlanOut.from_domain(plan)))
     rollout = await launch(parts, project, config_id, body, idempotency_key)
-    links = links_of(parts, rollout)
-    return rendered(
-        RolloutOut.in_full(rollout, links), status=201, headers={"Location": links.self}
-    )
+    shown = await in_full(parts, rollout)
+    return rendered(shown, status=201, headers={"Location": shown.links.self})
 
 
 @router.get(
@@ -114,7 +122,19 @@ async def get_rollout(
     view, silence = (
         await _live(parts, rollout) if live and not rollout.phase.is_final else (None, None)
     )
-    return rendered(RolloutOut.in_full(rollout, links_of(parts, rollout), view, silence))
+    return rendered(await in_full(parts, rollout, view, silence))
+
+
+async def _clearance(parts: Parts, rollout: Rollout) -> ClearanceOut | None:
+    """What the fleet would say to the rollout; None where it is not asked."""
+    if not rollout.asks_the_fleet:
+        return None
+    group = rollout.plan.group
+    try:
+        policies = await parts.fleet.policies(rollout.project_id, group)
+    except (TransientError, NotFound) as error:
+        return ClearanceOut.withheld(group, str(error))
+    return ClearanceOut.of(rollout.id, policies, datetime.now(UTC))
 
 
 async def _live(parts: Parts, rollout: Rollout) -> tuple[LiveOut | None, str | None]:

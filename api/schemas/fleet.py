@@ -20,8 +20,10 @@ from domain.fleet import (
     Span,
     Weekday,
     Weekly,
+    clearance,
     in_force_until,
     place,
+    queue_length,
     times_violations,
 )
 from domain.names import LABEL, LABEL_LENGTH, require_label
@@ -238,6 +240,43 @@ class RolloutGroupOut(RolloutGroupSummary):
             **RolloutGroupSummary.from_domain(group).model_dump(),
             has_turn=[one for one in queued if not one.place],
             waiting=[one for one in queued if one.place],
+        )
+
+
+class ClearanceOut(Outgoing):
+    """Whether a rollout may give its candidate more traffic now; if not, why.
+
+    Looking asks for nothing: a rollout gets its place in the queue when it asks itself.
+    """
+
+    cleared: bool
+    reason: str = Field(description="What holds it; empty where nothing does.")
+    group: str | None
+    place: int | None = Field(
+        description="0 has its turn, n is the nth of those that wait; null in no queue."
+    )
+    queue_length: int | None = Field(
+        description="How many of the group wait for their turn; null without a group."
+    )
+    until: datetime | None = Field(description="When the freeze ends; null where none is in force.")
+
+    @classmethod
+    def of(cls, rollout_id: UUID, policies: FleetPolicies, now: datetime) -> Self:
+        given, group = clearance(policies, rollout_id, now), policies.group
+        return cls(
+            cleared=given.cleared,
+            reason=given.reason,
+            group=group and group.name,
+            place=given.place if policies.is_queued(rollout_id) else None,
+            queue_length=queue_length(policies.queue, group.limit) if group else None,
+            until=given.until,
+        )
+
+    @classmethod
+    def withheld(cls, group: str | None, reason: str) -> Self:
+        """Nobody is cleared by a fleet that does not answer."""
+        return cls(
+            cleared=False, reason=reason, group=group, place=None, queue_length=None, until=None
         )
 
 

@@ -96,6 +96,7 @@ class PoliciesBody(Incoming):
     deploy_deadline_seconds: Seconds = _POLICIES.deploy_deadline.total_seconds()
     settle_deadline_seconds: Seconds = _POLICIES.settle_deadline.total_seconds()
     deadline_seconds: Seconds = _POLICIES.deadline.total_seconds()
+    clearance_deadline_seconds: Seconds = _POLICIES.clearance_deadline.total_seconds()
     scale_down_delay_seconds: Seconds = _POLICIES.scale_down_delay.total_seconds()
     drain_seconds: Seconds = _POLICIES.drain.total_seconds()
     probe_interval_seconds: Seconds = _POLICIES.probe_interval.total_seconds()
@@ -112,6 +113,7 @@ class PoliciesBody(Incoming):
             deploy_deadline=timedelta(seconds=self.deploy_deadline_seconds),
             settle_deadline=timedelta(seconds=self.settle_deadline_seconds),
             deadline=timedelta(seconds=self.deadline_seconds),
+            clearance_deadline=timedelta(seconds=self.clearance_deadline_seconds),
             scale_down_delay=timedelta(seconds=self.scale_down_delay_seconds),
             drain=timedelta(seconds=self.drain_seconds),
             probe_interval=timedelta(seconds=self.probe_interval_seconds),
@@ -137,6 +139,7 @@ class PoliciesBody(Incoming):
             deploy_deadline_seconds=policies.deploy_deadline.total_seconds(),
             settle_deadline_seconds=policies.settle_deadline.total_seconds(),
             deadline_seconds=policies.deadline.total_seconds(),
+            clearance_deadline_seconds=policies.clearance_deadline.total_seconds(),
             scale_down_delay_seconds=policies.scale_down_delay.total_seconds(),
             drain_seconds=policies.drain.total_seconds(),
             probe_interval_seconds=policies.probe_interval.total_seconds(),

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from api.schemas.ab_tests import AbTestIn
 from api.schemas.events import LiveOut
 from api.schemas.fields import Incoming, Label, Name, Outgoing, Prose
+from api.schemas.fleet import ClearanceOut
 from api.schemas.hooks import HookIn, hooks_of
 from api.schemas.plans import (
     MOST_LISTED,
@@ -213,12 +214,14 @@ class RolloutOut(RolloutSummary):
     """A rollout in full.
 
     `live` is what its workflow answered just now; null when none runs, when it was not asked for,
-    or when it did not answer, in which case `live_unavailable` says why.
+    or when it did not answer, in which case `live_unavailable` says why. `clearance` is what the
+    fleet says just now; null when it is not asked any more.
     """
 
     plan: PlanOut
     workflow_id: str
     run_id: str | None
+    clearance: ClearanceOut | None = None
     live: LiveOut | None = None
     live_unavailable: str | None = None
 
@@ -227,6 +230,7 @@ class RolloutOut(RolloutSummary):
         cls,
         rollout: Rollout,
         links: Links,
+        clearance: ClearanceOut | None,
         live: LiveOut | None = None,
         live_unavailable: str | None = None,
     ) -> Self:
@@ -236,6 +240,7 @@ class RolloutOut(RolloutSummary):
             plan=PlanOut.from_domain(rollout.plan),
             workflow_id=rollout.workflow_id,
             run_id=rollout.run_id,
+            clearance=clearance,
             live=live,
             live_unavailable=live_unavailable,
         )

@@ -240,6 +240,7 @@ def policy_violations(policies: Policies) -> Iterator[Violation]:
         "deploy_deadline",
         "settle_deadline",
         "deadline",
+        "clearance_deadline",
         "probe_interval",
     ):
         if getattr(policies, name) <= timedelta(0):

@@ -100,7 +100,11 @@ async def test_what_leads_to_a_workload_that_is_there_stays(router):
 
 async def test_the_route_obeys_only_with_all_that_stands_beside_the_split(router):
     await shift(router, 1, slots=BOTH, extras=to("chat-v2"))
-    assert (await settle(router, to("chat-v2"))).state is ActState.DONE
+    obeyed = await settle(router, to("chat-v2"))
+    assert (obeyed.state, obeyed.detail) == (
+        ActState.SILENT,
+        "no request has come by since the mirror was set to 10 %",
+    )
     for other in (NO_EXTRAS, to("chat-v1"), Extras(mirrors=to("chat-v2").mirrors)):
         acted = await settle(router, other)
         assert (acted.state, acted.detail) == (

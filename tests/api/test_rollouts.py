@@ -40,6 +40,7 @@ async def test_a_started_rollout_says_where_to_follow_it(api, ids, control):
     assert (rollout["phase"], rollout["actor"], rollout["reason"]) == ("pending", "ada", "better")
     assert (rollout["stable_version"], rollout["candidate_version"]) == ("v1", "v2")
     assert rollout["plan"]["candidate"]["slot"] == 1
+    assert rollout["clearance"]["cleared"] is True
     run = f"traffic-{ids['config']}/run-of-{rollout['id']}"
     expected = f"http://temporal.test/namespaces/tests/workflows/{run}"
     assert rollout["links"]["temporal_ui"] == expected
@@ -80,6 +81,7 @@ async def test_gates_and_policies_arrive_in_the_plan(api, ids, registry):
         ({"gates": [{"name": "g", "metric": "error_rate"}]}, "gates.0"),
         ({"policies": {"on_failure": "advance"}}, "policies.on_failure"),
         ({"policies": {"deadline_seconds": 0}}, "policies.deadline_seconds"),
+        ({"policies": {"clearance_deadline_seconds": 0}}, "policies.clearance_deadline_seconds"),
         ({"candidate_name": "stable"}, "candidate_name"),
         ({"surprise": 1}, "surprise"),
     ],

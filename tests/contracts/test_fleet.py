@@ -12,7 +12,7 @@ from domain.fleet import FleetPolicies, place
 from domain.ports import Page
 from domain.rollout import EventKind, Phase
 from tests.fleets import a_group, a_span, a_week, a_window
-from tests.projects import NOW, a_project, an_entry
+from tests.projects import NOW, a_project, a_rollout_beside, an_entry
 
 ALL = Page(limit=50, offset=0)
 LATER = NOW + timedelta(hours=1)
@@ -29,34 +29,6 @@ async def group(fleet, it):
     made = a_group(it.id)
     await fleet.create_group(made)
     return made
-
-
-async def a_rollout_beside(registry, it):
-    """One of another config of the project."""
-    other = replace(a_project(), id=it.id)
-    service = replace(
-        other.service,
-        id=uuid4(),
-        name=f"chat-{uuid4()}",
-        project_id=it.id,
-        serving_environment_id=it.environment.id,
-        registered_model_id=it.model.id,
-        served_models=it.service.served_models,
-    )
-    await registry.create_service(service)
-    config_id = uuid4()
-    stable = replace(it.config.variants[0], id=uuid4(), config_id=config_id)
-    config = replace(
-        it.config,
-        id=config_id,
-        inference_service_id=service.id,
-        inference_service_name=service.name,
-        route_name=f"traffic-{config_id.hex}",
-        variants=(stable,),
-    )
-    await registry.create_config(config)
-    plan = replace(it.plan, route=config.route)
-    return await replace(it, config=config, plan=plan).start(registry)
 
 
 async def end(journal, rollout):

@@ -6,7 +6,13 @@ from uuid import uuid4
 
 import pytest
 
-from api.schemas.fleet import FreezeWindowIn, RolloutGroupIn, RolloutGroupOut, WeeklyBody
+from api.schemas.fleet import (
+    ClearanceOut,
+    FreezeWindowIn,
+    RolloutGroupIn,
+    RolloutGroupOut,
+    WeeklyBody,
+)
 from domain.fleet import MOST_LIMIT, Freeze, ordinal
 from tests.docs.pages import blocks, option, page, search, section, tables
 from tests.docs.test_commands import CURLS
@@ -32,7 +38,7 @@ def test_every_body_makes_a_thing(words):
 
 def test_there_are_bodies_of_each_kind():
     assert len(MADE) == 3
-    assert len(blocks(TEXT, "sh")) == 3
+    assert len(blocks(TEXT, "sh")) == 4
 
 
 def test_every_field_of_a_window_is_told():
@@ -54,4 +60,9 @@ def test_what_is_said_is_said_so():
     until = datetime(2026, 11, 30, tzinfo=UTC)
     freeze = Freeze(name="black-friday", reason="the busiest days", until=until)
     assert f"`{freeze}`" in TEXT
-    assert f"`{ordinal(3)} in the queue of group gpu-pool-a`" in TEXT
+    assert f"`{ordinal(3)} in the queue of group gpu-pool-a`" in " ".join(TEXT.split())
+
+
+def test_every_field_of_a_clearance_is_told():
+    (rows,) = tables(section(TEXT, "What holds a rollout"))
+    assert [row[0] for row in rows] == list(ClearanceOut.model_fields)

@@ -82,6 +82,7 @@ def test_two_gates_of_one_name_are_refused():
         ({"on_not_ready": Reaction.ADVANCE}, "policies.on_not_ready"),
         ({"on_drift": Reaction.ADVANCE}, "policies.on_drift"),
         ({"deadline": timedelta(0)}, "policies.deadline_seconds"),
+        ({"clearance_deadline": timedelta(0)}, "policies.clearance_deadline_seconds"),
         ({"drain": timedelta(seconds=-1)}, "policies.drain_seconds"),
     ],
 )

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from domain.decision import decide as decide_next
+from domain.decision import late_at
 from domain.progress import (
     Acted,
     ActState,
@@ -153,6 +154,56 @@ def test_the_deadline_rolls_back_from_every_step_before_the_promotion(step):
 
     assert isinstance(decision, RollBack)
     assert decision.cause is Cause.DEADLINE
+
+
+HOUR = timedelta(hours=1)
+BOUND = replace(with_policies(deadline=2 * HOUR, clearance_deadline=5 * HOUR), asks_the_fleet=True)
+HELD = at(SOAK_10, seen=PASSED, asking=AT_50, held_since=NOON + HOUR)
+
+
+@pytest.mark.parametrize(
+    ("progress", "late_after"),
+    [
+        (at(SOAK_10), 2 * HOUR),
+        (at(SOAK_10, held_for=3 * HOUR), 5 * HOUR),
+        # While it is held its own time stands still: from 1 h on, for 5 h in all.
+        (HELD, 6 * HOUR),
+        (replace(HELD, held_for=4 * HOUR), 2 * HOUR),
+    ],
+    ids=["never held", "held before", "held", "held again"],
+)
+def test_time_for_which_the_fleet_holds_it_is_not_its_own(progress, late_after):
+    late = NOON + late_after
+    before = decide(BOUND, progress, late - timedelta(seconds=1))
+    assert isinstance(before, Hold)
+    assert before.until == late_at(BOUND, progress) == late
+    decision = decide(BOUND, progress, late)
+    assert isinstance(decision, RollBack)
+    assert decision.cause is Cause.DEADLINE
+
+
+@pytest.mark.parametrize(
+    ("progress", "reason"),
+    [
+        (HELD, "the fleet did not clear the rollout within 5 h"),
+        (at(SOAK_10), "the rollout did not end within 2 h"),
+        (at(SOAK_10, held_for=timedelta(seconds=0.2)), "the rollout did not end within 2 h"),
+        (
+            at(SOAK_10, held_for=HOUR),
+            "the rollout did not end within 2 h, beside 1 h for which the fleet held it",
+        ),
+    ],
+)
+def test_it_is_said_whose_time_was_over(progress, reason):
+    assert decide(BOUND, progress, NOON + 9 * HOUR).reason == reason
+
+
+def test_what_would_give_the_candidate_more_waits_for_the_fleet():
+    held = decide(BOUND, at(SOAK_10, seen=PASSED), NOON)
+    assert isinstance(held, Hold)
+    assert held.clears == AT_50
+    assert isinstance(decide(BOUND, at(SOAK_10, seen=PASSED, cleared=AT_50), NOON), Advance)
+    assert decide(BOUND, replace(HELD, seen=FAILED), NOON + HOUR).cause is Cause.GATE_FAILED
 
 
 @pytest.mark.parametrize("step", [PROMOTE, RETIRE])

@@ -16,6 +16,7 @@ from domain.fleet import (
     in_force_until,
     ordinal,
     place,
+    queue_length,
     times_violations,
 )
 from tests.fleets import HOUR, a_group, a_queue, a_span, a_week, a_window
@@ -253,7 +254,16 @@ def test_one_that_waits_for_its_turn_is_told_its_place_and_the_freeze():
 
 def test_one_that_never_asked_has_no_turn_though_there_is_room():
     policies = FleetPolicies(windows=(), group=a_group(limit=5), queue=a_queue(IDS[0]))
-    assert not clearance(policies, IDS[1], NOW).cleared
+    given = clearance(policies, IDS[1], NOW)
+    assert not given.cleared
+    assert given.reason == "has yet to ask for its turn in group gpu-pool-a"
+
+
+@pytest.mark.parametrize(("asked", "limit", "waiting"), [(0, 1, 0), (3, 1, 2), (2, 3, 0)])
+def test_those_without_a_turn_are_the_length_of_the_queue(asked, limit, waiting):
+    queue = a_queue(*IDS[:asked])
+    assert queue_length(queue, limit) == waiting
+    assert sum(place(queue, limit, one) > 0 for one in IDS[:asked]) == waiting
 
 
 def test_places_are_said_as_people_say_them():

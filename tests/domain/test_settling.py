@@ -8,8 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.evidence.counters import Reading, Series, SeriesRole
-from domain.settling import Agreement, Share, StartedTally, agreement, pairs
-from domain.traffic import Slot
+from domain.settling import (
+    Agreement,
+    Due,
+    Share,
+    StartedTally,
+    agreement,
+    comparisons,
+    pairs,
+)
+from domain.traffic import Place, PlaceKind, Slot
 
 
 @pytest.mark.parametrize(
@@ -138,6 +146,68 @@ def test_each_share_is_compared_with_the_largest(before, after, expected):
     for pair, (*_, weight, previous) in zip(found, expected, strict=True):
         assert pair.weight == pytest.approx(weight)
         assert pair.previous == pytest.approx(previous)
+
+
+SPLIT, STABLE = Place(position=1), Place(position=0)
+COPIES = Place(kind=PlaceKind.MIRROR, position=0)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "expected"),
+    [
+        ((0, 0), (0, 0), []),
+        ((0, 0), (10, 0), [(SPLIT, STABLE, 10, 0)]),
+        ((10, 0), (10, 0), [(SPLIT, STABLE, 10, 10)]),
+        # As many copies as requests of stable are half of both.
+        ((0, 0), (0, 100), [(COPIES, STABLE, 50, 0)]),
+        ((0, 20), (0, 50), [(COPIES, STABLE, 100 / 3, 100 / 6)]),
+        ((0, 100), (0, 0), [(COPIES, STABLE, 0, 50)]),
+        # What the candidate answers itself is copied, too.
+        ((20, 0), (20, 40), [(SPLIT, STABLE, 20, 20), (COPIES, STABLE, 100 / 3, 0)]),
+        ((60, 0), (60, 40), [(SPLIT, STABLE, 60, 60), (COPIES, SPLIT, 40, 0)]),
+        ((0, 50), (10, 0), [(SPLIT, STABLE, 10, 0), (COPIES, STABLE, 0, 100 / 3)]),
+        ((0, 50), (100, 0), [(SPLIT, STABLE, 100, 0), (COPIES, SPLIT, 0, 100)]),
+    ],
+)
+def test_what_a_candidate_is_due_is_compared_with_what_others_get(before, now, expected):
+    found = comparisons(due(*now), due(*before), candidate=1, stable=0)
+    assert [(c.place, c.reference) for c in found] == [one[:2] for one in expected]
+    for compared, (*_, weight, previous) in zip(found, expected, strict=True):
+        assert compared.weight == pytest.approx(weight)
+        assert compared.previous == pytest.approx(previous)
+
+
+def due(weight, copied):
+    return Due(weight=weight, copies=copied)
+
+
+@pytest.mark.parametrize(("weight", "percent"), [(0, 1), (0, 50), (0, 100), (30, 50), (80, 100)])
+def test_copies_that_are_drawn_as_written_are_almost_never_called_disobedient(weight, percent):
+    draw, wrong, seen = random.Random(7), 0, 0
+    *_, compared = comparisons(due(weight, percent), due(weight, 0), candidate=1, stable=0)
+    for _ in range(300):
+        n = draw.randint(1, 2000)
+        copied = sum(draw.random() < percent / 100 for _ in range(n))
+        beside = sum(draw.random() < compared.beside / 100 for _ in range(n))
+        share = Share(candidate=copied, stable=beside)
+        verdict = agreement(share, weight=compared.weight, previous=compared.previous)
+        wrong += verdict is Agreement.DISAGREES
+        seen += verdict is Agreement.AGREES
+
+    assert wrong <= 3
+    assert seen > 200 if percent > 1 else seen > 100
+
+
+@pytest.mark.parametrize(("percent", "previous"), [(10, 0), (100, 0), (100, 50), (0, 10)])
+def test_copies_that_are_drawn_as_before_are_never_called_obedient(percent, previous):
+    draw = random.Random(7)
+    (compared,) = comparisons(due(0, percent), due(0, previous), candidate=1, stable=0)
+    for n in (10, 50, 200, 1000):
+        for _ in range(50):
+            copied = sum(draw.random() < previous / 100 for _ in range(n))
+            share = Share(candidate=copied, stable=n)
+            verdict = agreement(share, weight=compared.weight, previous=compared.previous)
+            assert verdict is not Agreement.AGREES
 
 
 def divisions(most=4):

@@ -100,6 +100,8 @@ async def test_a_shadow_is_judged_by_copies_and_answers_nobody(scene):
 
     assert variants(users) == {rollout.stable}
     assert failed(users) == set()
+    copied = await rollout.told("settled", "copies of", "50 % written")
+    await rollout.told("settled", "0 copies of", "0 % written", after=copied)
     passed = await rollout.told("verdict", "errors: pass")
     samples = passed["data"]["verdict"]["samples"]
     assert 0.2 < samples["candidate_requests"] / samples["stable_requests"] < 0.8
@@ -116,6 +118,7 @@ async def test_a_failing_shadow_is_noticed_and_hurts_nobody(scene):
     assert failed(users) == set()
     assert variants(users) == {rollout.stable}
     await rollout.told("verdict", "errors: fail")
+    await rollout.told("settled", "0 copies of", "0 % written")
     await served.at_rest(rollout.stable, "v1")
 
 
@@ -170,6 +173,8 @@ async def test_a_predictive_canary_is_mirrored_first_and_promoted(scene):
         rollout = await served.start(steps=steps)
         await rollout.told("step_started", "stay at 0 %")
         assert variants(users) == {rollout.stable}
+        copied = await rollout.told("settled", "copies of", "100 % written")
+        await rollout.told("settled", "0 copies of", "0 % written", after=copied)
         await rollout.ended("promoted")
         assert await served_from_now_on(users) == {rollout.candidate}
 

@@ -33,6 +33,7 @@ PATHS = (
     "green_is_previewed_judged",
     "an_abort_after_the_switch",
     "a_shadow_gets_copies",
+    "a_shadow_that_fails_is_removed_once",
     "a_mirror_comes_before",
     "the_candidate_is_scaled",
     "a_resume_looks_for_replicas_again",
@@ -41,6 +42,8 @@ PATHS = (
     "a_skip_ends_a_wait",
     "each_increase_and_the_promotion_are_asked_for",
     "a_rollback_and_the_end_are_told",
+    "the_time_before_it_may_begin",
+    "the_fleet_s_time_is_bounded_in_all",
     "other_versions_are_ready_before_the_former_ones_go",
     "a_service_is_forgotten_once_nothing_is_left_of_it",
     "a_variant_joins_ready_and_at_weight_0",
@@ -54,7 +57,15 @@ PATHS = (
     "what_the_gateway_does_not_obey_is_undone",
     "the_last_backend_takes_the_route_with_it",
 )
-STORIES = ("rollout", "strategies", "scaling", "operation", "serving", "virtual_models")
+STORIES = (
+    "rollout",
+    "strategies",
+    "scaling",
+    "fleet",
+    "operation",
+    "serving",
+    "virtual_models",
+)
 TESTS = tuple(f"tests/workflows/test_{name}.py" for name in STORIES)
 
 

@@ -10,8 +10,9 @@ from domain.fleet import Span
 from domain.progress import ActState, Seen
 from domain.rollout import Phase
 from domain.verdicts import Status
+from tests.fakes.fleet import MemoryFleet
 from tests.fleets import a_window
-from tests.plans import PROJECT, canary_spec, plan, verdict
+from tests.plans import PROJECT, canary_spec, plan, policies, verdict
 from tests.workflows.stage import ANA, FAILED, PASSED, acted, done
 from workflows.rollout import RolloutWorkflow
 
@@ -20,7 +21,12 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture
 def fleet_bound():
-    return replace(plan(canary_spec(10, 50)), asks_the_fleet=True)
+    return bound()
+
+
+def bound(**terms):
+    """A plan that asks the fleet, with these policies."""
+    return replace(plan(canary_spec(10, 50, policies=policies(**terms))), asks_the_fleet=True)
 
 
 async def freeze(stage):
@@ -153,3 +159,75 @@ async def test_a_person_s_promotion_waits_for_the_end_of_the_freeze(stage, froze
 
     assert (await frozen_at_10.result()).phase is Phase.PROMOTED
     assert stage.weights[-2:] == [(0, 100), (0, 100)]
+
+
+class Stumbling(MemoryFleet):
+    """Fails so often before it answers: between its tries, the server skips time."""
+
+    def __init__(self, registry, times):
+        super().__init__(registry)
+        self.left = times
+
+    async def ask(self, project_id, rollout_id, group):
+        if self.left:
+            self.left -= 1
+            raise RuntimeError("stumbled")
+        return await super().ask(project_id, rollout_id, group)
+
+
+async def test_the_time_before_it_may_begin_does_not_count_towards_the_deadline(stage):
+    stage.fleet = Stumbling(stage.registry, times=8)
+    await stage.restart_workers()
+    handle = await stage.start(bound(deadline=timedelta(seconds=20)))
+
+    assert (await handle.result()).phase is Phase.PROMOTED
+    history = await handle.fetch_history()
+    began, *_, ended = (event.event_time.ToDatetime() for event in history.events)
+    assert ended - began > timedelta(seconds=30), "it was held for longer than its deadline"
+
+
+async def test_a_rollout_whose_time_was_over_in_a_freeze_still_has_its_own(stage):
+    """The timer of its deadline goes off while the fleet holds it, and once more when it is late."""
+    stage.fleet = Stumbling(stage.registry, times=8)
+    stage.analysis.shown = lambda order: Seen()
+    await stage.restart_workers()
+    handle = await stage.start(bound(deadline=timedelta(seconds=2)))
+
+    result = await handle.result()
+    assert result.phase is Phase.ROLLED_BACK
+    assert "did not end within 2 s, beside" in result.reason
+
+
+async def test_what_the_fleet_has_taken_is_told_to_the_watch(stage, frozen_at_10):
+    def progress():
+        return stage.analysis.watching.progress
+
+    await stage.until(lambda: progress().held_since is not None, "a watch while it is held")
+    before = progress().held_for
+    stage.analysis.shown = lambda order: Seen()
+
+    await stage.until(lambda: progress().held_since is None, "a watch that nothing holds")
+    assert progress().held_for > before
+
+
+async def test_the_fleet_s_time_is_bounded_before_a_rollout_begins(stage):
+    await freeze(stage)
+    handle = await stage.start(bound(clearance_deadline=timedelta(seconds=1)))
+
+    result = await handle.result()
+    assert result.phase is Phase.ROLLED_BACK
+    assert result.reason == "the fleet did not clear the rollout within 1 s"
+    assert (100,) not in stage.weights[:-1], "nothing was begun"
+
+
+async def test_the_fleet_s_time_is_bounded_in_all(stage):
+    stage.analysis.shown = lambda order: Seen()
+    handle = await stage.start(bound(clearance_deadline=timedelta(seconds=2)))
+    await stage.soaking_at(10)
+    await freeze(stage)
+    stage.analysis.shown = lambda order: PASSED
+
+    result = await handle.result()
+    assert result.phase is Phase.ROLLED_BACK
+    assert result.reason == "the fleet did not clear the rollout within 2 s"
+    assert stage.weights[:3] == [(100, 0), (90, 10), (100, 0)]

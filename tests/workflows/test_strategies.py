@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError
 
 from domain.hooks import HookKind
 from domain.plan import PREVIEW
-from domain.progress import Seen
+from domain.progress import ActState, Seen
 from domain.rollout import Command, EventKind, Phase, Scope
 from domain.steps import Reaction
 from domain.strategies.canary_steps import (
@@ -28,7 +28,7 @@ from tests.domain.test_strategies import blue_green, canary, predictive, shadow
 from tests.fakes.notifier import NO, YES
 from tests.notices import a_hook
 from tests.plans import plan, policies, verdict
-from tests.workflows.stage import ANA, FAILED, PASSED
+from tests.workflows.stage import ANA, FAILED, PASSED, acted, done
 from workflows.rollout import RolloutWorkflow
 
 HOUR, MINUTE, SECOND = timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1)
@@ -136,14 +136,57 @@ async def test_a_shadow_gets_copies_concludes_and_leaves_nothing_behind(stage):
     assert stage.router.writes[-1].extras == NO_EXTRAS
     assert list(stage.runtime.deployed) == [("serving", made.stable.workload.name)]
     assert stage.journal.kinds[-1] is EventKind.CONCLUDED
+    assert copies(stage) == [(0, 0), (0, 20), (20, 0)]
 
 
-async def test_a_shadow_that_fails_is_removed(stage):
+def copies(stage):
+    """How much was copied before and after each settling: 0 where nothing is looked for."""
+    return [
+        (order.mirrored_before, sum(mirror.percent for mirror in order.extras.mirrors))
+        for order in stage.traffic.settle_orders
+    ]
+
+
+async def test_a_shadow_that_fails_is_removed_once_its_copies_have_ended(stage):
     stage.analysis.shown = lambda order: FAILED
-    handle = await stage.start(predictive(shadow()))
+    made = predictive(shadow())
+    gone = []
+
+    def settles(order):
+        if order.mirrored_before:
+            gone.append(("serving", made.candidate.workload.name) not in stage.runtime.deployed)
+        return done()
+
+    stage.settles = settles
+    handle = await stage.start(made)
 
     assert (await handle.result()).phase is Phase.ROLLED_BACK
     assert stage.router.writes[-1].extras == NO_EXTRAS
+    assert copies(stage) == [(0, 0), (0, 20), (20, 0)]
+    assert gone == [False]
+
+
+async def test_a_mirror_that_nobody_sees_is_waited_for(stage):
+    seen = False
+    silent = acted(ActState.SILENT, "no request has come by since the mirror was set to 20 %")
+    stage.settles = lambda order: done() if seen or not order.extras.mirrors else silent
+    handle = await stage.start(predictive(shadow()))
+    await stage.until(lambda: len(stage.traffic.settle_orders) > 2, "another look")
+    assert stage.analysis.watches == 0
+    seen = True
+
+    assert (await handle.result()).phase is Phase.CONCLUDED
+    again = copies(stage)[2:-1]
+    assert again == [(20, 20)] * len(again)
+
+
+async def test_copies_that_do_not_come_as_written_send_a_shadow_home(stage):
+    few = acted(ActState.DISOBEYED, "0 copies of 1,000 requests observed, 20 % written")
+    stage.settles = lambda order: few if order.extras.mirrors else done()
+    handle = await stage.start(predictive(shadow()))
+
+    result = await handle.result()
+    assert (result.phase, result.reason) == (Phase.ROLLED_BACK, few.detail)
 
 
 async def test_a_shadow_is_never_promoted(stage):
@@ -169,6 +212,7 @@ async def test_a_mirror_comes_before_the_first_weight_and_goes_after_its_time(st
     assert (await handle.result()).phase is Phase.PROMOTED
     copied = [bool(write.extras.mirrors) for write in stage.router.writes]
     assert copied == [False, False, True, False, False, False, False]
+    assert copies(stage) == [(0, 0), (0, 50), (50, 0), (0, 0), (0, 0)]
 
 
 async def test_the_candidate_is_scaled_and_stable_is_not(stage):

@@ -162,7 +162,8 @@ class Witness:
         return answer
 
     def _settle(self, order: SettleOrder) -> Acted:
-        is_seen = order.weight or order.previous
+        copies = order.extras.mirrors or order.mirrored_before
+        is_seen = order.weight or order.previous or copies
         state = self.settling.pop(0) if self.settling and is_seen else ActState.DONE
         answer = done() if state is ActState.DONE else acted(state, f"{state} by the script")
         self.settled.append((order, answer))
