@@ -10,11 +10,11 @@ from activities.traffic import SettleOrder, TrafficActivities
 from domain.errors import Unreachable
 from domain.evidence.counters import Reading, Series, SeriesRole
 from domain.gates import Source
-from domain.ports import CounterSource
 from domain.progress import ActState
 from domain.settling import MARKS, Agreement, Comparison
 from domain.traffic import NO_EXTRAS, Extras, HeaderMatch, HeaderRoute, Mirror, Place, PlaceKind
 from tests.cluster.builders import owner, route_in, slots, workload_in
+from tests.fakes.counters import ScriptedCounters
 from tests.fakes.router import RecordingRouter
 from tests.fakes.runtime import ScriptedRuntime
 
@@ -26,10 +26,11 @@ PREVIEW = Extras(header_routes=(HeaderRoute(name="p", headers=HEADERS, workload=
 INSTANT, SOON, LATE = (timedelta(seconds=s) for s in (0.001, 0.3, 30))
 
 
-class Passing(CounterSource):
+class Passing(ScriptedCounters):
     """Counters of a route: between two readings so many requests are started at each place."""
 
     def __init__(self, **per_place):
+        super().__init__(lambda n: Reading(candidate=(), stable=()))
         names = {"stable": STABLE, "candidate": CANDIDATE, "copies": COPIES}
         self.rates = {names[name]: rate for name, rate in per_place.items()}
         self.started = dict.fromkeys(self.rates, 0)
