@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from api.schemas.fields import Fraction, Incoming, Label, Name, Seconds
+from api.schemas.fields import Fraction, Incoming, Label, Name, Outgoing, Seconds
 from api.schemas.steps import Percent
 from api.schemas.strategies import MOST_HEADERS, HeaderMatchBody, HeaderName, HeaderValue
 from domain.buckets import cookie_match
@@ -24,6 +24,7 @@ from domain.trial import (
     RewardCounters,
     RewardMetric,
     ThompsonRules,
+    Trial,
     TrialRules,
 )
 
@@ -73,7 +74,7 @@ class ArmIn(Incoming):
     )
 
 
-class RewardCountersIn(Incoming):
+class RewardCountersBody(Incoming):
     """Counters of whoever uses the answers: of tries, and of those that came off."""
 
     tries: Name = Field(description="A counter in Prometheus, such as `shop_offers_total`.")
@@ -85,8 +86,12 @@ class RewardCountersIn(Incoming):
     def to_domain(self) -> RewardCounters:
         return RewardCounters(tries=self.tries, won=self.won, label=self.label)
 
+    @classmethod
+    def from_domain(cls, counters: RewardCounters) -> Self:
+        return cls(tries=counters.tries, won=counters.won, label=counters.label)
 
-class RewardIn(Incoming):
+
+class RewardBody(Incoming):
     """The one fraction that arms are compared by."""
 
     metric: RewardMetric = Field(
@@ -99,7 +104,7 @@ class RewardIn(Incoming):
     slow_over_ms: Fraction | None = Field(
         default=None, description="For fast_rate: a bound that the source counts at."
     )
-    counters: RewardCountersIn | None = Field(
+    counters: RewardCountersBody | None = Field(
         default=None, description="For conversion, which needs them."
     )
 
@@ -112,8 +117,19 @@ class RewardIn(Incoming):
             counters=None if self.counters is None else self.counters.to_domain(),
         )
 
+    @classmethod
+    def from_domain(cls, reward: Reward) -> Self:
+        counters = reward.counters
+        return cls(
+            metric=reward.metric,
+            direction=reward.direction,
+            source=reward.source,
+            slow_over_ms=reward.slow_over_ms,
+            counters=None if counters is None else RewardCountersBody.from_domain(counters),
+        )
 
-class ThompsonIn(Incoming):
+
+class ThompsonBody(Incoming):
     """Weights follow the chance of being best, slowly and with a floor."""
 
     floor: Percent = Field(default=_THOMPSON.floor, description="What each arm keeps.")
@@ -144,6 +160,16 @@ class ThompsonIn(Incoming):
             period=every,
         )
 
+    @classmethod
+    def from_domain(cls, rules: ThompsonRules) -> Self:
+        return cls(
+            floor=rules.floor,
+            step_limit=rules.step_limit,
+            warm_up_seconds=rules.warm_up.total_seconds(),
+            update_every_seconds=rules.update_every.total_seconds(),
+            update_rewards=rules.update_rewards,
+        )
+
 
 class AbTestIn(Incoming):
     """Versions beside stable, compared until one has won, all are alike, or the time is over."""
@@ -151,7 +177,7 @@ class AbTestIn(Incoming):
     arms: list[ArmIn] = Field(
         min_length=1, max_length=MOST_ARMS - 1, description="All that challenge stable."
     )
-    reward: RewardIn = Field(default_factory=RewardIn)
+    reward: RewardBody = Field(default_factory=RewardBody)
     sticky_header: HeaderName | None = Field(
         default=None,
         description="A header with a hash of the user, in hex digits: users stay with their arm.",
@@ -170,7 +196,7 @@ class AbTestIn(Incoming):
         description="How much more outcomes scatter than independent ones; left out: 1, or 3 "
         "where users stay with an arm.",
     )
-    allocation: ThompsonIn | None = Field(
+    allocation: ThompsonBody | None = Field(
         default=None, description="Weights follow the reward; left out: they stay."
     )
     on_winner: OnWinner = Field(
@@ -207,3 +233,30 @@ def _matched(arms: Sequence[ArmIn]) -> dict[str, tuple[HeaderMatch, ...]]:
         for i, arm in enumerate(arms)
         if arm.match is not None
     }
+
+
+class TrialPlanOut(Outgoing):
+    """How the arms of a plan are compared. Users stay with their arm where `sticky_header` says."""
+
+    arms: list[str] = Field(description="All of them, stable first.")
+    reward: RewardBody
+    alpha: float
+    equivalence_margin: float | None
+    overdispersion: float
+    sticky_header: str | None
+    matched: list[str] = Field(description="The arms that are reached by what clients bring.")
+    allocation: ThompsonBody | None
+
+    @classmethod
+    def from_domain(cls, trial: Trial) -> Self:
+        allocation = trial.allocation
+        return cls(
+            arms=list(trial.arms),
+            reward=RewardBody.from_domain(trial.reward),
+            alpha=trial.rules.alpha,
+            equivalence_margin=trial.rules.equivalence_margin,
+            overdispersion=trial.phi,
+            sticky_header=trial.sticky_header or None,
+            matched=list(trial.matches),
+            allocation=None if allocation is None else ThompsonBody.from_domain(allocation),
+        )

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from api.schemas.ab_tests import TrialPlanOut
 from api.schemas.comparisons import ComparisonOut
 from api.schemas.fields import Fraction, Incoming, Label, Outgoing, Seconds
 from api.schemas.hooks import HookOut
@@ -192,6 +193,7 @@ class PlanOut(Outgoing):
     stable: VariantOut
     candidate: VariantOut
     others: list[VariantOut] = Field(description="The further challengers of an ab_test.")
+    trial: TrialPlanOut | None = Field(description="Of an ab_test: how its arms are compared.")
     steps: list[StepOut]
     gates: list[GateBody]
     policies: PoliciesBody
@@ -208,6 +210,7 @@ class PlanOut(Outgoing):
             stable=VariantOut.from_domain(plan.stable),
             candidate=VariantOut.from_domain(plan.candidate),
             others=[VariantOut.from_domain(one) for one in plan.others],
+            trial=None if plan.trial is None else TrialPlanOut.from_domain(plan.trial),
             steps=_steps(plan),
             gates=[GateBody.from_domain(gate) for gate in plan.gates],
             policies=PoliciesBody.from_domain(plan.policies),

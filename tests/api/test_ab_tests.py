@@ -50,6 +50,8 @@ async def test_the_plan_shows_all_arms_with_their_weights(api, ids):
     split, compared, *_ = plan["steps"][1:]
     assert split["weights"] == {"stable": 34, "b": 33, "c": 33}
     assert compared["until"] == "decided"
+    assert plan["trial"]["arms"] == ["stable", "b", "c"]
+    assert plan["trial"]["reward"]["metric"] == "success_rate"
     assert plan["steps"][-1]["weights"] == {"stable": 100}
 
 

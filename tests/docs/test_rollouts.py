@@ -9,7 +9,14 @@ import pytest
 from pydantic_core import PydanticUndefined
 
 from adapters.kserve.answers import MOST_BYTES
-from api.schemas.ab_tests import AbTestIn, ArmIn, MatchIn, RewardCountersIn, RewardIn, ThompsonIn
+from api.schemas.ab_tests import (
+    AbTestIn,
+    ArmIn,
+    MatchIn,
+    RewardBody,
+    RewardCountersBody,
+    ThompsonBody,
+)
 from api.schemas.comparisons import THRESHOLD, TOLERANCE, CompareIn, SampleRequestIn
 from api.schemas.plans import AgainstStableBody, GateBody, PoliciesBody
 from api.schemas.rollouts import RolloutIn
@@ -105,7 +112,7 @@ def test_every_field_is_told_with_its_default(heading, model):
         (
             "ab-tests",
             "The section `ab_test`",
-            [AbTestIn, ArmIn, MatchIn, RewardIn, RewardCountersIn, ThompsonIn],
+            [AbTestIn, ArmIn, MatchIn, RewardBody, RewardCountersBody, ThompsonBody],
         ),
         ("shadow", "The section `shadow`", [ShadowIn]),
         ("shadow", "Compared answers", [CompareIn, SampleRequestIn]),
