@@ -1,5 +1,6 @@
 """Real servers for all tests: each is started once in a session, and only if a test asks for it."""
 
+import gc
 import itertools
 import shutil
 import tempfile
@@ -13,6 +14,20 @@ from sandbox.servers import envoy, postgres, prometheus, temporal
 
 _TEMPLATE = "migrated"
 _clone_numbers = itertools.count(1)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport():
+    """A failed test is told as such.
+
+    Python 3.11 parses the failed lines, and gives up with a SystemError, which ends the session,
+    where a collection of garbage in the middle of that runs Python code (gh-106905).
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 @pytest.fixture(scope="session")

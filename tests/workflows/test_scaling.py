@@ -96,6 +96,7 @@ async def test_a_scale_that_is_put_back_in_a_soak_is_seen_to_join(stage):
     stage.analysis.shown = lambda order: drifted
     handle = await stage.start(plan(canary(Weight(weight=10), Scale(replicas=3), JUDGED)))
     await told(stage, EventKind.PAUSED)
+    await stage.until(lambda: stage.analysis.watches == 2, "the watch of a pause")
     stage.runtime.tamper(stage.plan.candidate.workload, 1)
     stage.analysis.shown, stage.runtime.room = (lambda order: PASSED), 2
     watches, looks = stage.analysis.watches, stage.runtime.looked_for(3)
