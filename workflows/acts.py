@@ -147,7 +147,8 @@ class Acts:
     async def see_home(self, left: int) -> Acted:
         """See the traffic at stable, which left a share of `left`; waits, but not for ever."""
         if not left:
-            return Acted(state=ActState.DONE, at=workflow.now(), detail="it never carried traffic")
+            none = "never carried" if self.plan.trial is None else "carried no more"
+            return Acted(state=ActState.DONE, at=workflow.now(), detail=f"it {none} traffic")
         if self.plan.trial is not None:
             before, self._ordered = self._ordered, self._written
             return await self._settle_shares(before, self._written, ROLLBACK_SETTLES_WITHIN)
