@@ -298,7 +298,7 @@ async def test_a_resume_writes_a_division_again_that_the_gateway_did_not_obey(st
     assert (await handle.result()).phase is Phase.CONCLUDED
 
 
-async def test_what_the_gateway_does_not_obey_is_undone(stage):
+async def test_a_first_division_that_the_gateway_does_not_obey_is_taken_back(stage):
     def settles(order):
         is_first_split = len(stage.traffic.shares_orders) == 1 and order.slots[1].weight
         return acted(ActState.DISOBEYED if is_first_split else ActState.DONE, "seen")
