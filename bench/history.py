@@ -1,8 +1,7 @@
 """How long the history of a week-long canary gets: the real workflow, a week in its own time.
 
-Time is skipped by the server. A watch that is under way would hold the clock still, so the one
-here asks to be tried again at `report_at`: the clock passes the wait between two tries, which
-leaves no event, and the second try returns in the workflow's time when the real watch would.
+Time is skipped by the server, and the watch plays along (tests/workflows/long_watch.py): it returns
+in the workflow's time when the real watch would.
 """
 
 import logging
@@ -12,10 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from temporalio import activity
-from temporalio.api.enums.v1 import EventType
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 
 from activities.analysis import WatchOrder
@@ -29,6 +25,7 @@ from domain.strategies.canary_steps import Pace
 from sandbox.servers.binaries import script
 from sandbox.servers.temporal import DYNAMIC_CONFIG
 from tests.plans import canary_spec, plan, policies
+from tests.workflows.long_watch import events_of, return_at
 from tests.workflows.stage import PASSED, Stage
 from workflows.search import PHASE, WEIGHT
 
@@ -36,8 +33,6 @@ TITLE = "history events of canaries that take a week, with 15 s probes"
 GOAL_EVENTS = 2000
 _WEEK = timedelta(days=7)
 _SKIPPING = "frontend.WorkflowTimeSkippingEnabled=true"
-# What the skipping itself leaves in the history; no other server writes it.
-_OF_THE_SKIPPING = "WORKFLOW_EXECUTION_TIME_SKIPPING_TRANSITIONED"
 _MOST_SKIPS = 100_000
 
 
@@ -87,26 +82,16 @@ async def _walk(env: WorkflowEnvironment, name: str, walked: Plan) -> Walked:
         history = await handle.fetch_history()
     if result.phase is not Phase.PROMOTED:
         raise RuntimeError(f"the canary ended as {result.phase}: {result.reason}")
-    kinds = Counter(
-        EventType.Name(each.event_type)[len("EVENT_TYPE_") :] for each in history.events
-    )
-    kinds.pop(_OF_THE_SKIPPING, None)
     first, last = history.events[0], history.events[-1]
     lasted = last.event_time.ToDatetime() - first.event_time.ToDatetime()
-    return Walked(name=name, events=kinds, reports=reports.total(), lasted=lasted)
+    return Walked(name=name, events=events_of(history), reports=reports.total(), lasted=lasted)
 
 
 def _watch(reports: Counter[str]) -> Callable[[WatchOrder], Awaitable[Seen]]:
     """A watch that sees nothing wrong, and reports when the real one would."""
 
     async def watch(order: WatchOrder) -> Seen:
-        now = activity.info().current_attempt_scheduled_time
-        ends = _end_of_soak(order)
-        returns = min(order.report_at, ends)
-        if now < returns:
-            raise ApplicationError(
-                "not yet", next_retry_delay=returns - now, category=ApplicationErrorCategory.BENIGN
-            )
+        return_at(min(order.report_at, _end_of_soak(order)))
         reports[str(order.progress.step)] += 1
         return PASSED
 

@@ -141,17 +141,10 @@ def _asked_to_go_on(plan: Plan, progress: Progress) -> Advance | None:
         Scope.STEP: (plan.promotion_by_one_from(step), "promoted by one step"),
         Scope.SKIP: (step + 1, "skipped"),
     }[command.scope]
-    if to is None or (chosen := _chosen(plan, progress, command.variant)) is None:
+    chosen = trial_decision.chosen_by(plan, progress.traffic_in(plan), command)
+    if to is None or chosen is None:
         return None
     return Advance(to=to, reason=_said(command, what), chosen=chosen)
-
-
-def _chosen(plan: Plan, progress: Progress, variant: str) -> str | None:
-    """Who is promoted, "" for the candidate; None for an arm that has left meanwhile."""
-    arms, present = progress.traffic_in(plan).arms, progress.arms_in(plan)
-    if arms is not None and variant in arms.left:
-        return None
-    return present[0] if not variant and len(present) == 1 else variant
 
 
 def _while_paused(plan: Plan, progress: Progress, paused: Paused) -> Decision:
@@ -178,10 +171,10 @@ def _way_on(plan: Plan, progress: Progress, now: datetime) -> Decision:
 def _soaked(plan: Plan, soak: Soak, progress: Progress, now: datetime) -> Decision:
     earliest, latest = progress.acted.at + soak.at_least, progress.acted.at + soak.at_most
     deadline = late_at(plan, progress)
-    if now < earliest:
-        return Hold(reason=f"soaking at {soak.weight} %", until=min(earliest, deadline))
     if soak.until is Until.DECIDED:
         return _decided(plan, soak, progress, now)
+    if now < earliest:
+        return Hold(reason=f"soaking at {soak.weight} %", until=min(earliest, deadline))
     is_earned, reason = _earned(plan, soak, progress, now)
     if is_earned:
         return _next(plan, progress.step, reason)
@@ -191,16 +184,18 @@ def _soaked(plan: Plan, soak: Soak, progress: Progress, now: datetime) -> Decisi
 
 
 def _decided(plan: Plan, soak: Soak, progress: Progress, now: datetime) -> Decision:
-    """What a trial comes to that has had its shortest time."""
-    latest = progress.acted.at + soak.at_most
-    found = trial_decision.ended(plan, progress)
+    """What a trial comes to; before its shortest time is over only its weights may change."""
+    earliest, latest = progress.acted.at + soak.at_least, progress.acted.at + soak.at_most
+    is_early = now < earliest
+    found = "comparing the arms" if is_early else trial_decision.ended(plan, progress)
     if isinstance(found, Advance):
         return found
     if now >= latest:
         return _undecided(plan, soak, progress, found)
     if (anew := trial_decision.divided_anew(plan, progress)) is not None:
         return anew
-    return Hold(reason=found, until=min(latest, late_at(plan, progress)))
+    until = earliest if is_early else latest
+    return Hold(reason=found, until=min(until, late_at(plan, progress)))
 
 
 def _earned(plan: Plan, soak: Soak, progress: Progress, now: datetime) -> tuple[bool, str]:

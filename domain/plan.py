@@ -213,6 +213,11 @@ class Plan:
             return (slot,)
         return (slot, Place(kind=PlaceKind.HEADER_ROUTE, position=found))
 
+    def present_under(self, traffic: SetWeights) -> tuple[str, ...]:
+        """The challengers that have not left a trial, by name."""
+        left = () if traffic.arms is None else traffic.arms.left
+        return tuple(one.name for one in self.challengers if one.name not in left)
+
     def reached_under(self, traffic: SetWeights) -> tuple[Variant, ...]:
         """Who gets requests under a traffic, copies and those of testers included."""
         weights = self.weights_under(traffic)
@@ -224,9 +229,11 @@ class Plan:
         )
 
     def gates_at(self, step: int) -> tuple[Gate, ...]:
-        """The gates that watch during a step."""
-        soak = self.steps[step]
-        return self.gates if isinstance(soak, Soak) and soak.gated else ()
+        """The gates that watch during a step; in a trial only once its arms have traffic."""
+        soak, is_tried = self.steps[step], self.traffic_at(step).arms is not None
+        if not isinstance(soak, Soak) or (self.trial is not None and not is_tried):
+            return ()
+        return self.gates if soak.gated else ()
 
     def is_counted_at(self, step: int) -> bool:
         """Whether anything is counted during a step."""

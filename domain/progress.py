@@ -181,7 +181,7 @@ class Progress:
 
     def arms_in(self, plan: Plan) -> tuple[str, ...]:
         """The challengers that are compared at this step; none where there is no trial."""
-        arms = self.traffic_in(plan).arms
-        if arms is None or not isinstance(plan.steps[self.step], Soak):
+        traffic = self.traffic_in(plan)
+        if traffic.arms is None or not isinstance(plan.steps[self.step], Soak):
             return ()
-        return tuple(one.name for one in plan.challengers if one.name not in arms.left)
+        return plan.present_under(traffic)

@@ -90,7 +90,8 @@ class ThompsonRules:
     Each arm keeps `floor`, so that there is always something to learn it from, and no weight moves
     more than `step_limit` points at once. For `warm_up` all are equal; then an update is due after
     `update_every`, or sooner once each arm has had `update_rewards` requests that could be
-    rewarded. What is `period` older counts `discount` as much.
+    rewarded, but never before the weights have stood for a quarter of the trial's age. What is
+    `period` older counts `discount` as much.
     """
 
     floor: int = 5

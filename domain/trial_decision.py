@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from domain import arm_traffic
 from domain.plan import Plan
 from domain.progress import Advance, Cause, Progress, Reallocate
-from domain.steps import Reaction
+from domain.rollout import Command, Scope
+from domain.steps import Reaction, SetWeights
 from domain.trial_verdicts import Outcome, TrialVerdict
 from domain.verdicts import Status, Verdict
 
@@ -79,6 +80,21 @@ def ended(plan: Plan, progress: Progress) -> Advance | str:
     if missing := _unproven(plan, progress, winner):
         return f"{verdict.reason} {winner} is not promoted yet: {missing}"
     return Advance(to=progress.step + 1, reason=verdict.reason, chosen=winner)
+
+
+def chosen_by(plan: Plan, traffic: SetWeights, command: Command) -> str | None:
+    """Whom somebody's word makes the candidate, "" for the one of now; None for who has left.
+
+    A promotion that names nobody means the only challenger that is left.
+    """
+    if command.scope is Scope.SKIP:
+        return ""
+    if traffic.arms is None:
+        return command.variant
+    present = plan.present_under(traffic)
+    if not command.variant:
+        return present[0] if len(present) == 1 else None
+    return command.variant if command.variant in present else None
 
 
 def _unproven(plan: Plan, progress: Progress, winner: str) -> str:

@@ -1,5 +1,6 @@
 """Valid plans and what surrounds them; a test names only what matters to it."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -70,8 +71,14 @@ def parties(**changes) -> Parties:
     return replace(Parties(route=route(), stable=stable, candidate=candidate), **changes)
 
 
-def plan(spec: Spec | None = None, *, protocol: Protocol = Protocol.OPENAI, **changes) -> Plan:
-    given = parties(route=replace(route(), protocol=protocol))
+def plan(
+    spec: Spec | None = None,
+    *,
+    protocol: Protocol = Protocol.OPENAI,
+    between: Parties | None = None,
+    **changes,
+) -> Plan:
+    given = replace(between or parties(), route=replace(route(), protocol=protocol))
     return replace(compile_plan(spec or canary_spec(), given), **changes)
 
 
@@ -94,14 +101,19 @@ def ab_test_spec(**changes) -> AbTestSpec:
 
 def ab_test(*names: str, protocol: Protocol = Protocol.OPENAI, **changes) -> Plan:
     """A test between stable and these challengers."""
-    given = arms(*names)
-    given = replace(given, route=replace(given.route, protocol=protocol))
-    return compile_plan(ab_test_spec(**changes), given)
+    return plan(ab_test_spec(**changes), protocol=protocol, between=arms(*names))
 
 
-def trial(outcome: Outcome = Outcome.UNDECIDED, winner: str | None = None, **beaten: str):
-    """How a trial between stable, b and c stands; `c="b"`: c is beaten by b."""
-    standings = dict.fromkeys(("stable", "b", "c"), Standing.COMPETING)
+def trial(
+    outcome: Outcome = Outcome.UNDECIDED,
+    winner: str | None = None,
+    *,
+    arms: Sequence[str] = ("stable", "b", "c"),
+    left: Collection[str] = (),
+    **beaten: str,
+) -> TrialVerdict:
+    """How a trial stands, by default one between stable, b and c; `c="b"`: c is beaten by b."""
+    standings = dict.fromkeys(arms, Standing.COMPETING) | dict.fromkeys(left, Standing.LEFT)
     standings |= dict.fromkeys(beaten, Standing.ELIMINATED)
     return TrialVerdict(
         outcome=outcome,

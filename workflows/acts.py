@@ -168,7 +168,7 @@ class Acts:
         was_given = had.candidate or had.arms is not None
         if was_given or (had.mirror and workflow.patched("see-the-copies-end")):
             return await self._settle(self._written, HOME, had, ROLLBACK_SETTLES_WITHIN)
-        return Acted(state=ActState.DONE, at=workflow.now(), detail="it never carried traffic")
+        return Acted(state=ActState.DONE, at=workflow.now(), detail="it carried no traffic")
 
     async def _insist(
         self, slots: Slots, bearer: Variant, other: Variant, say: Callable[[str], None]

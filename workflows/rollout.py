@@ -294,7 +294,8 @@ class RolloutWorkflow(Commands):
             if failure_type(error) != WorkloadFailed.__name__:
                 raise
             # Who was to get more cannot serve: the watch finds that, and the trial is without it.
-            standing.traffic, standing.seen = standing.in_force, self._seen_of_trial()
+            standing.traffic = standing.in_force
+            standing.look_afresh()
             return
         if acted:
             self._go_on_with(acted, traffic)
@@ -304,11 +305,7 @@ class RolloutWorkflow(Commands):
         standing = self._standing
         since = standing.acted.at
         standing.acted = replace(standing.settled(acted, traffic), at=since)
-        standing.seen = self._seen_of_trial()
-
-    def _seen_of_trial(self) -> Seen:
-        """What stays true of a trial when its traffic is divided anew."""
-        return Seen(trial=self._standing.seen.trial)
+        standing.look_afresh()
 
     def _choose(self, name: str) -> None:
         """Make one of several challengers the candidate from here on."""

@@ -15,6 +15,7 @@ from domain.requests import Taken, require_fit, taken
 from domain.rollout import Action, Command, EventKind, Phase, Scope
 from domain.steps import SetWeights, Step
 from domain.story import details
+from domain.trial_decision import chosen_by
 from workflows.chronicle import Chronicle
 from workflows.hooks import Hooks
 from workflows.messages import RolloutInput, RolloutView
@@ -124,7 +125,10 @@ class Standing:
 
     @property
     def must_look_again(self) -> bool:
-        """Whether the watch was cut off, and only what it had reported before lets a step end."""
+        """Whether only what was reported before the watch was cut off lets a step end.
+
+        So it is where the traffic of a trial was divided anew since.
+        """
         said = self.promote or self.approved or self.confirmed
         return self.looked_away and not said and self.plan.is_judged_at(self.step)
 
@@ -217,9 +221,15 @@ class Standing:
     def _resume(self, said: str) -> None:
         if self.paused is not None:
             is_undone = self.acted.state in {ActState.DRIFTED, ActState.NOT_READY}
-            self.must_put_back = is_undone or bool(self.seen.drift or self.seen.displaced)
+            is_moved = bool(self.seen.drift or self.seen.displaced)
+            self.must_put_back = is_undone or is_moved or self._is_disobeyed
             self.paused = None
             self.enter(Phase.PROGRESSING, EventKind.RESUMED, said)
+
+    @property
+    def _is_disobeyed(self) -> bool:
+        """Whether a trial's traffic was divided anew and the gateway did not obey."""
+        return self.traffic is not None and self.acted.state is ActState.DISOBEYED
 
     def displaced(self, reason: str) -> None:
         """Take down that the weights of another step of ours are in force, to be put back."""
@@ -253,6 +263,15 @@ class Standing:
         self.traffic, self.division = decision.traffic, self.division + 1
         data = {"leaving": decision.leaving} if decision.leaving else {}
         self.tell(EventKind.DIVIDED, decision.reason, step=self.step, data=data)
+        said = self.promote
+        if said is not None and chosen_by(self.plan, decision.traffic, said) is None:
+            self.promote = None
+            note = f"promote by {said.actor} came to nothing: who was meant has left the trial"
+            self.tell(EventKind.COMMANDED, note)
+
+    def look_afresh(self) -> None:
+        """Keep how a trial stands: all else is to be seen again, under the weights of now."""
+        self.seen, self.looked_away = Seen(trial=self.seen.trial), True
 
     def choose(self, name: str) -> None:
         """Make one of several challengers the candidate; its traffic stays as it is."""

@@ -140,7 +140,8 @@ class ThompsonBody(Incoming):
         default=_THOMPSON.warm_up.total_seconds(), description="How long all weights stay equal."
     )
     update_every_seconds: Seconds = Field(
-        default=_THOMPSON.update_every.total_seconds(), description="When weights move."
+        default=_THOMPSON.update_every.total_seconds(),
+        description="When weights move: at the soonest after a quarter of the test so far.",
     )
     update_rewards: int = Field(
         default=_THOMPSON.update_rewards,

@@ -6,7 +6,7 @@ under weights that follow the past (docs/statistics.md, section 2d).
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import chain, pairwise, takewhile
 
 from domain.apportionment import apportion
@@ -17,6 +17,9 @@ from domain.traffic import FULL
 from domain.trial import Reward, ThompsonRules
 
 Weights = dict[str, int]
+# A division leaves some 25 events in the history of its rollout. Where each waits for a quarter of
+# the trial's age, a week has no more than twenty.
+DIVISIONS_PER_AGE = 4
 
 
 def next_allocation(
@@ -71,7 +74,14 @@ def _is_due(
         if counts.arm in seen:
             seen[counts.arm] += counts.total
     has_shown_enough = all(total >= rules.update_rewards for total in seen.values())
-    return has_shown_enough or now - since[-1].opened_at >= rules.update_every
+    age, stood = now - intervals[0].opened_at, now - since[-1].opened_at
+    return stood >= least_stand(age, rules, has_shown_enough=has_shown_enough)
+
+
+def least_stand(age: timedelta, rules: ThompsonRules, *, has_shown_enough: bool) -> timedelta:
+    """How long weights stand at least in a trial of this age: ever longer, the older it is."""
+    seldom = age / DIVISIONS_PER_AGE
+    return seldom if has_shown_enough else max(seldom, rules.update_every)
 
 
 def _target(

@@ -10,10 +10,29 @@ from hypothesis import strategies as st
 
 from domain import arm_traffic
 from domain.errors import InvalidSpec
-from domain.steps import Conclude, Deploy, Promote, Reaction, Retire, SetWeights, Soak, Until
+from domain.plan import Plan
+from domain.steps import (
+    ArmShares,
+    Conclude,
+    Deploy,
+    Promote,
+    Reaction,
+    Retire,
+    SetWeights,
+    Soak,
+    Until,
+)
 from domain.strategies.ab_test import STICKY_OVERDISPERSION, OnWinner, compile_ab_test
 from domain.traffic import NO_EXTRAS, HeaderMatch, Place, PlaceKind
-from domain.trial import Direction, Reward, RewardCounters, RewardMetric, ThompsonRules, TrialRules
+from domain.trial import (
+    Direction,
+    Reward,
+    RewardCounters,
+    RewardMetric,
+    ThompsonRules,
+    Trial,
+    TrialRules,
+)
 from tests.plans import ab_test, ab_test_spec, arms
 
 HEADER = "x-user-hash"
@@ -105,10 +124,18 @@ def test_users_stay_with_an_arm_by_their_hash():
         "chat-v2": 85,
         "chat-v3": 84,
     }
+    trial, _ = opened(made)
     assert made.places_of(made.stable)[1] == Place(position=0, kind=PlaceKind.HEADER_ROUTE)
-    trial, _ = split(made)
     assert trial.phi == STICKY_OVERDISPERSION
     assert not trial.rules.checks_split
+
+
+def opened(made: Plan) -> tuple[Trial, ArmShares]:
+    """The trial of a plan, and the traffic that it begins with."""
+    arms = made.traffic_at(1).arms
+    assert made.trial is not None
+    assert arms is not None
+    return made.trial, arms
 
 
 @pytest.mark.parametrize(
@@ -116,8 +143,8 @@ def test_users_stay_with_an_arm_by_their_hash():
 )
 def test_an_arm_that_leaves_gives_its_users_to_stable_and_no_route_moves(changes):
     made = ab_test(**changes)
-    trial, before = split(made)
-    after = arm_traffic.without(trial, before.arms, ["b"])
+    before, (trial, arms) = made.traffic_at(1), opened(made)
+    after = arm_traffic.without(trial, arms, ["b"])
     routes = made.extras_of(before).header_routes, made.extras_of(after).header_routes
     assert [route.name for route in routes[0]] == [route.name for route in routes[1]]
     assert "chat-v2" not in {route.workload for route in routes[1]}
@@ -127,8 +154,8 @@ def test_an_arm_that_leaves_gives_its_users_to_stable_and_no_route_moves(changes
 
 def test_users_of_those_who_stay_are_left_where_they_are():
     made = ab_test(sticky_header=HEADER)
-    trial, before = split(made)
-    after = arm_traffic.without(trial, before.arms, ["b"])
+    before, (trial, arms) = made.traffic_at(1), opened(made)
+    after = arm_traffic.without(trial, arms, ["b"])
     moved = {
         was: now
         for was, now in zip(owners(made, before), owners(made, after), strict=True)
@@ -140,11 +167,11 @@ def test_users_of_those_who_stay_are_left_where_they_are():
 @given(st.lists(st.integers(5, 90), min_size=3, max_size=3))
 def test_new_weights_move_as_few_users_as_must(parts):
     made = ab_test(sticky_header=HEADER)
-    trial, before = split(made)
+    before, (trial, arms) = made.traffic_at(1), opened(made)
     whole = sum(parts)
     weights = dict(zip(trial.arms, (part * 100 // whole for part in parts), strict=True))
     weights["stable"] += 100 - sum(weights.values())
-    after = arm_traffic.reallocated(trial, before.arms, weights)
+    after = arm_traffic.reallocated(trial, arms, weights)
     was, now = owners(made, before), owners(made, after)
     moved = sum(one != other for one, other in zip(was, now, strict=True))
     grown = sum(max(0, now.count(name) - was.count(name)) for name in set(was))

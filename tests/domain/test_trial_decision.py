@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from domain.decision import decide
+from domain.hooks import HookKind
 from domain.plan import Policies
 from domain.progress import (
     Acted,
@@ -25,6 +26,7 @@ from domain.steps import Reaction
 from domain.strategies.ab_test import OnWinner
 from domain.trial_verdicts import Outcome
 from domain.verdicts import Status
+from tests.notices import a_hook
 from tests.plans import NOON, ab_test, policies, trial, verdict
 
 SOAK, FULL_STEP, CONCLUDE = 2, 3, 6
@@ -46,6 +48,14 @@ def says(seen=None, plan=None, now=LATER, **changes):
 def without(plan, *names):
     """Where these arms have left."""
     decided = says(Seen(trial=trial(), unfit=dict.fromkeys(names, "gone")), plan)
+    assert isinstance(decided, Reallocate)
+    return decided.traffic
+
+
+def without_all(plan):
+    """Where all arms have left, proven worse than stable."""
+    beaten = Seen(trial=trial(Outcome.WINNER, "stable", b="stable", c="stable"))
+    decided = says(beaten, plan)
     assert isinstance(decided, Reallocate)
     return decided.traffic
 
@@ -177,6 +187,11 @@ def test_weights_that_are_due_are_written_when_nothing_speaks_against_it():
     assert isinstance(says(Seen(trial=trial(), due=due, drift="moved")), Pause)
 
 
+def test_weights_follow_the_reward_before_the_shortest_time_is_over():
+    plan, due = ab_test(at_least=timedelta(minutes=30)), {"stable": 20, "b": 50, "c": 30}
+    assert isinstance(says(Seen(trial=trial(), due=due), plan), Reallocate)
+
+
 def test_a_person_promotes_the_arm_that_they_name():
     command = Command(actor="ada", reason="", scope=Scope.FULL, variant="c")
     decided = says(promote=command)
@@ -184,6 +199,32 @@ def test_a_person_promotes_the_arm_that_they_name():
     assert (decided.to, decided.chosen) == (FULL_STEP, "c")
     plan = ab_test()
     assert isinstance(says(plan=plan, promote=command, traffic=without(plan, "c")), Hold)
+
+
+def test_a_promotion_without_a_name_means_the_only_arm_that_is_left():
+    plan, command = ab_test(), Command(actor="ada", reason="")
+    decided = says(plan=plan, promote=command, traffic=without(plan, "b"))
+    assert isinstance(decided, Advance)
+    assert decided.chosen == "c"
+    nobody = without_all(plan)
+    assert isinstance(says(plan=plan, promote=command, traffic=nobody), Hold)
+
+
+def test_a_skip_ends_a_test_that_keeps_stable_whatever_arms_are_left():
+    plan = ab_test(on_winner=OnWinner.KEEP)
+    skip = Command(actor="ada", reason="", scope=Scope.SKIP)
+    for traffic in (None, without(plan, "b")):
+        decided = says(plan=plan, promote=skip, traffic=traffic)
+        assert isinstance(decided, Advance)
+        assert (decided.to, decided.chosen) == (3, "")
+
+
+def test_a_hook_that_does_not_answer_before_the_test_pauses_it():
+    hook = a_hook("leave", HookKind.CONFIRM_TRAFFIC_INCREASE, ask_for=timedelta(hours=1))
+    plan = ab_test(hooks=(hook,))
+    assert plan.gates_at(1) == ()
+    assert plan.gates_at(3) == plan.gates
+    assert isinstance(says(Seen(), plan, step=1, now=NOON + timedelta(hours=1)), Pause)
 
 
 def test_a_test_that_asks_waits_for_a_person_with_the_winner_chosen():

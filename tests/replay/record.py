@@ -56,11 +56,18 @@ PATHS = (
     "a_fallback_joins_stage_by_stage",
     "what_the_gateway_does_not_obey_is_undone",
     "the_last_backend_takes_the_route_with_it",
+    "the_winner_gets_all_traffic",
+    "an_arm_that_fails_its_gate_leaves",
+    "one_that_asks_promotes_the_winner",
+    "when_time_is_up_it_concludes",
+    "weights_follow_what_is_due",
+    "a_guardian_goes_on_with_the_arm",
 )
 STORIES = (
     "rollout",
     "strategies",
     "scaling",
+    "ab_test",
     "fleet",
     "operation",
     "serving",

@@ -1,5 +1,6 @@
 """Any valid plan: random specs of every strategy, with random policies and hooks."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from random import Random
@@ -10,6 +11,7 @@ from domain.gates import Gate
 from domain.hooks import Hook, HookKind
 from domain.plan import Plan, Policies
 from domain.steps import Reaction
+from domain.strategies.ab_test import AbTestSpec, OnWinner
 from domain.strategies.blue_green import BlueGreenSpec
 from domain.strategies.canary import CanarySpec
 from domain.strategies.canary_steps import (
@@ -25,14 +27,18 @@ from domain.strategies.canary_steps import (
     Weight,
 )
 from domain.strategies.compiling import Spec
+from domain.strategies.rules import Parties
 from domain.strategies.shadow import ShadowSpec
+from domain.traffic import HeaderMatch
+from domain.trial import ThompsonRules
 from domain.workloads import Protocol
 from tests.comparisons import a_comparison
 from tests.notices import a_hook
-from tests.plans import ERRORS, plan, policies
+from tests.plans import ERRORS, ab_test_spec, arms, parties, plan, policies
 
 LATE = Gate(name="late", metric=ERRORS.metric, limit=0.05)
 ROLE = "owner"
+CHALLENGERS = ("b", "c", "d")
 # While a watch looks, time goes no faster than ours: most spans are over soon, some never are.
 SPANS = [timedelta(0), *[timedelta(milliseconds=ms) for ms in (20, 60, 150)], timedelta(hours=1)]
 NEVER_FORWARD = [Reaction.ROLL_BACK, Reaction.PAUSE, Reaction.HOLD]
@@ -42,12 +48,19 @@ REACTIONS = [*NEVER_FORWARD, Reaction.ADVANCE]
 def any_plan(rng: Random) -> Plan:
     """A plan that a user could have asked for: what validation refuses is drawn anew."""
     while True:
-        spec = rng.choice([_canary, _canary, _blue_green, _shadow])(rng)
+        spec = rng.choice([_canary, _canary, _blue_green, _shadow, any_ab_test, any_ab_test])(rng)
+        protocol = rng.choice([Protocol.OPENAI, Protocol.V2])
         try:
-            made = plan(spec, protocol=rng.choice([Protocol.OPENAI, Protocol.V2]))
+            made = plan(spec, protocol=protocol, between=_parties(rng, spec))
         except InvalidSpec:
             continue
         return replace(made, asks_the_fleet=True)
+
+
+def _parties(rng: Random, spec: Spec) -> Parties:
+    if not isinstance(spec, AbTestSpec):
+        return parties()
+    return arms(*(spec.weights or spec.matched or _some(rng)))
 
 
 def _terms(rng: Random) -> dict[str, Any]:
@@ -86,8 +99,8 @@ def _hooks(rng: Random) -> list[Hook]:
     ]
 
 
-def _bounds(rng: Random) -> dict[str, Any]:
-    at_least, at_most = sorted((rng.choice(SPANS[:4]), rng.choice(SPANS)))
+def _bounds(rng: Random, longest: Sequence[timedelta] = SPANS) -> dict[str, Any]:
+    at_least, at_most = sorted((rng.choice(SPANS[:4]), rng.choice(longest)))
     return {"at_least": at_least, "at_most": at_most}
 
 
@@ -136,6 +149,27 @@ def _blue_green(rng: Random) -> Spec:
         post_promotion=rng.choice(SPANS),
         **_terms(rng),
     )
+
+
+def any_ab_test(rng: Random) -> AbTestSpec:
+    """A test between stable and some of the challengers, divided in any way."""
+    names = _some(rng)
+    matched = {name: (HeaderMatch(name="x-arm", value=name),) for name in names}
+    weights = {name: rng.randint(1, 40) for name in names}
+    split: dict[str, Any] = rng.choice([{}, {"sticky_header": "x-user-hash"}, {"matched": matched}])
+    return ab_test_spec(
+        on_winner=rng.choice(list(OnWinner)),
+        on_undecided=rng.choice(REACTIONS),
+        weights=rng.choice([{}, weights]),
+        allocation=rng.choice([None, ThompsonRules()]),
+        **split,
+        **_bounds(rng, SPANS[-2:]),
+        **_terms(rng),
+    )
+
+
+def _some(rng: Random) -> Sequence[str]:
+    return CHALLENGERS[: rng.randint(1, len(CHALLENGERS))]
 
 
 def _shadow(rng: Random) -> Spec:

@@ -12,6 +12,13 @@ from domain.steps import Deploy, Promote, Reaction, SetScale, SetWeights, Soak, 
 from domain.traffic import FULL, NO_EXTRAS, Extras, Slots
 from domain.verdicts import Status
 from tests.workflows.tale import Tale
+from tests.workflows.trial_rules import (
+    as_chosen,
+    has_come_to,
+    of_those_left_in,
+    only_takes,
+    require_fair_trial,
+)
 from tests.workflows.witness import Written
 
 FORWARD = {Action.PROMOTE, Action.SKIP}
@@ -28,6 +35,8 @@ def require_all(tale: Tale) -> None:
         require_settled_before_watched(tale, visit)
     require_no_way_but_back(tale)
     require_agreement_at_rest(tale)
+    if tale.plan.trial is not None:
+        require_fair_trial(tale, tale.plan.trial)
 
 
 # Rule 1: one writer
@@ -43,11 +52,15 @@ def require_rising_tokens(tale: Tale) -> None:
 
 
 def require_whole_and_ready(tale: Tale) -> None:
+    before: Written | None = None
     for one in tale.witness.written:
         assert one.write.slots is not None, "a rollout never removes the route"
         assert sum(slot.weight for slot in one.write.slots) == FULL
         missing = bearing(one.write.slots, one.write.extras) - one.ready
+        if before is not None and only_takes(tale.plan, before.write, one.write):
+            missing &= {tale.plan.stable.workload.name}
         assert not missing, f"{one.write} leads to {missing}, ready are {one.ready}"
+        before = one
 
 
 def bearing(slots: Slots, extras: Extras) -> set[str]:
@@ -64,9 +77,10 @@ def require_that_stable_survives(tale: Tale) -> None:
     for one in tale.witness.removed:
         if one.workload == stable:
             assert EventKind.PROMOTED in one.told, "stable is removed before the promotion"
-            assert one.weights[tale.plan.candidate.slot] == FULL
+            assert one.weights[as_chosen(tale).candidate.slot] == FULL
     if EventKind.PROMOTED in tale.stage.journal.kinds:
-        full = [acted for order, acted in tale.witness.settled if order.weight == FULL]
+        slots = as_chosen(tale).slots_at(FULL)
+        full = [acted for order, acted in tale.witness.settled if order.slots == slots]
         assert full[-1].state is ActState.DONE, "promoted before the traffic was seen to obey"
 
 
@@ -99,6 +113,7 @@ class Visit:
 
 def visits(tale: Tale) -> list[Visit]:
     found: list[Visit] = []
+    early: list[Entry] = []  # who is quick is heard before the walk begins
     for entry in tale.stage.journal.entries:
         run_id = entry.key.split("/")[0]
         if entry.kind is EventKind.STEP_STARTED:
@@ -107,9 +122,11 @@ def visits(tale: Tale) -> list[Visit]:
             if last:
                 last.to, last.until = entry.step, entry.at
             paused = last.is_paused_at_the_end if last else False
-            found.append(Visit(run_id=run_id, step=entry.step, since=entry.at, was_paused=paused))
-        elif found:
-            found[-1].told.append(entry)
+            begun = Visit(run_id=run_id, step=entry.step, since=entry.at, was_paused=paused)
+            begun.told, early = early, []
+            found.append(begun)
+        else:
+            (found[-1].told if found else early).append(entry)
     return found
 
 
@@ -124,12 +141,14 @@ def require_earned(tale: Tale, visit: Visit) -> None:
     waits_for_approval = isinstance(step, Soak) and step.until is Until.APPROVED
     if not waits_for_approval and visit.words(tale, *FORWARD):
         return
-    assert visit.to == visit.step + 1, f"nobody asked for a jump: {where}"
+    may_conclude = isinstance(step, Soak) and step.until is Until.DECIDED
+    ends = {visit.step + 1, plan.conclude_step if may_conclude else None}
+    assert visit.to in ends, f"nobody asked for a jump: {where}"
     if visit.is_paused_at_the_end:
         assert isinstance(step, SetWeights), f"it was paused: {where}"
         assert isinstance(plan.steps[visit.to], Soak), f"it was paused: {where}"
     if isinstance(step, SetWeights | Deploy):
-        assert last_settled(tale, plan.traffic_at(visit.step).candidate), f"unsettled: {where}"
+        assert last_settled(tale, slots_of_step(tale, visit.step)), f"unsettled: {where}"
     if isinstance(step, SetScale):
         joined = (plan.candidate.workload.name, step.replicas)
         assert joined in tale.witness.joined, f"replicas have not joined: {where}"
@@ -138,14 +157,22 @@ def require_earned(tale: Tale, visit: Visit) -> None:
         assert is_earned(tale, visit, step), f"unearned: {where}; watches: {why}"
 
 
-def last_settled(tale: Tale, weight: int) -> bool:
-    states = [acted.state for order, acted in tale.witness.settled if order.weight == weight]
-    return bool(states) and ActState.DONE in states
+def last_settled(tale: Tale, slots: Slots) -> bool:
+    return any(
+        acted.state is ActState.DONE
+        for order, acted in tale.witness.settled
+        if order.slots == slots
+    )
+
+
+def slots_of_step(tale: Tale, step: int) -> Slots:
+    return as_chosen(tale).slots_under(tale.plan.traffic_at(step))
 
 
 def is_earned(tale: Tale, visit: Visit, soak: Soak) -> bool:
     assert visit.until is not None
-    plan, stayed, seen = tale.plan, visit.until - visit.since, last_seen(tale, visit)
+    plan, stayed = tale.plan, visit.until - visit.since
+    seen = of_those_left_in(tale, last_seen(tale, visit))
     if has_yes(tale, visit, soak):
         return True
     needed = plan.verdicts_at(visit.step) if plan.is_deployed_at(visit.step) else 0
@@ -154,6 +181,9 @@ def is_earned(tale: Tale, visit: Visit, soak: Soak) -> bool:
         return False
     reaction = soak.at_the_end or plan.policies.on_undecided
     is_over = stayed >= soak.at_most
+    if soak.until is Until.DECIDED:
+        is_last_word = is_over and reaction is Reaction.ADVANCE and visit.to == plan.conclude_step
+        return is_last_word or has_come_to(plan, visit.step, visit.to, seen)
     return {
         Until.ELAPSED: is_over,
         Until.PROVEN: is_proven(seen) if needed else is_over,
@@ -187,14 +217,15 @@ def says_no(seen: Seen | None) -> bool:
     if seen is None:
         return False
     failed = any(v.status is Status.FAIL for v in seen.verdicts)
-    return failed or bool(seen.candidate_not_ready or seen.stable_not_ready)
+    return failed or bool(seen.candidate_not_ready or seen.stable_not_ready or seen.unfit)
 
 
 def has_looked(plan: Plan, visit: Visit, seen: Seen | None) -> bool:
     """Whether every gate, and the answers, said something, if only that it is undecided."""
     verdicts = seen.verdicts if seen else ()
-    said = [v for v in verdicts if v.status is not Status.UNAVAILABLE]
-    return len(said) == plan.verdicts_at(visit.step)
+    said = {v.gate for v in verdicts if v.status is not Status.UNAVAILABLE}
+    has_arms = seen is None or seen.trial is None or bool(verdicts)
+    return len(said) == plan.verdicts_at(visit.step) or not has_arms
 
 
 def is_proven(seen: Seen | None) -> bool:
@@ -206,13 +237,15 @@ def require_written_by_plan(tale: Tale, visit: Visit) -> None:
     plan, step = tale.plan, tale.plan.steps[visit.step]
     traffic = plan.traffic_at(visit.step)
     allowed = {
-        (plan.slots_at(traffic.candidate), plan.extras_of(traffic)),
+        (slots_of_step(tale, visit.step), plan.extras_of(traffic)),
         *((slots, NO_EXTRAS) for slots in homes(plan)),
     }
     if any(isinstance(done, Promote) for done in plan.steps[: visit.step + 1]):
-        allowed |= {(plan.slots_of(plan.candidate), NO_EXTRAS)}
+        allowed |= {(plan.slots_of(as_chosen(tale).candidate), NO_EXTRAS)}
     if visit.until is None and visit.run_id in tale.cut_off:
         return  # it may have gone further than it could tell
+    if isinstance(step, Soak) and traffic.arms is not None:
+        return  # a trial's traffic follows what is seen: see its own rules
     for one in written_during(tale, visit):
         made = (one.write.slots, one.write.extras)
         assert made in allowed, f"step {visit.step} ({step}) wrote {made}"
@@ -245,13 +278,14 @@ def require_no_way_but_back(tale: Tale) -> None:
     assert phase in {"promoted", "rolled_back", "concluded"}, tale.stage.journal.entries[-1]
     if turned is not None:
         assert phase == "rolled_back", f"turned back at {turned}, ended {phase}"
-    gone = tale.plan.stable if phase == "promoted" else tale.plan.candidate
-    stays = tale.plan.candidate if phase == "promoted" else tale.plan.stable
+    stays = as_chosen(tale).candidate if phase == "promoted" else tale.plan.stable
     held = {name for _, name in tale.stage.runtime.deployed}
-    assert gone.workload.name not in held, f"{gone.name} is left behind"
-    assert held == {stays.workload.name} or stays.workload.name in tale.lost
     connected = {name for _, name in tale.stage.router.connected}
-    assert gone.workload.name not in connected
+    for gone in (tale.plan.stable, *tale.plan.challengers):
+        if gone is not stays:
+            assert gone.workload.name not in held, f"{gone.name} is left behind"
+            assert gone.workload.name not in connected
+    assert held == {stays.workload.name} or stays.workload.name in tale.lost
 
 
 def turned_back_at(tale: Tale) -> datetime | None:
@@ -267,11 +301,11 @@ def turned_back_at(tale: Tale) -> datetime | None:
 
 
 def require_settled_before_watched(tale: Tale, visit: Visit) -> None:
-    weight = tale.plan.traffic_at(visit.step).candidate
     was_put_back = any(e.kind in {EventKind.DRIFTED, EventKind.RESUMED} for e in visit.told)
     watches = [w for w in tale.witness.watched if w.order.progress.step == visit.step]
     if watches and not was_put_back:
-        assert last_settled(tale, weight), f"step {visit.step} is watched before it has settled"
+        settled = last_settled(tale, slots_of_step(tale, visit.step))
+        assert settled, f"step {visit.step} is watched before it has settled"
 
 
 # Rule 7: registry, gateway and workflow agree at rest
@@ -283,9 +317,9 @@ def require_agreement_at_rest(tale: Tale) -> None:
     for entry in journal.entries:
         told |= entry.weights or {}
     promoted = journal.phases[-1] == "promoted"
-    stays = plan.candidate if promoted else plan.stable
+    stays = as_chosen(tale).candidate if promoted else plan.stable
     last = tale.stage.router.writes[-1]
     assert tale.stage.router.weights(plan.route) == tuple(s.weight for s in last.slots or ())
     assert (last.slots, last.extras) == (plan.slots_of(stays), NO_EXTRAS)
-    expected = {v.name: FULL if v is stays else 0 for v in (plan.stable, plan.candidate)}
+    expected = {v.name: FULL if v is stays else 0 for v in (plan.stable, *plan.challengers)}
     assert told in (expected, {}), f"the registry says {told}"

@@ -21,6 +21,7 @@ from domain.verdicts import Status
 from tests.fakes.notifier import NO, YES
 from tests.workflows.any_plan import ROLE, any_plan
 from tests.workflows.stage import Stage
+from tests.workflows.trial_script import TrialScript
 from tests.workflows.witness import PORTS, Fault, Witness
 from workflows.messages import Mode, Reply
 
@@ -30,6 +31,7 @@ BACK = [Action.ABORT, Action.REJECT]
 NAMES = [name for names in PORTS.values() for name in names]
 # So long, in real time, a tale waits for the next call of a port before its next event.
 IMPATIENCE = 0.15
+COMPARES_WITHIN = 1.0
 ENDS_WITHIN = 45
 CATCHES_UP_WITHIN = timedelta(seconds=3)
 
@@ -53,13 +55,15 @@ class Tale:
     def __post_init__(self) -> None:
         self.rng = Random(self.seed)
         self.plan = any_plan(self.rng)
-        self.witness = Witness(self.stage, self.rng)
+        self.witness = Witness(self.stage, self.rng, TrialScript(self.rng))
 
     async def tell(self) -> None:
         """Walk the plan while the script goes on, to its end."""
         self.handles.append(await self.stage.start(self.plan))
         self.witness.attend()
         self.witness.mood = self.rng.choice(MOODS)
+        if self.plan.trial is not None and self.rng.random() < 0.7:
+            await self._comparison()
         for event in self._script():
             await self._next_moment()
             if self.has_ended:
@@ -84,6 +88,11 @@ class Tale:
             *[self._stumble] * 2, self._recover, self._recover, self._lose, self._tamper,
             self._scale_behind_its_back, self._hooks, self._registry, self._restart,
         ]  # fmt: skip
+        if self.plan.trial is not None:
+            common += [
+                *[self._arm_fails] * 2, *[self._arm_dies] * 2, *[self._arm_is_beaten] * 5,
+                *[self._weights_are_due] * 5, self._arms_are_equal,
+            ]  # fmt: skip
         seldom = [self._back, self._cancel, self._terminate]
         script = self.rng.choices(common, k=self.rng.randint(2, 10))
         if self.rng.random() < 0.4:
@@ -98,13 +107,22 @@ class Tale:
                 return
             await asyncio.sleep(0.005)
 
+    async def _comparison(self) -> None:
+        """Until the arms are being compared, if they are soon."""
+        for _ in range(round(COMPARES_WITHIN / 0.005)):
+            if self.has_ended or any(
+                w.order.progress.arms_in(self.plan) for w in self.witness.watched
+            ):
+                return
+            await asyncio.sleep(0.005)
+
     async def _come_to_an_end(self) -> None:
         """Trouble is over; if the rollout does not end by itself then, somebody aborts it."""
         self.witness.calm()
         for hook in self.plan.hooks:
             self.stage.notifier.script(hook.name, YES)
         if self.rng.random() < 0.5:
-            self.witness.mood = Status.PASS
+            self.witness.mood, self.witness.script.is_hurried = Status.PASS, True
         for _ in range(60):
             if self.has_ended:
                 break
@@ -142,8 +160,28 @@ class Tale:
         self.lost.add(workload.name)
         self.stage.runtime.lose(workload)
 
+    async def _arm_fails(self) -> None:
+        self.witness.script.failing.add(self.rng.choice(self.plan.challengers).name)
+
+    async def _arm_dies(self) -> None:
+        workload = self.rng.choice(self.plan.challengers).workload
+        self.lost.add(workload.name)
+        self.witness.stumbles(workload.name)
+        self.stage.runtime.lose(workload)
+
+    async def _arm_is_beaten(self) -> None:
+        if self.plan.trial is not None:
+            self.witness.script.eliminate(self.plan.trial)
+
+    async def _arms_are_equal(self) -> None:
+        self.witness.script.is_equal = True
+
+    async def _weights_are_due(self) -> None:
+        if self.plan.trial is not None:
+            self.witness.script.sway(self.plan.trial)
+
     async def _tamper(self) -> None:
-        route, slot = self.plan.route, self.plan.candidate.slot
+        route, slot = self.plan.route, self.plan.challengers[-1].slot
         if self.may_turn_back and len(self.stage.router.weights(route)) > slot:
             slots = self.plan.slots_at(self.rng.randint(0, FULL))
             self.stage.router.tamper(route, slots, self.rng.choice(["kubectl-edit", ""]))
@@ -183,11 +221,22 @@ class Tale:
         with suppress(RPCError):
             await self.handles[-1].terminate("a test")
             self.cut_off.add(self.handles[-1].first_execution_run_id)
-        await asyncio.sleep(max(0.1, self._ahead.total_seconds()))
+        await asyncio.sleep(0.1)  # what it has under way may still be written
+        await asyncio.sleep(max(0.0, self._ahead.total_seconds()))
         if self.has_ended:
             return
         promoted = self.stage.journal.phases[-1:] == ["promoting"]
-        self.handles.append(await self.stage.start(self.plan, mode=Mode.RECOVER, promoted=promoted))
+        made_stable = [
+            entry.promoted.name for entry in self.stage.journal.entries if entry.promoted
+        ]
+        self.handles.append(
+            await self.stage.start(
+                self.plan,
+                mode=Mode.RECOVER,
+                promoted=promoted,
+                chosen=made_stable[-1] if promoted else "",
+            )
+        )
 
     @property
     def _ahead(self) -> timedelta:
@@ -195,17 +244,20 @@ class Tale:
         return self.stage.router.writes[-1].owner.ordered_at - datetime.now(UTC)
 
     def _one(self) -> Variant:
-        return self.rng.choice([self.plan.stable, self.plan.candidate, self.plan.candidate])
+        candidates = [self.plan.candidate, *self.plan.challengers]
+        return self.rng.choice([self.plan.stable, *candidates])
 
     def _command(self) -> Command:
         """From somebody of a new name, so that each is known again."""
         step = self.rng.randint(0, len(self.plan.steps) - 1)
+        names = [one.name for one in self.plan.challengers]
         return Command(
             actor=f"somebody-{len(self.asked)}",
             reason="",
             scope=self.rng.choice([Scope.STEP, Scope.STEP, Scope.FULL]),
             expected_step=step if self.rng.random() < 0.1 else None,
             roles=self.rng.choice([(), (ROLE,), (ROLE,)]),
+            variant=self.rng.choice(["", *names, *names]) if self.plan.trial else "",
         )
 
     def _send(self, action: Action, command: Command) -> None:

@@ -1,13 +1,14 @@
 """A/B/n tests, walked with time skipped."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
 from domain.errors import Unreachable
+from domain.fleet import Span
 from domain.progress import ActState, Seen
 from domain.rollout import Command, EventKind, Phase, Scope
 from domain.steps import Reaction
@@ -16,7 +17,8 @@ from domain.traffic import NO_EXTRAS
 from domain.trial_verdicts import Outcome
 from domain.verdicts import Status
 from domain.workloads import WorkloadPhase, WorkloadStatus
-from tests.plans import ab_test, policies, trial, verdict
+from tests.fleets import a_window
+from tests.plans import PROJECT, ab_test, policies, trial, verdict
 from tests.workflows.stage import ANA, acted
 from workflows.messages import Mode
 from workflows.rollout import RolloutWorkflow
@@ -251,7 +253,52 @@ async def test_drift_pauses_and_a_resume_puts_the_division_back(stage):
     assert (await handle.result()).phase is Phase.ROLLED_BACK
 
 
-async def test_what_the_gateway_does_not_obey_is_undone(stage):
+async def test_a_winner_is_not_promoted_on_what_was_seen_before_the_others_left(stage):
+    away = Seen(trial=WON, unavailable_since=datetime.now(UTC))
+    stage.analysis.shown = lambda order: away
+    handle = await stage.start(ab_test(gates=()))
+    await divided(stage, (67, 0, 33))
+    await stage.until(lambda: stage.analysis.watching.progress.division == 1)
+    assert stage.weights[-1] == (67, 0, 33)
+    stage.analysis.shown = lambda order: Seen(trial=WON)
+    assert (await handle.result()).phase is Phase.PROMOTED
+    assert deployed(stage) == {"chat-v3"}
+
+
+async def test_a_promotion_comes_to_nothing_when_whom_it_means_leaves_in_a_freeze(stage):
+    stage.analysis.shown = seen(b=FAILS["b"])
+    handle = await stage.start(replace(ab_test(), asks_the_fleet=True))
+    await divided(stage, (67, 0, 33))
+    now = datetime.now(UTC)
+    hours = Span(starts_at=now - timedelta(hours=1), ends_at=now + timedelta(hours=1))
+    await stage.fleet.create_window(window := a_window(PROJECT, times=hours))
+    await handle.execute_update(RolloutWorkflow.promote, ANA)
+    stage.analysis.shown = seen(trial(Outcome.WINNER, "stable", c="stable", left=("b",)))
+    await divided(stage, (100, 0, 0))
+    await stage.fleet.delete_window(PROJECT, window.id)
+
+    assert (await handle.result()).phase is Phase.CONCLUDED
+    assert deployed(stage) == {"chat-v1"}
+    assert "promote by ana came to nothing: who was meant has left the trial" in {
+        entry.message for entry in stage.journal.entries
+    }
+
+
+async def test_a_resume_writes_a_division_again_that_the_gateway_did_not_obey(stage):
+    def settles(order):
+        is_first = sum(order.slots[2].weight == 33 for order in stage.traffic.shares_orders) == 2
+        return acted(ActState.DISOBEYED if is_first else ActState.DONE, "seen")
+
+    stage.settles, stage.analysis.shown = settles, seen(b=FAILS["b"])
+    patient = policies(on_not_settled=Reaction.PAUSE)
+    handle = await stage.start(ab_test(policies=patient))
+    await stage.until(lambda: "paused" in stage.journal.phases)
+    stage.analysis.shown = seen(trial(Outcome.EQUIVALENT))
+    await handle.execute_update(RolloutWorkflow.resume, ANA)
+    assert (await handle.result()).phase is Phase.CONCLUDED
+
+
+async def test_a_first_division_that_the_gateway_does_not_obey_is_taken_back(stage):
     def settles(order):
         is_split = order.slots[1].weight > 0
         return acted(ActState.DISOBEYED if is_split else ActState.DONE, "seen")

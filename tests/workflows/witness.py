@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 from activities.analysis import WatchOrder
+from activities.shares import SharesOrder
 from activities.traffic import SettleOrder
 from domain.comparison import ANSWERS
 from domain.decision import decide
@@ -17,12 +18,14 @@ from domain.hooks import Hook
 from domain.notices import Answer, Notice, Said
 from domain.progress import Acted, ActState, Hold, Seen
 from domain.traffic import Extras, Slots
+from domain.trial import Trial
 from domain.verdicts import Status
 from domain.workloads import Workload, WorkloadPhase, WorkloadStatus
 from tests.fakes.router import Write
 from tests.fakes.runtime import READY
 from tests.plans import verdict
 from tests.workflows.stage import Stage, acted, done
+from tests.workflows.trial_script import TrialScript
 
 LOADING = WorkloadStatus(phase=WorkloadPhase.LOADING, reason="it has restarted")
 LOOKS_A_REPORT = 4
@@ -68,17 +71,21 @@ class Fault:
 
 @dataclass(slots=True)
 class Witness:
-    """`mood` is what every gate says; `settling` the next answers about weights that are seen."""
+    """`mood` is what every gate says; `settling` the next answers about weights that are seen.
+
+    `script` is what the arms of a trial show beside that.
+    """
 
     stage: Stage
     rng: Random
+    script: TrialScript
     mood: Status = Status.UNDECIDED
     settling: list[ActState] = field(default_factory=list)
     faults: dict[str, list[Fault]] = field(default_factory=dict)
     unready: set[str] = field(default_factory=set)
     written: list[Written] = field(default_factory=list)
     watched: list[Watched] = field(default_factory=list)
-    settled: list[tuple[SettleOrder, Acted]] = field(default_factory=list)
+    settled: list[tuple[SettleOrder | SharesOrder, Acted]] = field(default_factory=list)
     removed: list[Removed] = field(default_factory=list)
     yeses: set[tuple[str, int]] = field(default_factory=set)
     joined: set[tuple[str, int | None]] = field(default_factory=set)
@@ -161,10 +168,15 @@ class Witness:
             self._ready.clear()
         return answer
 
-    def _settle(self, order: SettleOrder) -> Acted:
-        copies = order.extras.mirrors or order.mirrored_before
-        is_seen = order.weight or order.previous or copies
+    def _settle(self, order: SettleOrder | SharesOrder) -> Acted:
+        if isinstance(order, SharesOrder):
+            is_seen, others = order.slots != order.before, ActState.DISOBEYED
+        else:
+            copies = order.extras.mirrors or order.mirrored_before
+            is_seen, others = bool(order.weight or order.previous or copies), ActState.SILENT
         state = self.settling.pop(0) if self.settling and is_seen else ActState.DONE
+        if state is ActState.SILENT:
+            state = others  # quiet shares are told as done
         answer = done() if state is ActState.DONE else acted(state, f"{state} by the script")
         self.settled.append((order, answer))
         return answer
@@ -188,19 +200,41 @@ class Witness:
 
     def _look(self, order: WatchOrder, before: Seen, now: datetime) -> Seen:
         plan, step = order.plan, order.progress.step
-        gates, runtime = plan.gates_at(step), self.stage.runtime
-        judged = [gate.name for gate in gates] + [ANSWERS] * bool(plan.comparison_at(step))
-        is_away = bool(gates) and self.mood is Status.UNAVAILABLE
-        drift = self._route_drift(plan.slots_at(plan.traffic_at(step).candidate))
+        judged = [gate.name for gate in plan.gates_at(step)]
+        judged += [ANSWERS] * bool(plan.comparison_at(step))
+        is_away = plan.is_counted_at(step) and self.mood is Status.UNAVAILABLE
+        drift = self._route_drift(plan.slots_under(order.progress.traffic_in(plan)))
         replicas = plan.replicas_at(step)
-        have = runtime.replicas.get(plan.candidate.workload.name, 1)
-        return Seen(
+        have = self.stage.runtime.replicas.get(plan.candidate.workload.name, 1)
+        seen = Seen(
             verdicts=tuple(verdict(self.mood, name) for name in judged),
             unavailable_since=(before.unavailable_since or now) if is_away else None,
             candidate_not_ready=self._unfit(plan.candidate.workload),
             stable_not_ready=self._unfit(plan.stable.workload, bring_up=True),
             drift=drift if self.manager else "" if replicas in {None, have} else "replicas",
             displaced="" if self.manager else drift,
+            trial=before.trial,
+        )
+        return seen if plan.trial is None else self._of_arms(order, seen, plan.trial)
+
+    def _of_arms(self, order: WatchOrder, seen: Seen, trial: Trial) -> Seen:
+        """The same look at a trial, where each arm shows something of its own."""
+        plan, progress = order.plan, order.progress
+        traffic, present = progress.traffic_in(plan), progress.arms_in(plan)
+        left = traffic.arms.left if traffic.arms else ()
+        troubles = {v.name: self._unfit(v.workload) for v in plan.challengers if v.name in present}
+        counts = traffic.arms is not None and seen.unavailable_since is None
+        return replace(
+            seen,
+            verdicts=tuple(
+                verdict(self.script.status(name, self.mood), gate.name, variant=name)
+                for name in present
+                for gate in plan.gates_at(progress.step)
+            ),
+            candidate_not_ready=troubles.get(plan.candidate.name, ""),
+            unfit={name: why for name, why in troubles.items() if why},
+            trial=self.script.verdict(trial, left) if counts else seen.trial,
+            due=self.script.due(trial, left) if counts else None,
         )
 
     @property

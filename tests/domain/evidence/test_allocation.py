@@ -17,7 +17,7 @@ from tests.domain.evidence.trials import ARMS, CONVERSION, FEWER, drawn, even, l
 
 RULES = ThompsonRules()
 EQUAL = even(ARMS)
-MINUTE = timedelta(minutes=1)
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 
 def after(minutes, intervals, *, present=ARMS, reward=CONVERSION, rules=RULES):
@@ -45,17 +45,29 @@ def test_the_warm_up_makes_unequal_weights_equal():
 
 
 def test_an_update_is_due_after_its_time_or_its_rewards():
-    few = {"a": (10, 1), "b": (10, 9), "c": (10, 1)}
+    few, seldom = {"a": (10, 1), "b": (10, 9), "c": (10, 1)}, ThompsonRules(update_every=HOUR / 2)
     first = minutes(40, few)
     moved = after(40, first)
     assert moved is not None
-    later = [*first, *minutes(9, few, weights=moved, first=40)]
-    assert after(49, later) is None
-    assert after(50, later) is not None
+    later = [*first, *minutes(29, few, weights=moved, first=40)]
+    assert after(69, later, rules=seldom) is None
+    assert after(70, later, rules=seldom) is not None
     many = {"a": (500, 50), "b": (500, 450), "c": (500, 50)}
-    assert after(41, [*first, *minutes(1, many, weights=moved, first=40)]) is not None
-    short = many | {"c": (499, 50)}
-    assert after(41, [*first, *minutes(1, short, weights=moved, first=40)]) is None
+    soon = [*first, *minutes(13, few, weights=moved, first=40)]
+    shown = [*soon, *minutes(1, many, weights=moved, first=53)]
+    assert after(54, shown, rules=seldom) is not None
+    short = many | {"c": (369, 50)}
+    almost = [*soon, *minutes(1, short, weights=moved, first=53)]
+    assert after(54, almost, rules=seldom) is None
+
+
+def test_weights_stand_for_a_quarter_of_the_trial_however_much_they_show():
+    first = minutes(40, B_LEADS)
+    moved = after(40, first)
+    assert moved is not None
+    shown = [*first, *minutes(14, B_LEADS, weights=moved, first=40)]
+    assert after(53, shown) is None
+    assert after(54, shown) is not None
 
 
 def test_without_intervals_or_arms_there_is_nothing_to_do():
@@ -73,11 +85,10 @@ def test_no_weight_moves_more_than_the_step_limit():
 def test_steps_lead_to_the_best_arm_and_leave_the_floor():
     intervals, weights = minutes(30, B_LEADS), EQUAL
     seen_weights = [weights]
-    for step in range(8):
-        now = 30 + 10 * step
+    for now, until in pairwise((30, 40, 54, 72, 96, 128, 171, 228, 304)):
         weights = after(now, intervals) or weights
         seen_weights.append(weights)
-        intervals += minutes(10, B_LEADS, weights=weights, first=now)
+        intervals += minutes(until - now, B_LEADS, weights=weights, first=now)
     assert weights == {"a": 5, "b": 90, "c": 5}
     for before, behind in pairwise(seen_weights):
         assert max(abs(behind[arm] - before[arm]) for arm in ARMS) <= 10
