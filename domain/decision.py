@@ -243,6 +243,8 @@ def _silence(plan: Plan, progress: Progress) -> str:
     silent = (v.reason for v in verdicts if v.status is Status.UNAVAILABLE)
     if len(verdicts) < plan.verdicts_at(progress.step):
         return "waiting for the first look at the metrics"
+    if progress.seen.unavailable_since is not None:  # a trial may do without gates
+        return "the metrics are unavailable"
     return next(silent, "")
 
 

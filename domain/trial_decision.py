@@ -76,7 +76,7 @@ def ended(plan: Plan, progress: Progress) -> Advance | str:
         return verdict.reason
     winner = verdict.winner
     if winner is None or winner == plan.stable.name:
-        return Advance(to=conclude, reason=verdict.reason)
+        return Advance(to=conclude, reason=f"stable keeps the traffic. {verdict.reason}")
     if missing := _unproven(plan, progress, winner):
         return f"{verdict.reason} {winner} is not promoted yet: {missing}"
     return Advance(to=progress.step + 1, reason=verdict.reason, chosen=winner)

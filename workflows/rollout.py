@@ -1,15 +1,12 @@
 """The life of one rollout: walk the plan, or bring the traffic home."""
 
 import asyncio
-from collections.abc import Coroutine
-from dataclasses import replace
-from typing import Any, assert_never
+from typing import assert_never
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from activities.analysis import AnalysisActivities, WatchOrder
-from activities.fleet import ClearanceOrder, FleetActivities
 from domain.decision import decide as decide_next
 from domain.errors import WorkloadFailed
 from domain.hooks import HookKind
@@ -29,13 +26,16 @@ from domain.progress import (
 )
 from domain.rollout import EventKind, Phase
 from domain.steps import Conclude, Deploy, Promote, Retire, SetScale, SetWeights, Soak, Step
-from workflows.acts import Acts, failure_type, root, sees_replicas_join
+from workflows.acts import Acts, failure_type, root
 from workflows.chronicle import Chronicle
 from workflows.commands import Commands
 from workflows.homecoming import Homecoming
+from workflows.interruption import Interruption, or_interrupted
 from workflows.messages import Mode, RolloutInput, RolloutResult
+from workflows.questions import Questions
 from workflows.standing import Standing
 from workflows.timeouts import look
+from workflows.upkeep import Upkeep
 from workflows.waiting import unbroken
 
 
@@ -53,8 +53,9 @@ class RolloutWorkflow(Commands):
         self._standing = Standing(order, self._chronicle)
         self._acts = Acts(order.rollout_id, order.plan)
         self._homecoming = Homecoming(self._standing, self._acts, self._chronicle)
-        self._question: asyncio.Task[None] | None = None
-        self._clearing: asyncio.Task[None] | None = None
+        self._questions = Questions(self._standing)
+        self._interruption = Interruption(self._standing)
+        self._upkeep = Upkeep(self._standing, self._acts, self._interruption)
         self._choose(order.chosen)
 
     @property
@@ -90,7 +91,7 @@ class RolloutWorkflow(Commands):
         await self._close(tasks)
 
     async def _close(self, tasks: "list[asyncio.Task[None]]") -> None:
-        self._drop_questions()
+        self._questions.drop()
         self._standing.announce(HookKind.POST_ROLLOUT)
         await self._standing.hooks.close()
         await self._chronicle.flush()
@@ -106,7 +107,7 @@ class RolloutWorkflow(Commands):
         while True:
             await self._begin_step()
             decision = await self._decide()
-            self._drop_questions()
+            self._questions.drop()
             match decision:
                 case Advance(to=step, reason=reason, chosen=chosen):
                     self._choose(chosen)
@@ -126,82 +127,42 @@ class RolloutWorkflow(Commands):
             EventKind.STEP_STARTED, f"step {standing.step + 1}: {step}", step=standing.step
         )
         try:
-            acted = await self._unless_stopped(self._begin(step))
+            acted = await self._interruption.unless_stopped(self._begin(step))
         except ActivityError as error:
             if failure_type(error) != WorkloadFailed.__name__:
                 raise
             acted = Acted(state=ActState.NOT_READY, at=workflow.now(), detail=root(error))
-        standing.acted = _or_interrupted(acted)
+        standing.acted = or_interrupted(acted)
 
     async def _decide(self) -> Decision:
         """Hold and pause here until the step is over, one way or another."""
         standing = self._standing
         while True:
             if standing.must_put_back:
-                await self._put_back()
+                await self._upkeep.put_back()
             decision = decide_next(self._plan, standing.progress(), workflow.now())
             match decision:
                 case Hold():
                     standing.waiting(decision.reason)
-                    self._ask_the_fleet(decision.clears)
+                    self._questions.ask_the_fleet(decision.clears)
                     await self._hold()
                 case Pause():
                     standing.pause(decision.cause, decision.reason)
                 case PutBack():
                     standing.displaced(decision.reason)
                 case Reallocate():
-                    await self._divide(decision)
+                    await self._upkeep.divide(decision)
                 case Advance() if standing.must_look_again and workflow.patched("look-again"):
                     await self._watch()
                 case _:
                     return decision
-
-    def _drop_questions(self) -> None:
-        """Stop asking for a step that is over: its hook, and the fleet."""
-        for asked in (self._question, self._clearing):
-            if asked is not None:
-                asked.cancel()
-        self._question = self._clearing = None
-
-    def _ask_the_fleet(self, to: int | None) -> None:
-        """Ask for leave to go on to a step, beside the watch.
-
-        Leave that was not taken at once is given back: by the time that there is something to go
-        on for, a freeze may have begun.
-        """
-        standing = self._standing
-        if to == standing.asking:
-            return
-        if self._clearing is not None:
-            self._clearing.cancel()
-        standing.ask_the_fleet(to)
-        self._clearing = None if to is None else asyncio.create_task(self._clear(to))
-
-    async def _clear(self, to: int) -> None:
-        """Have the fleet's leave for a step; however long that takes."""
-        standing = self._standing
-        clearance = await workflow.execute_activity_method(
-            FleetActivities.await_clearance,
-            ClearanceOrder(
-                rollout_id=self._order.rollout_id,
-                project_id=self._plan.route.project_id,
-                group=self._plan.group,
-                deadline=standing.late_at,
-            ),
-            summary=f"clearance for step {to + 1}",
-            **look(),
-        )
-        if clearance.cleared:
-            standing.cleared = to
-            standing.hold(False)
-        standing.news += 1
 
     async def _begin(self, step: Step) -> Acted:
         """Act, once there is a place for this rollout at all."""
         if self._standing.step == 0 and self._plan.asks_the_fleet:
             self._standing.waiting("waiting for the fleet's clearance to begin")
             self._standing.hold(True)
-            await self._clear(0)
+            await self._questions.clear(0)
             if self._standing.cleared != 0:
                 detail = "the fleet did not let it begin"
                 return Acted(state=ActState.SILENT, at=workflow.now(), detail=detail)
@@ -221,8 +182,7 @@ class RolloutWorkflow(Commands):
             case Soak(hook=hook):
                 self._standing.seen = Seen()
                 if hook:
-                    asked = self._standing.ask(self._plan.hook(hook))
-                    self._question = asyncio.create_task(asked)
+                    self._questions.ask(hook)
             case Promote():
                 await self._homecoming.make_stable()
             case Retire(delay=delay):
@@ -244,68 +204,16 @@ class RolloutWorkflow(Commands):
                 await self._watch()
             case SetWeights() as step if is_unseen:
                 settling = self._acts.settle(step, patience=patience)
-                acted = await self._unless_stopped(settling)
+                acted = await self._interruption.unless_stopped(settling)
                 if acted:
                     standing.acted = standing.settled(acted, step)
             case SetScale(replicas=replicas) if is_unseen:
                 look = self._acts.see_replicas(replicas, patience, insist=True)
-                standing.acted = await self._unless_stopped(look, heeds_news=True) or standing.acted
+                standing.acted = (
+                    await self._interruption.unless_stopped(look, heeds_news=True) or standing.acted
+                )
             case _:
                 await self._wait_for_news()
-
-    async def _put_back(self) -> None:
-        """Write what is ours again after it was changed, and see the traffic obey."""
-        standing = self._standing
-        standing.must_put_back = False
-        if not isinstance(standing.now_at, SetWeights | Soak | SetScale):
-            return
-        if isinstance(standing.now_at, SetScale) and not sees_replicas_join():
-            return
-        replicas = self._plan.replicas_at(standing.step)
-        if replicas is not None:
-            await self._unless_stopped(self._acts.order_replicas(replicas))
-        traffic = standing.progress().traffic_in(self._plan)
-        acted = await self._unless_stopped(self._acts.set_weights(traffic, insist=True))
-        if acted and standing.progress().arms_in(self._plan):
-            self._go_on_with(acted, traffic)
-        elif acted:
-            standing.acted, standing.seen = standing.settled(acted, traffic), Seen()
-        if acted and replicas is not None and sees_replicas_join():
-            await self._see_back(replicas)
-
-    async def _see_back(self, replicas: int) -> None:
-        """See replicas join again, with the weights in force: a watch would see them missing.
-
-        In a soak it is for the watch to judge whether those that did not are needed.
-        """
-        within = self._plan.policies.deploy_deadline
-        joined = await self._unless_stopped(self._acts.see_replicas(replicas, within))
-        if isinstance(self._standing.now_at, SetScale):
-            self._standing.acted = self._standing.scaled(_or_interrupted(joined))
-
-    async def _divide(self, decision: Reallocate) -> None:
-        """Divide a trial's traffic anew, and see it obey; the trial goes on by its own clock."""
-        standing, traffic = self._standing, decision.traffic
-        standing.divided(decision)
-        write = self._acts.take_out if decision.leaving else self._acts.set_weights
-        try:
-            acted = await self._unless_stopped(write(traffic))
-        except ActivityError as error:
-            if failure_type(error) != WorkloadFailed.__name__:
-                raise
-            # Who was to get more cannot serve: the watch finds that, and the trial is without it.
-            standing.traffic = standing.in_force
-            standing.look_afresh()
-            return
-        if acted:
-            self._go_on_with(acted, traffic)
-
-    def _go_on_with(self, acted: Acted, traffic: SetWeights) -> None:
-        """Take down how a division has settled; how long the trial has gone on is left alone."""
-        standing = self._standing
-        since = standing.acted.at
-        standing.acted = replace(standing.settled(acted, traffic), at=since)
-        standing.look_afresh()
 
     def _choose(self, name: str) -> None:
         """Make one of several challengers the candidate from here on."""
@@ -342,41 +250,3 @@ class RolloutWorkflow(Commands):
     async def _wait_for_news(self) -> None:
         standing, news = self._standing, self._standing.news
         await workflow.wait_condition(lambda: standing.news != news)
-
-    async def _unless_stopped(
-        self, work: Coroutine[Any, Any, Acted], *, heeds_news: bool = False
-    ) -> Acted | None:
-        """Do the work unless something comes that must not wait for it; then give it up."""
-        standing, task, news = self._standing, asyncio.create_task(work), self._standing.news
-        before_promotion = standing.may_turn_back
-
-        def is_stopped() -> bool:
-            return standing.is_urgent or (heeds_news and standing.news != news)
-
-        try:
-            if before_promotion:
-                await workflow.wait_condition(lambda: task.done() or is_stopped())
-            if task.done() or not before_promotion:
-                return await task
-        except asyncio.CancelledError:
-            await _give_up(task)
-            raise
-        await _give_up(task)
-        return None
-
-
-def _or_interrupted(acted: Acted | None) -> Acted:
-    """An interrupted step never counts as done: what interrupted it decides."""
-    return acted or Acted(state=ActState.SILENT, at=workflow.now(), detail="interrupted")
-
-
-async def _give_up(task: "asyncio.Task[Acted]") -> None:
-    """Cancel a task and see it end, so that none of its writes comes after what follows."""
-    task.cancel()
-    try:
-        await task
-    except asyncio.CancelledError:
-        if workflow.cancellation_reason() is not None:
-            raise
-    except FailureError:
-        return

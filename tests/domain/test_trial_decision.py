@@ -154,7 +154,8 @@ def test_without_a_challenger_that_has_won_stable_keeps_the_traffic(verdict_of_t
     decided = says(seen, plan)
     if isinstance(decided, Reallocate):  # who is beaten leaves first
         decided = says(seen, plan, traffic=decided.traffic)
-    assert decided == Advance(to=CONCLUDE, reason=verdict_of_trial.reason)
+    said = f"stable keeps the traffic. {verdict_of_trial.reason}"
+    assert decided == Advance(to=CONCLUDE, reason=said)
 
 
 @pytest.mark.parametrize(
@@ -167,6 +168,12 @@ def test_the_time_limit_decides_nothing_by_itself(reaction, kind):
     assert isinstance(decided, kind)
     if isinstance(decided, Advance):
         assert (decided.to, decided.chosen) == (CONCLUDE, "")
+
+
+@pytest.mark.parametrize("reaction", [Reaction.ADVANCE, Reaction.ROLL_BACK, Reaction.PAUSE])
+def test_the_time_limit_waits_for_metrics_that_are_away(reaction):
+    plan, over = ab_test(on_undecided=reaction, gates=()), NOON + timedelta(hours=1)
+    assert isinstance(says(Seen(trial=trial(), unavailable_since=over), plan, now=over), Hold)
 
 
 def test_nothing_is_decided_before_its_shortest_time():
