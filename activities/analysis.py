@@ -229,7 +229,7 @@ def _news(before: Seen, after: Seen, step: int, sequence: int, now: datetime) ->
     for verdict in after.verdicts:
         is_new = verdict.status is not known.get((verdict.variant, verdict.gate))
         if is_new and not after.unavailable_since:
-            what = _named(verdict)
+            what = verdict.named
             name = f"verdict/{what}/{key}/{verdict.status}"
             text = f"{what}: {verdict.status}. {verdict.reason}"
             entries.append(
@@ -253,12 +253,7 @@ def _entry(key: str, kind: EventKind, message: str, at: datetime) -> Entry:
     return Entry(key=key, kind=kind, message=message, at=at)
 
 
-def _named(verdict: Verdict) -> str:
-    """The gate, with the arm of a trial that it is about."""
-    return f"{verdict.variant} {verdict.gate}" if verdict.variant else verdict.gate
-
-
 def _headline(seen: Seen) -> str:
     trial = [] if seen.trial is None else [seen.trial.reason]
-    told = (f"{_named(v)}: {v.status}. {v.reason}" for v in seen.verdicts)
+    told = (f"{v.named}: {v.status}. {v.reason}" for v in seen.verdicts)
     return " · ".join([*trial, *told])

@@ -59,7 +59,7 @@ def details(
     if trial is not None:
         lines += ["", f"Trial: {trial.reason}", "", *_table(_ARMS, map(_of_arm, trial.arms))]
     if verdicts:
-        rows = ((_named(v), str(v.status), v.reason) for v in verdicts)
+        rows = ((v.named, str(v.status), v.reason) for v in verdicts)
         lines += ["", *_table(("gate", "verdict", "why"), rows)]
     return "\n".join(lines)
 
@@ -68,10 +68,6 @@ def _of_arm(arm: ArmVerdict) -> tuple[str, ...]:
     rate = "" if arm.estimate is None else f"{arm.estimate:.4g} ({arm.low:.4g} to {arm.high:.4g})"
     best = "" if arm.prob_best is None else f"{arm.prob_best:.0%}"
     return arm.arm, str(arm.standing), f"{arm.good:,} of {arm.total:,}", rate, best
-
-
-def _named(verdict: Verdict) -> str:
-    return f"{verdict.variant} {verdict.gate}" if verdict.variant else verdict.gate
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:

@@ -64,3 +64,8 @@ class Verdict:
     samples: Samples | None = None
     seconds_to_pass: float | None = None
     variant: str = ""
+
+    @property
+    def named(self) -> str:
+        """The gate, with the arm of a trial that it is about."""
+        return f"{self.variant} {self.gate}" if self.variant else self.gate

@@ -175,7 +175,7 @@ class RolloutSummary(Outgoing):
     step: int
     steps: int
     stable_version: str
-    candidate_version: str
+    candidate_version: str = Field(description="In an ab_test all of them, until one is chosen.")
     candidate_weight: int = Field(
         description="Percent that it was last seen to get; in an ab_test all challengers together."
     )
@@ -199,7 +199,7 @@ class RolloutSummary(Outgoing):
             step=rollout.step,
             steps=len(plan.steps),
             stable_version=plan.stable.version_name,
-            candidate_version=plan.choosing(rollout.chosen).candidate.version_name,
+            candidate_version=", ".join(_brought_in(rollout)),
             candidate_weight=rollout.candidate_weight,
             actor=rollout.actor,
             reason=rollout.reason,
@@ -208,6 +208,13 @@ class RolloutSummary(Outgoing):
             ended_at=rollout.ended_at,
             links=links,
         )
+
+
+def _brought_in(rollout: Rollout) -> list[str]:
+    """The versions that challenge stable; of an ab_test with a winner that one."""
+    if rollout.chosen:
+        return [rollout.plan.choosing(rollout.chosen).candidate.version_name]
+    return [one.version_name for one in rollout.plan.challengers]
 
 
 class RolloutOut(RolloutSummary):

@@ -10,9 +10,12 @@ from domain.names import workload_name
 from domain.registry import Role
 from domain.rollout import EventKind, Phase
 from domain.serving import served
+from domain.strategies.compiling import compile_plan
+from domain.strategies.rules import Parties
 from domain.survey import StandingRollouts, StandingVerdict, TokenBearer
 from domain.verdicts import Status, Verdict
-from tests.projects import NOW, a_project, a_service, an_entry
+from tests.plans import ab_test_spec
+from tests.projects import NOW, a_project, a_service, a_variant, an_entry
 
 LONG_AGO = NOW - timedelta(days=365)
 LATER = NOW + timedelta(days=1)
@@ -142,3 +145,30 @@ async def test_of_two_rollouts_the_latest_one_s_verdicts_stand(it, registry, jou
     standing = await survey.standing(LONG_AGO)
     assert standing.verdicts == ()
     assert sum(each.count for each in standing.rollouts) == 2
+
+
+async def test_of_a_trial_each_arm_has_its_verdicts_and_its_tokens(it, registry, journal, survey):
+    b, c = (
+        a_variant(it.config, version, name=name, slot=slot)
+        for version, name, slot in ((it.v2, "b", 1), (it.v3, "c", 2))
+    )
+    parties = Parties(route=it.plan.route, stable=it.plan.stable, candidate=b, others=(c,))
+    trial = replace(it, plan=compile_plan(ab_test_spec(), parties))
+    rollout = await trial.start(registry)
+    told = [
+        an_entry(
+            name,
+            EventKind.VERDICT,
+            data={"verdict": Verdict(gate="errors", status=status, reason="so", variant=name)},
+        )
+        for name, status in (("b", Status.PASS), ("c", Status.FAIL))
+    ]
+    outcome = an_entry("trial", EventKind.VERDICT, data={"trial": {"outcome": "undecided"}})
+    await journal.record(rollout.id, [*told, outcome])
+    verdicts = (await survey.standing(LONG_AGO)).verdicts
+    assert {(each.gate, each.status) for each in verdicts} == {
+        ("b errors", Status.PASS),
+        ("c errors", Status.FAIL),
+    }
+    bearers = await survey.token_bearers(it.id, LONG_AGO)
+    assert {each.variant for each in bearers} == {"stable", "b", "c"}

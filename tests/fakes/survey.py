@@ -7,7 +7,7 @@ from uuid import UUID
 
 from domain.ports import Survey
 from domain.registry import InferenceService, TrafficConfig, TrafficVariant
-from domain.rollout import EventKind, Rollout
+from domain.rollout import Rollout
 from domain.serving import own_name
 from domain.survey import (
     Standing,
@@ -78,7 +78,7 @@ class MemorySurvey(Survey):
         yield from ((name, workload) for workload, name in present.items())
         for rollout in self._rollouts(config):
             if rollout.ended_at is None or rollout.ended_at >= since:
-                for variant in (rollout.plan.stable, rollout.plan.candidate):
+                for variant in (rollout.plan.stable, *rollout.plan.challengers):
                     if variant.workload.name not in present:
                         yield variant.name, variant.workload.name
 
@@ -109,10 +109,9 @@ class MemorySurvey(Survey):
         for rollout in self._rollouts(config)[:1]:
             if rollout.created_at <= since and rollout.phase.is_final:
                 return
-            told = (
-                e.data["verdict"] for e in self._told[rollout.id] if e.kind is EventKind.VERDICT
-            )
-            for gate, status in {verdict.gate: verdict.status for verdict in told}.items():
+            told = (e.data.get("verdict") for e in self._told[rollout.id])
+            verdicts = {one.named: one.status for one in told if one is not None}
+            for gate, status in verdicts.items():
                 yield StandingVerdict(
                     project_id=config.project_id,
                     model=config.inference_service_name,

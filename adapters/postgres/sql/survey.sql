@@ -32,9 +32,11 @@ FROM traffic_configs AS c
 JOIN inference_services AS s ON s.id = c.inference_service_id
 JOIN rollouts AS r ON r.traffic_config_id = c.id
 CROSS JOIN LATERAL (
-    VALUES
-        (r.plan #>> '{stable,name}', r.plan #>> '{stable,workload,name}'),
-        (r.plan #>> '{candidate,name}', r.plan #>> '{candidate,workload,name}')
+    SELECT one ->> 'name', one #>> '{workload,name}'
+    FROM jsonb_array_elements(
+        jsonb_build_array(r.plan -> 'stable', r.plan -> 'candidate')
+        || coalesce(r.plan -> 'others', '[]')
+    ) AS one
 ) AS planned (variant, workload)
 WHERE c.project_id = $1
     AND (r.ended_at IS NULL OR r.ended_at >= $2)
@@ -83,7 +85,7 @@ CROSS JOIN LATERAL (
 GROUP BY c.project_id, s.name, r.strategy, r.phase
 
 -- name: standing_verdicts
--- $1 since
+-- $1 since. In a trial each arm has its own: they are told apart by the arm's name.
 SELECT c.project_id, s.name AS model, e.gate, e.status
 FROM traffic_configs AS c
 JOIN inference_services AS s ON s.id = c.inference_service_id
@@ -94,10 +96,13 @@ CROSS JOIN LATERAL (
     LIMIT 1
 ) AS r
 CROSS JOIN LATERAL (
-    SELECT DISTINCT ON (data #>> '{verdict,gate}')
-        data #>> '{verdict,gate}' AS gate, data #>> '{verdict,status}' AS status
-    FROM rollout_events
-    WHERE rollout_id = r.id AND kind = 'verdict' AND data #>> '{verdict,gate}' IS NOT NULL
-    ORDER BY data #>> '{verdict,gate}', id DESC
+    SELECT DISTINCT ON (told.gate) told.gate, told.status
+    FROM (
+        SELECT id, data #>> '{verdict,status}' AS status,
+            ltrim(concat(data #>> '{verdict,variant}', ' ', data #>> '{verdict,gate}')) AS gate
+        FROM rollout_events
+        WHERE rollout_id = r.id AND kind = 'verdict' AND data #>> '{verdict,gate}' IS NOT NULL
+    ) AS told
+    ORDER BY told.gate, told.id DESC
 ) AS e
 WHERE r.created_at > $1 OR r.ended_at IS NULL
