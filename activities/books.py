@@ -11,8 +11,8 @@ from domain.evidence.intervals import ArmsInterval, Interval
 from domain.evidence.judge import Judge
 from domain.evidence.trial import TrialJudge
 from domain.evidence.trial_intervals import TrialInterval, of_arms
+from domain.evidence_port import CounterSource
 from domain.plan import Plan, Variant
-from domain.ports import CounterSource
 from domain.progress import Progress
 from domain.steps import Soak
 from domain.traffic import Place

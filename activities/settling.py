@@ -1,7 +1,7 @@
 """What the settling of a step looks at: the candidate's share of the split, and its copies."""
 
 from activities.shares import Asked, read_share
-from domain.ports import CounterSource
+from domain.evidence_port import CounterSource
 from domain.settling import Agreement, Comparison, Share, StartedTally, agreement
 from domain.traffic import FULL, PlaceKind
 

@@ -6,8 +6,8 @@ from typing import Protocol
 
 from activities.heartbeats import say
 from domain.errors import Refused, TransientError
+from domain.evidence_port import CounterSource
 from domain.gates import Source
-from domain.ports import CounterSource
 from domain.progress import Acted, ActState
 from domain.settling import Agreement, Pair, Share, StartedTally, agreement, pairs
 from domain.traffic import NO_EXTRAS, Extras, Place, Route, Slots

@@ -11,8 +11,9 @@ from activities.heartbeats import say
 from activities.settling import View
 from activities.shares import QUIET_LOOKS, SharesOrder, ShareWatch, seen
 from domain.errors import NotYet, TransientError, WorkloadFailed
+from domain.evidence_port import CounterSource
 from domain.gates import Source
-from domain.ports import CounterSource, TrafficRouter, WorkloadRuntime
+from domain.ports import TrafficRouter, WorkloadRuntime
 from domain.progress import Acted, ActState
 from domain.settling import Agreement, Comparison, Due, comparisons
 from domain.traffic import NO_EXTRAS, Extras, Ownership, Route, Slots

@@ -18,8 +18,8 @@ from bench.pairs import PROJECT, pair
 from bench.world import World
 from domain.evidence.counters import Cursor, advance
 from domain.evidence.judge import Judge
+from domain.evidence_port import CounterSource
 from domain.gates import AgainstStable, Gate, Metric, Source
-from domain.ports import CounterSource
 from domain.traffic import Place, Route
 from domain.verdicts import Status
 

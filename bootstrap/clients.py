@@ -37,11 +37,10 @@ from adapters.webhook.notifier import connect as connect_hooks
 from bootstrap.settings import Settings
 from domain.allowed_hosts import AllowedHosts
 from domain.comparison_port import Answers, ComparisonStore
+from domain.evidence_port import CounterSource, EvidenceStore
 from domain.fleet_port import Fleet
 from domain.ports import (
     Chores,
-    CounterSource,
-    EvidenceStore,
     Journal,
     MetricsStore,
     Notifier,

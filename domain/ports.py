@@ -10,9 +10,6 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
-from domain.evidence.counters import ArmsCursor, Cursor, Reading, Series
-from domain.evidence.intervals import ArmsInterval, Interval
-from domain.gates import Source
 from domain.hooks import Hook
 from domain.metrics import Grid, MeasuredVariant, Measurement, Tokens
 from domain.notices import Answer, Notice
@@ -34,12 +31,10 @@ from domain.traffic import (
     Drift,
     Extras,
     Ownership,
-    Place,
     Route,
     RouteState,
     Slots,
 )
-from domain.trial import RewardCounters
 from domain.virtual_models import VirtualModel
 from domain.workloads import Workload, WorkloadStatus
 
@@ -114,30 +109,6 @@ class Notifier(Protocol):
         """
 
 
-class CounterSource(Protocol):
-    """Reads raw counters of places of a route."""
-
-    async def read(
-        self, route: Route, source: Source, *, candidate: Place, stable: Place, window: timedelta
-    ) -> Reading:
-        """The samples of the last `window` of each. Raises Unreachable when the store is down."""
-
-    async def read_arms(
-        self,
-        route: Route,
-        source: Source,
-        *,
-        arms: Mapping[str, Sequence[Place]],
-        window: timedelta,
-    ) -> dict[str, tuple[Series, ...]]:
-        """As `read`, for any number of arms, each of which may be counted at several places."""
-
-    async def read_rewards(
-        self, counters: RewardCounters, *, workloads: Mapping[str, str], window: timedelta
-    ) -> dict[str, tuple[Series, ...]]:
-        """What users of the answers have counted for each arm, by the workload that serves it."""
-
-
 class MetricsStore(Protocol):
     """Measures variants for people: charts and comparisons. Gates read a CounterSource.
 
@@ -159,33 +130,6 @@ class MetricsStore(Protocol):
         self, workloads: Sequence[str], *, at: datetime, window: timedelta
     ) -> Mapping[str, Tokens]:
         """The tokens of each of these workloads in the window before `at`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EvidenceLog:
-    """What a rollout's gates have seen so far, and where the counters stood at the last look.
-
-    Those of a trial are all of its arms', those of any other rollout the candidate's and stable's.
-    """
-
-    intervals: tuple[Interval | ArmsInterval, ...]
-    cursor: Cursor | ArmsCursor | None
-
-
-class EvidenceStore(Protocol):
-    async def load(self, rollout_id: UUID) -> EvidenceLog: ...
-
-    async def append(
-        self,
-        rollout_id: UUID,
-        *,
-        interval: Interval | ArmsInterval | None,
-        cursor: Cursor | ArmsCursor,
-    ) -> None:
-        """Keep an interval and the cursor behind it, both or neither.
-
-        An interval whose sequence is taken raises Contended: a second watcher is at work.
-        """
 
 
 class Journal(Protocol):

@@ -10,7 +10,7 @@ from adapters.postgres.sql import load
 from domain.errors import Contended
 from domain.evidence.counters import ArmsCursor, Cursor
 from domain.evidence.intervals import ArmsInterval, Interval
-from domain.ports import EvidenceLog
+from domain.evidence_port import EvidenceLog
 
 _SQL = load("evidence")
 

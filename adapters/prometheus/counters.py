@@ -11,8 +11,8 @@ from adapters.prometheus.envoy import EnvoyCounters
 from adapters.prometheus.sources import CounterQueries, Meaning
 from domain.errors import Unreachable
 from domain.evidence.counters import Reading, Series
+from domain.evidence_port import CounterSource
 from domain.gates import Source
-from domain.ports import CounterSource
 from domain.traffic import Place, Route
 from domain.trial import RewardCounters
 

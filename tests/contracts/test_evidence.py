@@ -7,7 +7,7 @@ import pytest
 
 from domain.errors import Contended
 from domain.evidence.intervals import Counts
-from domain.ports import EvidenceLog
+from domain.evidence_port import EvidenceLog
 from tests.projects import (
     NOW,
     a_cursor,

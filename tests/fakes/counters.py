@@ -5,8 +5,8 @@ from datetime import timedelta
 
 from domain.errors import TidegateError
 from domain.evidence.counters import Reading, Series
+from domain.evidence_port import CounterSource
 from domain.gates import Source
-from domain.ports import CounterSource
 from domain.traffic import Place, Route
 from domain.trial import RewardCounters
 from tests.fakes.faults import Faults

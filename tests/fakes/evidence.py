@@ -5,7 +5,7 @@ from uuid import UUID
 from domain.errors import Contended
 from domain.evidence.counters import ArmsCursor, Cursor
 from domain.evidence.intervals import ArmsInterval, Interval
-from domain.ports import EvidenceLog
+from domain.evidence_port import EvidenceLog
 
 
 class MemoryEvidence:
