@@ -195,19 +195,22 @@ WORDS = [
 ]  # fmt: skip
 
 
-def _is_condition_or_refused(text):
-    error = None
+def _read(text):
     try:
-        tree = parse(text)
-    except ConditionError as refusal:
-        error = refusal
-    if error is None:
-        assert len(text) <= LONGEST
-        assert parse(printed(tree)) == tree
+        return parse(text)
+    except ConditionError as error:
+        return error
+
+
+def _is_condition_or_refused(text):
+    read = _read(text)
+    if isinstance(read, ConditionError):
+        assert 1 <= read.position <= min(len(text), LONGEST) + 1
+        assert read.expected
+        assert read.found
     else:
-        assert 1 <= error.position <= min(len(text), LONGEST) + 1
-        assert error.expected
-        assert error.found
+        assert len(text) <= LONGEST
+        assert parse(printed(read)) == read
 
 
 @settings(unhurried, max_examples=300)
