@@ -130,7 +130,7 @@ class _Parser:
         if start.is_number:
             return self._part(self._literal(), start)
         if start.text == "(":
-            return _Part(self._parenthesised().node, start)
+            return self._parenthesised()
         if start.text == "#" and self._in_braces:
             self._step()
             return self._part(Series(), start)
@@ -150,10 +150,12 @@ class _Parser:
         return Literal(value)
 
     def _parenthesised(self) -> _Part:
+        start = self._token
         self._take("(")
         part = self._deeper(self._joined)
         self._take(")")
-        return part
+        node = part.node if isinstance(part.node, Claim) else self._number(part)
+        return _Part(node, start)
 
     def _indexed(self) -> Series | _Whole:
         """What follows on `result`: the index 0 or nothing."""
