@@ -5,6 +5,7 @@ the number of series. What cannot be told is UNKNOWN and stays so unless the res
 """
 
 import math
+import operator
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import assert_never
@@ -48,18 +49,18 @@ class Truth(StrEnum):
 
 _OPPOSITE = {Truth.TRUE: Truth.FALSE, Truth.FALSE: Truth.TRUE, Truth.UNKNOWN: Truth.UNKNOWN}
 _COMPARED: dict[Order, Callable[[float, float], bool]] = {
-    Order.LESS: float.__lt__,
-    Order.AT_MOST: float.__le__,
-    Order.MORE: float.__gt__,
-    Order.AT_LEAST: float.__ge__,
-    Order.EQUAL: float.__eq__,
-    Order.UNEQUAL: float.__ne__,
+    Order.LESS: operator.lt,
+    Order.AT_MOST: operator.le,
+    Order.MORE: operator.gt,
+    Order.AT_LEAST: operator.ge,
+    Order.EQUAL: operator.eq,
+    Order.UNEQUAL: operator.ne,
 }
 _COMPUTED: dict[Operator, Callable[[float, float], float]] = {
-    Operator.PLUS: float.__add__,
-    Operator.MINUS: float.__sub__,
-    Operator.TIMES: float.__mul__,
-    Operator.OVER: float.__truediv__,
+    Operator.PLUS: operator.add,
+    Operator.MINUS: operator.sub,
+    Operator.TIMES: operator.mul,
+    Operator.OVER: operator.truediv,
 }
 
 
@@ -182,8 +183,8 @@ def _extreme(extreme: Extreme, numbers: Sequence[float | None]) -> float | None:
     return min(known) if extreme is Extreme.MIN else max(known)
 
 
-def _computed(operator: Operator, left: float | None, right: float | None) -> float | None:
-    if left is None or right is None or (operator is Operator.OVER and right == 0):
+def _computed(sign: Operator, left: float | None, right: float | None) -> float | None:
+    if left is None or right is None or (sign is Operator.OVER and right == 0):
         return None
-    number = _COMPUTED[operator](left, right)
+    number = _COMPUTED[sign](left, right)
     return number if math.isfinite(number) else None

@@ -11,6 +11,8 @@ from domain.readings.outcomes import Outcome, Tally
 from domain.readings.rules import Reading, ReadingRules
 
 NOTHING_READ = "No reading has been taken yet."
+# As Prometheus writes them.
+_WITHOUT_AMOUNT = {"nan": "NaN", "inf": "+Inf", "-inf": "-Inf"}
 _SAID = {
     Outcome.SUCCESS: "succeeded",
     Outcome.FAILURE: "failed",
@@ -41,7 +43,7 @@ def answered(series: tuple[float, ...]) -> str:
     if not series:
         return "no series"
     if len(series) == 1:
-        return repr(series[0])
+        return _value(series[0])
     # Added to 0.0 there is one zero: min() and max() of two would tell in which order they came.
     finite = [value + 0.0 for value in series if math.isfinite(value)]
     told = f"{len(series):,} series"
@@ -104,6 +106,10 @@ def still_needed(tally: Tally, rules: ReadingRules) -> str:
         return "The next reading must succeed."
     more = rules.wanted - tally.conclusive
     return f"{_counted(more, 'more conclusive reading')} {_is(more)} needed."
+
+
+def _value(value: float) -> str:
+    return _WITHOUT_AMOUNT.get(repr(value), repr(value))
 
 
 def _counted(amount: int, what: str) -> str:

@@ -82,6 +82,8 @@ T, F, U = Truth.TRUE, Truth.FALSE, Truth.UNKNOWN
         ("any(result, {# < 1})", [NAN, 0.2], T),
         ("any(result, {# < 1})", [], U),
         ("!any(result, {# > 1})", [], U),
+        ("all(result, {default(#, 0) < 5})", [], U),
+        ("any(result, {len(result) == 0})", [], U),
         ("any(result, {isNaN(#)})", [1.0, NAN], T),
         ("all(result, {any(result, {# > 5}) || # < 2})", [1.0, 6.0], T),
         ("all(result, {# <= 2 * min(result)})", [1.0, 2.0], T),

@@ -203,7 +203,7 @@ def test_a_verdict_follows_from_the_readings(given, letters, expected):
             "II",
             (
                 "Of 2 readings, 2 were inconclusive. "
-                "The latest, at 2026-03-01 12:01:00 UTC, was inconclusive: nan. "
+                "The latest, at 2026-03-01 12:01:00 UTC, was inconclusive: NaN. "
                 'A reading fails where "result[0] < 0.9", and succeeds where that is false. '
                 "2 inconclusive readings: inconclusive_limit is 1, so the gate cannot pass any more."
             ),
@@ -247,7 +247,8 @@ def test_a_reason_ends_with_what_follows(given, letters, follows):
     [
         ((), "no series"),
         ((0.9499999999999,), "0.9499999999999"),
-        ((-INF,), "-inf"),
+        ((-INF,), "-Inf"),
+        ((INF,), "+Inf"),
         ((2.0, 0.5, 1.0), "3 series from 0.5 to 2.0"),
         ((2.0, NAN, INF), "3 series from 2.0 to 2.0, 2 of them NaN or infinite"),
         ((0.0, -0.0), "2 series from 0.0 to 0.0"),
