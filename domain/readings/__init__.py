@@ -1,0 +1,1 @@
+"""Gates on a query's answers: readings in, verdict out; pure, so any verdict can be recomputed."""
