@@ -13,8 +13,9 @@ from activities.heartbeats import say
 from activities.ledger import Ledger
 from domain.decision import decide
 from domain.errors import Refused, TransientError
+from domain.evidence_port import EvidenceStore
 from domain.plan import Plan, Variant
-from domain.ports import CounterSource, EvidenceStore, Journal, TrafficRouter, WorkloadRuntime
+from domain.ports import CounterSource, Journal, TrafficRouter, WorkloadRuntime
 from domain.progress import Hold, Progress, Seen
 from domain.rollout import Entry, EventKind
 from domain.traffic import Drift

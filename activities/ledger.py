@@ -10,8 +10,9 @@ from uuid import UUID
 from activities.books import AnyCursor, AnyInterval, book_of
 from domain.errors import TransientError
 from domain.evidence.rhythm import seconds_to_news
+from domain.evidence_port import EvidenceStore
 from domain.plan import Plan
-from domain.ports import CounterSource, EvidenceStore
+from domain.ports import CounterSource
 from domain.progress import Progress
 from domain.trial_verdicts import TrialVerdict
 from domain.verdicts import Status, Verdict

@@ -37,11 +37,11 @@ from adapters.webhook.notifier import connect as connect_hooks
 from bootstrap.settings import Settings
 from domain.allowed_hosts import AllowedHosts
 from domain.comparison_port import Answers, ComparisonStore
+from domain.evidence_port import EvidenceStore
 from domain.fleet_port import Fleet
 from domain.ports import (
     Chores,
     CounterSource,
-    EvidenceStore,
     Journal,
     MetricsStore,
     Notifier,
@@ -64,6 +64,7 @@ class ApiClients:
 
     registry: Registry
     fleet: Fleet
+    evidence: EvidenceStore
     survey: Survey
     metrics: MetricsStore
     temporal: Client
@@ -100,6 +101,7 @@ async def api_clients(
         yield ApiClients(
             registry=PostgresRegistry(pool),
             fleet=PostgresFleet(pool),
+            evidence=PostgresEvidence(pool),
             survey=PostgresSurvey(pool),
             metrics=PrometheusMetrics(store, settings.token_metrics),
             temporal=temporal,

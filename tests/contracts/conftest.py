@@ -13,8 +13,9 @@ from adapters.postgres.registry import PostgresChores, PostgresRegistry
 from adapters.postgres.rollouts import PostgresPatrol
 from adapters.postgres.survey import PostgresSurvey
 from domain.comparison_port import ComparisonStore
+from domain.evidence_port import EvidenceStore
 from domain.fleet_port import Fleet
-from domain.ports import Chores, EvidenceStore, Journal, Patrol, Registry, Survey
+from domain.ports import Chores, Journal, Patrol, Registry, Survey
 from tests.cluster.fixtures import cluster, hands, kube, kubeconfig, namespace
 from tests.fakes.comparisons import MemoryComparisons
 from tests.fakes.evidence import MemoryEvidence

@@ -5,7 +5,7 @@ from uuid import UUID
 from domain.errors import Contended
 from domain.evidence.counters import ArmsCursor, Cursor
 from domain.evidence.intervals import ArmsInterval, Interval
-from domain.ports import EvidenceLog
+from domain.evidence_port import EvidenceLog
 
 
 class MemoryEvidence:
@@ -20,6 +20,9 @@ class MemoryEvidence:
         cursor = self._cursors.get(rollout_id)
         ordered = tuple(kept[sequence] for sequence in sorted(kept))
         return EvidenceLog(intervals=ordered, cursor=cursor)
+
+    async def size(self, rollout_id: UUID) -> int:
+        return len(self._intervals.get(rollout_id, {}))
 
     async def append(
         self,

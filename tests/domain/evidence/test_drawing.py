@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from domain.evidence.drawing import Drawing, draw, series_of
 from domain.evidence.intervals import ArmsInterval, CountedArm, Counts
 from domain.evidence.judge import Judge, judge
+from domain.evidence.tallies import Observation
 from domain.evidence.thinning import ends, even, thinned
 from domain.evidence.trial import TrialJudge
 from domain.evidence.trial_intervals import of_arms
@@ -30,24 +31,34 @@ def a_trial(**rules):
     return Trial(arms=ARMS, reward=SUCCESS, rules=TrialRules(**rules))
 
 
-def of_trial(sequence, errors, *, requests=1000, weights=None, step=2):
-    """One interval of 15 seconds; `errors` by arm, who is not named has left."""
+def of_trial(sequence, errors, *, weights=None, skew=0):
+    """One interval of 15 seconds; `errors` by arm of 1,000 requests, who is not named has left.
+
+    Requests arrive as weighted but for `skew` more in a hundred that reach stable.
+    """
     weights = weights or {arm: 100 // len(errors) for arm in errors}
+    skewed = {**weights, "stable": weights["stable"] + skew}
     return ArmsInterval(
         sequence=sequence,
-        step=step,
+        step=2,
         opened_at=NOON + timedelta(seconds=15 * sequence),
         closed_at=NOON + timedelta(seconds=15 * (sequence + 1)),
         arms=tuple(
             CountedArm(
                 arm=arm,
                 weight=weights[arm],
-                started=requests,
-                counts=Counts(requests=requests, errors=bad),
+                started=30 * skewed[arm],
+                counts=Counts(requests=1000, errors=bad),
             )
             for arm, bad in errors.items()
         ),
     )
+
+
+def compared(chart):
+    """How the arms compare in the chart of a trial."""
+    assert chart.trial is not None
+    return chart.trial
 
 
 # Thinning
@@ -152,8 +163,9 @@ def test_a_gate_without_a_rule_is_undecided_by_its_status_too():
 def test_the_counts_of_a_point_are_of_its_interval_alone():
     chart = draw([error_gate()], None, run([HEALTHY, ((20, 1), (180, 2))]), points=9)
     seen = chart.gates[0].points[-1].seen
-    assert (seen.candidate_requests, seen.candidate_bad) == (20, 1)
-    assert (seen.stable_requests, seen.stable_bad) == (180, 2)
+    assert seen == Observation(
+        candidate_requests=20, candidate_bad=1, stable_requests=180, stable_bad=2
+    )
 
 
 def test_a_bound_that_is_not_counted_has_no_counts_and_is_unavailable():
@@ -167,7 +179,10 @@ def test_without_intervals_series_are_empty():
     assert (chart.intervals, [series.points for series in chart.gates]) == (0, [(), ()])
     chart = draw(GATES, a_trial(), [], points=200)
     assert [series.variant for series in chart.gates] == ["b", "b", "c", "c"]
-    assert (chart.trial.points, [arm.points for arm in chart.trial.arms]) == ((), [(), (), ()])
+    assert (compared(chart).points, [arm.points for arm in compared(chart).arms]) == (
+        (),
+        [(), (), ()],
+    )
 
 
 def test_a_long_history_is_thinned_to_what_was_asked_for():
@@ -189,13 +204,13 @@ def trials(draw_one):
     """Intervals of a trial that c may leave, at weights that may change."""
     rows = draw_one(st.lists(st.tuples(errors, errors, errors), min_size=1, max_size=20))
     leaves = draw_one(st.integers(1, 25))
-    moves = draw_one(st.integers(1, 25))
+    moves, skew = draw_one(st.integers(1, 25)), draw_one(st.sampled_from([0, 0, 0, 9]))
     found = []
     for sequence, bad in enumerate(rows):
         present = ARMS if sequence < leaves else ARMS[:2]
         named = dict(zip(present, bad, strict=False))
         weights = {"stable": 40, "b": 30, "c": 30} if sequence < moves else None
-        found.append(of_trial(sequence, named, weights=weights))
+        found.append(of_trial(sequence, named, weights=weights, skew=skew))
     return found
 
 
@@ -208,19 +223,19 @@ def test_each_point_of_a_trial_is_its_verdict_of_the_moment(intervals, points):
     for each in intervals:
         fold.add(of_arms(each, SUCCESS))
         by_end[each.closed_at] = fold.verdict()
-    for point in chart.trial.points:
+    for point in compared(chart).points:
         told = by_end[point.at]
         assert (point.outcome, point.winner) == (told.outcome, told.winner)
         assert point.in_doubt == told.split.in_doubt
         if told.pairs:
             assert point.strongest.odds == max(pair.odds for pair in told.pairs)
-            assert point.alike == min(pair.within_margin for pair in told.pairs)
+            assert point.alike == min(pair.within_margin or 0.0 for pair in told.pairs)
         arms = {arm.arm: replace(arm, prob_best=None, expected_loss=None) for arm in told.arms}
-        for series in chart.trial.arms:
+        for series in compared(chart).arms:
             for of_arm in series.points:
                 if of_arm.at == point.at:
                     assert of_arm.verdict == arms[series.arm]
-    assert chart.trial.points[-1].at == intervals[-1].closed_at
+    assert compared(chart).points[-1].at == intervals[-1].closed_at
 
 
 @given(trials())
@@ -228,7 +243,7 @@ def test_each_point_of_a_trial_is_its_verdict_of_the_moment(intervals, points):
 def test_every_change_of_a_trial_stays_however_few_points_there_are(intervals):
     trial = a_trial(equivalence_margin=0.02)
     chart = draw([], trial, intervals, points=1)
-    kept = {point.at for point in chart.trial.points}
+    kept = {point.at for point in compared(chart).points}
     fold, before = TrialJudge(ARMS, SUCCESS, trial.rules), None
     for each in intervals:
         fold.add(of_arms(each, SUCCESS))
@@ -245,22 +260,26 @@ def test_each_arm_has_its_gates_until_it_leaves():
     alone = [of_trial(k, {"stable": 10, "b": 10}) for k in range(5, 9)]
     chart = draw([error_gate()], a_trial(), [*both, *alone], points=99)
     assert [(s.variant, len(s.points)) for s in chart.gates] == [("b", 9), ("c", 5)]
-    assert [(s.arm, len(s.points)) for s in chart.trial.arms] == [("stable", 9), ("b", 9), ("c", 5)]
+    assert [(s.arm, len(s.points)) for s in compared(chart).arms] == [
+        ("stable", 9),
+        ("b", 9),
+        ("c", 5),
+    ]
     pairs = [each.pair("b", "stable") for each in (*both, *alone)]
     assert chart.gates[0].points[-1].verdict == judge([error_gate()], pairs, step=2)[0]
     assert {p.weight for p in chart.gates[1].points} == {33}
-    assert {p.counts.weight for p in chart.trial.arms[1].points} == {33, 50}
+    assert {p.counts.weight for p in compared(chart).arms[1].points} == {33, 50}
 
 
 def test_who_won_is_seen_with_the_evidence_that_it_won_by():
     worse = {"stable": 0, "b": 200, "c": 300}
     chart = draw([], a_trial(), [of_trial(k, worse) for k in range(9)], points=1)
-    end = chart.trial.points[-1]
+    end = compared(chart).points[-1]
     assert (end.outcome, end.winner) == (Outcome.WINNER, "stable")
     assert end.strongest.better == "stable"
-    assert end.strongest.odds >= chart.trial.odds_needed == pytest.approx(2 / 0.05)
+    assert end.strongest.odds >= compared(chart).odds_needed == pytest.approx(2 / 0.05)
     assert end.alike is None
-    assert chart.trial.arms[2].points[-1].verdict.standing is Standing.ELIMINATED
+    assert compared(chart).arms[2].points[-1].verdict.standing is Standing.ELIMINATED
 
 
 def test_an_interval_of_no_trial_is_refused_in_one():
@@ -272,5 +291,5 @@ def test_an_interval_of_no_trial_is_refused_in_one():
 def test_as_many_series_are_drawn_as_are_announced():
     for gates, trial in ((GATES, None), (GATES, a_trial()), ([], None), ([], a_trial())):
         chart = draw(gates, trial, [], points=9)
-        beside = 0 if chart.trial is None else len(chart.trial.arms) + 1
+        beside = 0 if chart.trial is None else len(compared(chart).arms) + 1
         assert series_of(gates, trial) == len(chart.gates) + beside
