@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from api.assembly import assemble
+from api.charts import Charts
 from api.control import Control
 from api.gauges import Gauges
 from api.parts import Parts, TemporalUI
@@ -36,6 +37,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                     url=str(chosen.temporal_ui_url), namespace=chosen.temporal_namespace
                 ),
                 reports=Reports(clients.registry, clients.survey, clients.metrics, _prices(chosen)),
+                charts=Charts(clients.evidence),
                 gauges=Gauges(clients.survey, clients.metrics),
                 hooks_allowed=chosen.hooks_allowed_hosts or AllowedHosts(),
             )

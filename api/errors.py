@@ -2,6 +2,7 @@
 
 from domain.errors import (
     AlreadyRunning,
+    Conflict,
     InvalidSpec,
     Refused,
     TransientError,
@@ -59,6 +60,19 @@ class MetricsUnreachable(Unreachable):
 
 class MetricsRefused(Refused):
     """The metrics store will not answer this: ask for a shorter window or a longer step."""
+
+
+class ChartUnfinished(TransientError):
+    """There is so much evidence that its chart is still being drawn. Ask again in a moment."""
+
+
+class TooMuchEvidence(Conflict):
+    """More evidence than a chart is drawn of."""
+
+    def __init__(self, intervals: int, most: int) -> None:
+        super().__init__(
+            f"{intervals:,} intervals of evidence are stored; a chart is drawn of {most:,} at most"
+        )
 
 
 class Absent(Unreachable):

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from fastapi import Depends, Header, Path, Request
 
+from api.charts import Charts
 from api.gauges import Gauges
 from api.reports import Reports
 from domain.allowed_hosts import AllowedHosts
@@ -106,6 +107,7 @@ class Parts:
     gateway_namespace: str
     temporal_ui: TemporalUI
     reports: Reports
+    charts: Charts
     gauges: Gauges
     hooks_allowed: AllowedHosts
 

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from api.errors import (
     Absent,
+    ChartUnfinished,
     ClusterUnreachable,
     EngineUnreachable,
     KeyReused,
@@ -24,6 +25,7 @@ from api.errors import (
     OperationRunning,
     Overloaded,
     RolloutRunning,
+    TooMuchEvidence,
     Unfinished,
 )
 from api.rendering import PROBLEM_TYPE, as_json
@@ -140,6 +142,15 @@ TABLE: Mapping[type[TidegateError], Kind] = {
         slug="metrics-refused",
         title="The metrics store refuses",
         detail="the metrics store refuses this query; ask for a shorter window or a longer step",
+    ),
+    ChartUnfinished: Kind(
+        status=503,
+        slug="chart-unfinished",
+        title="The chart is not drawn yet",
+        retry_after_seconds=5,
+    ),
+    TooMuchEvidence: Kind(
+        status=409, slug="too-much-evidence", title="There is too much evidence for a chart"
     ),
     Absent: Kind(
         status=503,

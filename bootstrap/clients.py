@@ -63,6 +63,7 @@ class ApiClients:
 
     registry: Registry
     fleet: Fleet
+    evidence: EvidenceStore
     survey: Survey
     metrics: MetricsStore
     temporal: Client
@@ -99,6 +100,7 @@ async def api_clients(
         yield ApiClients(
             registry=PostgresRegistry(pool),
             fleet=PostgresFleet(pool),
+            evidence=PostgresEvidence(pool),
             survey=PostgresSurvey(pool),
             metrics=PrometheusMetrics(store, settings.token_metrics),
             temporal=temporal,

@@ -51,6 +51,9 @@ class EvidenceLog:
 class EvidenceStore(Protocol):
     async def load(self, rollout_id: UUID) -> EvidenceLog: ...
 
+    async def size(self, rollout_id: UUID) -> int:
+        """How many intervals `load` gives; cheap, however many they are."""
+
     async def append(
         self,
         rollout_id: UUID,

@@ -7,12 +7,14 @@ from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Response
 
+from api.charts import MOST_POINTS
 from api.contract import ENGINE, READS, problems
 from api.launch import compiled, launch
 from api.parts import Id, Parts, ProjectId, WithParts
-from api.rendering import rendered
+from api.rendering import JSON_TYPE, rendered
 from api.routes import PREFIX
 from api.schemas.events import LiveOut
+from api.schemas.evidence import EvidenceChartOut
 from api.schemas.fields import Key
 from api.schemas.fleet import ClearanceOut
 from api.schemas.paging import Listed, WithPage, next_offset
@@ -40,6 +42,7 @@ def links_of(parts: Parts, rollout: Rollout) -> Links:
     return Links(
         self=address,
         events=f"{address}/events",
+        evidence=f"{address}/evidence",
         traffic_config=f"{PREFIX}/traffic_configs/{rollout.config_id}",
         temporal_ui=parts.temporal_ui.link(rollout.workflow_id, rollout.run_id),
     )
@@ -123,6 +126,26 @@ async def get_rollout(
         await _live(parts, rollout) if live and not rollout.phase.is_final else (None, None)
     )
     return rendered(await in_full(parts, rollout, view, silence))
+
+
+@router.get(
+    "/rollouts/{rollout_id}/evidence",
+    response_model=EvidenceChartOut,
+    responses=problems(*READS, 409),
+    summary="What each verdict was over time, for a chart",
+    description=(
+        "Recomputed from the stored intervals. The last moment at each step and weight stays, "
+        "and each at which a verdict changed, even where that makes more than `points`."
+    ),
+)
+async def rollout_evidence(
+    parts: WithParts,
+    project: ProjectId,
+    rollout_id: Id,
+    points: Annotated[int, Query(ge=1, le=MOST_POINTS, description="Moments a series.")] = 200,
+) -> Response:
+    rollout = await parts.registry.rollout(project, rollout_id)
+    return Response(await parts.charts.chart(rollout, points), media_type=JSON_TYPE)
 
 
 async def _clearance(parts: Parts, rollout: Rollout) -> ClearanceOut | None:

@@ -161,6 +161,7 @@ class PlanPreview(Outgoing):
 class Links(Outgoing):
     self: str
     events: str
+    evidence: str
     traffic_config: str
     temporal_ui: str
 

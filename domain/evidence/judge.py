@@ -54,6 +54,10 @@ class Judge:
         """One verdict a gate; asking changes nothing."""
         return tuple(fold.verdict(step) for fold in self._folds)
 
+    def statuses(self, step: int) -> tuple[Status, ...]:
+        """What the verdicts say without their numbers, at a tenth of the cost."""
+        return tuple(fold.status(step) for fold in self._folds)
+
 
 class _GateFold:
     """One gate: its tallies over the rollout and per step, and its FAIL once there is one."""
@@ -126,6 +130,17 @@ class _GateFold:
         if not self._rules:
             return self._verdict(Status.UNDECIDED, "The gate has no rule to judge by.", here)
         return self._weigh(here)
+
+    def status(self, step: int) -> Status:
+        if self._failed:
+            return Status.FAIL
+        if self._latest and observe(self._gate, self._latest) is None:
+            return Status.UNAVAILABLE
+        here, needed = self._step(step), math.log(self._pass_needed)
+        if not (here.candidate_requests and self._rules):
+            return Status.UNDECIDED
+        is_proven = all(rule.log_e_pass(here) >= needed for _, rule in self._rules)
+        return Status.PASS if is_proven else Status.UNDECIDED
 
     def _weigh(self, here: Tally) -> Verdict:
         """PASS when each rule has its evidence from this step, else what is still missing."""

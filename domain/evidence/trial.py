@@ -10,12 +10,13 @@ the bound then holds as far as those reasons have nothing to do with the reward.
 """
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from domain.evidence import best_arm, fraction, trial_reasons
-from domain.evidence.mixtures import Floats, odds
+from domain.evidence.mixtures import odds
 from domain.evidence.pair_tests import PairTests
 from domain.evidence.split_watch import SplitWatch
 from domain.evidence.strata import Stratum, balanced
@@ -96,18 +97,23 @@ class TrialJudge:
 
         `left` names arms that have left since the last interval, which still has their counts.
         """
-        gone = self._left | (set(left) - set(self._beaten_by))
-        competing = [arm for arm in self._arms if arm not in gone and arm not in self._beaten_by]
-        log_better, log_within = self._tests.log_e_better(), self._tests.log_e_within()
+        verdict = self.numbers(left=left)
+        chances = self._chances(verdict.competing)
+        arms = tuple(_with_chances(arm, chances) for arm in verdict.arms)
+        return trial_reasons.explained(replace(verdict, arms=arms), self._reward, self._rules)
+
+    def numbers(self, *, left: Collection[str] = ()) -> TrialVerdict:
+        """The verdict without what only people need: its reason, and the chances of being best."""
+        gone = self._gone(left)
+        competing = self._competing(gone)
         split = self._split.verdict()
-        outcome = self._outcome(competing, gone, log_within, split)
-        arms = tuple(self._arm_verdicts(competing, gone))
-        verdict = TrialVerdict(
+        outcome = self._outcome(competing, gone, split)
+        return TrialVerdict(
             outcome=outcome,
             reason="",
             winner=competing[0] if outcome is Outcome.WINNER else None,
-            arms=arms,
-            pairs=tuple(self._pair_verdicts(competing, log_better, log_within)),
+            arms=tuple(self._arm_verdicts(gone)),
+            pairs=tuple(self._pair_verdicts(competing)),
             odds_needed=odds(self._needed),
             margin_odds_needed=1 / self._rules.alpha,
             split=split,
@@ -115,7 +121,19 @@ class TrialJudge:
             opened_at=self._first.opened_at if self._first else None,
             closed_at=self._last.closed_at if self._last else None,
         )
-        return trial_reasons.explained(verdict, self._reward, self._rules)
+
+    def stands(self) -> tuple[Outcome, tuple[Standing, ...], bool]:
+        """What the verdict says without any number: the outcome, the arms, a doubt of the split."""
+        split = self._split.verdict()
+        outcome = self._outcome(self._competing(self._left), self._left, split)
+        standings = tuple(self._standing(arm, self._left) for arm in self._arms)
+        return outcome, standings, split.in_doubt
+
+    def _gone(self, left: Collection[str]) -> set[str]:
+        return self._left | (set(left) - set(self._beaten_by))
+
+    def _competing(self, gone: Collection[str]) -> list[str]:
+        return [arm for arm in self._arms if arm not in gone and arm not in self._beaten_by]
 
     def _require_next(self, interval: TrialInterval) -> None:
         if self._last and interval.sequence <= self._last.sequence:
@@ -165,11 +183,7 @@ class TrialJudge:
             self._beaten_by[worse], self._beaten_at[worse] = better, odds(log_odds)
 
     def _outcome(
-        self,
-        competing: Sequence[str],
-        gone: Collection[str],
-        log_within: Floats,
-        split: SplitVerdict,
+        self, competing: Sequence[str], gone: Collection[str], split: SplitVerdict
     ) -> Outcome:
         if len(competing) <= 1 and not self._is_proven(competing, gone):
             return Outcome.UNOPPOSED
@@ -177,7 +191,7 @@ class TrialJudge:
             return Outcome.UNDECIDED
         if len(competing) == 1:
             return Outcome.WINNER
-        return Outcome.EQUIVALENT if self._equal(competing, log_within) else Outcome.UNDECIDED
+        return Outcome.EQUIVALENT if self._equal(competing) else Outcome.UNDECIDED
 
     def _is_proven(self, competing: Sequence[str], gone: Collection[str]) -> bool:
         """Whether the last arm outlasted others by evidence of arms that are still in good repute.
@@ -187,22 +201,20 @@ class TrialJudge:
         beaters = set(self._beaten_by.values())
         return bool(competing and beaters) and not beaters & set(gone)
 
-    def _equal(self, competing: Sequence[str], log_within: Floats) -> bool:
+    def _equal(self, competing: Sequence[str]) -> bool:
         if self._rules.equivalence_margin is None:
             return False
         at = [self._arms.index(arm) for arm in competing]
-        between = log_within[np.ix_(at, at)][~np.eye(len(at), dtype=bool)]
+        between = self._tests.log_e_within()[np.ix_(at, at)][~np.eye(len(at), dtype=bool)]
         return bool((between >= -math.log(self._rules.alpha)).all())
 
-    def _arm_verdicts(self, competing: Sequence[str], gone: Collection[str]) -> list[ArmVerdict]:
-        chances = self._chances(competing)
+    def _arm_verdicts(self, gone: Collection[str]) -> list[ArmVerdict]:
         verdicts = []
         for arm in self._arms:
             tally = self._tallies[arm]
             low, high = fraction.confidence_sequence(
                 tally.good / self._phi, tally.total / self._phi, alpha=1 - LEVEL
             )
-            prob_best, loss = chances.get(arm, (None, None))
             verdicts.append(
                 ArmVerdict(
                     arm=arm,
@@ -213,8 +225,6 @@ class TrialJudge:
                     estimate=tally.good / tally.total if tally.total else None,
                     low=low,
                     high=high,
-                    prob_best=prob_best,
-                    expected_loss=loss,
                     beaten_by=self._beaten_by.get(arm),
                     beaten_at_odds=self._beaten_at.get(arm),
                 )
@@ -239,9 +249,8 @@ class TrialJudge:
         losses = best_arm.expected_loss(wins, totals)
         return dict(zip(competing, zip(best, losses, strict=True), strict=True))
 
-    def _pair_verdicts(
-        self, competing: Sequence[str], log_better: Floats, log_within: Floats
-    ) -> list[PairVerdict]:
+    def _pair_verdicts(self, competing: Sequence[str]) -> list[PairVerdict]:
+        log_better, log_within = self._tests.log_e_better(), self._tests.log_e_within()
         has_margin = self._rules.equivalence_margin is not None
         return [
             PairVerdict(
@@ -254,6 +263,11 @@ class TrialJudge:
             for j, other in enumerate(self._arms)
             if better != other and better in competing and other in competing
         ]
+
+
+def _with_chances(arm: ArmVerdict, chances: Mapping[str, tuple[float, float]]) -> ArmVerdict:
+    prob_best, loss = chances.get(arm.arm, (None, None))
+    return replace(arm, prob_best=prob_best, expected_loss=loss)
 
 
 class _ArmTally:

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from api.assembly import assemble
+from api.charts import Charts
 from api.gauges import Gauges
 from api.parts import Parts, TemporalUI
 from api.reports import Reports
@@ -15,6 +16,7 @@ from tests.api.caller import Caller
 from tests.api.scripted import ScriptedControl
 from tests.api.staging import Outage
 from tests.api.traffic import Traffic
+from tests.fakes.evidence import MemoryEvidence
 from tests.fakes.fleet import MemoryFleet
 from tests.fakes.metrics import ScriptedMetrics
 from tests.fakes.registry import MemoryRegistry
@@ -58,7 +60,15 @@ def survey(registry):
 
 
 @pytest.fixture
-async def app(outage, fleet, control, metrics, survey):
+def evidence():
+    """The intervals of rollouts, to be switched off."""
+    return Outage(MemoryEvidence())
+
+
+@pytest.fixture
+async def app(  # noqa: PLR0917 - pytest calls it by name
+    outage, fleet, control, metrics, survey, evidence
+):
     prices = {"chat": TokenPrice(input=3, output=15)}
 
     @asynccontextmanager
@@ -70,6 +80,7 @@ async def app(outage, fleet, control, metrics, survey):
             gateway_namespace="tidegate",
             temporal_ui=UI,
             reports=Reports(outage, survey, metrics, prices),
+            charts=Charts(evidence),
             gauges=Gauges(survey, metrics),
             hooks_allowed=AllowedHosts.read("hooks.example.com"),
         )

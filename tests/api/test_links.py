@@ -74,7 +74,7 @@ def test_no_link_is_kept_that_no_answer_has(document):
         ("create_inference_service", {"create_traffic_config", "list_traffic_configs"}),
         ("create_traffic_config", {"add_variant", "set_weights", "roll_back", "start_rollout"}),
         ("get_traffic_config", {"promote_variant", "delete_variant", "list_operations"}),
-        ("start_rollout", {"rollout_events", *Action}),
+        ("start_rollout", {"rollout_events", "rollout_evidence", *Action}),
         ("list_rollouts", {"get_rollout", "get_traffic_config"}),
     ],
 )

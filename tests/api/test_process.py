@@ -14,12 +14,14 @@ import pytest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+from adapters.postgres.evidence import PostgresEvidence
 from adapters.postgres.journal import PostgresJournal
 from domain.registry import ConfigStatus
 from domain.rollout import Entry, EventKind, Phase
 from sandbox.ports import free_ports
 from tests.api.caller import PREFIX, Caller, canary
 from tests.api.test_control import _working
+from tests.projects import a_cursor, an_interval
 
 PATIENCE_SECONDS = 30
 
@@ -60,10 +62,21 @@ async def _alive(http, process):
 
 
 @pytest.fixture
-async def journal(database_url):
+async def pool(database_url):
+    """What a worker would write with."""
     pool = await asyncpg.create_pool(database_url, min_size=1, max_size=2)
-    yield PostgresJournal(pool)
+    yield pool
     await pool.close()
+
+
+@pytest.fixture
+def journal(pool):
+    return PostgresJournal(pool)
+
+
+@pytest.fixture
+def evidence(pool):
+    return PostgresEvidence(pool)
 
 
 async def _entry(journal, rollout, kind, phase=None):
@@ -72,7 +85,9 @@ async def _entry(journal, rollout, kind, phase=None):
     await journal.record(UUID(rollout), [entry])
 
 
-async def test_a_rollout_from_its_start_to_its_end(database_url, temporal_server, journal):
+async def test_a_rollout_from_its_start_to_its_end(
+    database_url, temporal_server, journal, evidence
+):
     temporal = await Client.connect(temporal_server.address, data_converter=pydantic_data_converter)
     async with (
         _working(temporal),
@@ -100,6 +115,11 @@ async def test_a_rollout_from_its_start_to_its_end(database_url, temporal_server
 
         heard = asyncio.create_task(_heard(api, rollout))
         await _entry(journal, rollout, EventKind.STARTED, Phase.PROGRESSING)
+        await evidence.append(UUID(rollout), interval=an_interval(0), cursor=a_cursor(None))
+        (series,) = (await api.get(f"/rollouts/{rollout}/evidence")).json()["gates"]
+        (point,) = series["points"]
+        assert point["candidate_requests"] == an_interval(0).candidate.requests
+        assert point["status"] == "undecided"
         reply = await api.post(f"/rollouts/{rollout}/abort", {"actor": "ada"})
         assert reply.json()["message"] == "for ada"
         await _entry(journal, rollout, EventKind.ROLLED_BACK, Phase.ROLLED_BACK)

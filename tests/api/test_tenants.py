@@ -98,6 +98,7 @@ def _calls(ids):
     yield "GET", f"/rollouts/{ids['rollout']}", None
     yield "GET", f"/rollouts/{ids['rollout']}/events", None
     yield "GET", f"/rollouts/{ids['rollout']}/events?follow=true", None
+    yield "GET", f"/rollouts/{ids['rollout']}/evidence", None
     yield "GET", f"/metrics/deployments/{ids['service']}", None
     yield "GET", f"/metrics/compare/{ids['service']}", None
     yield "GET", f"/metrics/compare?inference_service={ids['service']}", None

@@ -120,6 +120,7 @@ async def _rollout(api: Caller, ids: dict[str, str]) -> None:
     for action in Action:
         await api.post(f"/rollouts/{rollout}/{action}")
     await api.get(f"/rollouts/{rollout}/events")
+    await api.get(f"/rollouts/{rollout}/evidence")
     # The second call finds by its key what the first has begun.
     for again in ("restart", "retry"):
         headers = {"Idempotency-Key": "again"}

@@ -54,6 +54,14 @@ async def test_what_was_kept_comes_back_bit_for_bit_and_in_order(append, load):
     assert log == EvidenceLog(intervals=kept, cursor=cursor_at(45))
 
 
+async def test_the_size_is_how_many_intervals_there_are(append, evidence, rollout):
+    assert await evidence.size(rollout.id) == 0
+    for sequence in range(3):
+        await append(an_interval(sequence), cursor_at(15 * (sequence + 1)))
+    await append(None, cursor_at(60, step=4))
+    assert await evidence.size(rollout.id) == len((await evidence.load(rollout.id)).intervals) == 3
+
+
 async def test_the_intervals_of_a_trial_come_back_with_all_of_their_arms(append, load):
     kept = (an_arms_interval(0), an_arms_interval(1, arms=an_arms_interval(1).arms[:1]))
     for interval in kept:

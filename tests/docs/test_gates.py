@@ -1,11 +1,16 @@
 """docs/gates.md: the numbers are those that the judge gives."""
 
+import inspect
 import re
 from datetime import UTC, datetime, timedelta
 from math import comb
 
 import pytest
 
+from api import charts
+from api.problems import TABLE
+from api.routes.rollouts import rollout_evidence
+from api.schemas.evidence import ArmPointOut, GatePointOut, TrialPointOut
 from domain.evidence.intervals import Counts, Interval
 from domain.evidence.judge import judge
 from domain.gates import AgainstStable, Gate, Metric
@@ -135,6 +140,33 @@ def test_a_fixed_threshold_is_as_bad_as_told():
     rolled_back = 1 - sum(comb(30, k) * breaks**k * (1 - breaks) ** (30 - k) for k in range(5))
     told = search(r"breaks the rule in (\d+) %.*?in (\d+) % of all cases", TEXT)
     assert (f"{100 * breaks:.0f}", f"{100 * rolled_back:.0f}") == told
+
+
+@pytest.mark.parametrize(
+    ("place", "shape"), [(0, GatePointOut), (1, TrialPointOut), (2, ArmPointOut)]
+)
+def test_every_field_of_a_point_is_told(place, shape):
+    table = tables(section(TEXT, "The evidence over time"))[place]
+    assert [row[0] for row in table] == list(shape.model_fields)
+
+
+def test_the_limits_of_a_chart_are_those_that_are_told():
+    text = section(TEXT, "The evidence over time")
+    asked = inspect.signature(rollout_evidence).parameters["points"].default
+    told = search(r"`points`, (\d+) unless you say so and at most ([\d,]+)", text)
+    assert tuple(map(number, told)) == (asked, charts.MOST_POINTS)
+    all_told = search(r"at most ([\d,]+) points by choice: with more than (\w+) series", text)
+    assert number(all_told[0]) == charts.MOST_POINTS_IN_ALL == charts.MOST_POINTS * 5
+    assert all_told[1] == "five"
+    (patience,) = search(r"more than (\d+) s the answer is a 503", text)
+    assert number(patience) == charts.PATIENCE_SECONDS
+    kept = search(r"more than ([\d,]+) intervals is kept for (\d+) s", text)
+    assert tuple(map(number, kept)) == (charts.FEW_INTERVALS, charts.KEPT_SECONDS)
+    most, days = search(r"Beyond ([\d,]+) intervals \((\d+) days\)", text)
+    assert number(most) == charts.MOST_INTERVALS
+    assert number(days) == charts.MOST_INTERVALS * 15 // 86_400
+    kinds = {kind.slug for kind in TABLE.values()}
+    assert set(search(r"of the kind `([\w-]+)`", text)) <= kinds
 
 
 def test_every_verdict_is_told():

@@ -21,6 +21,9 @@ class MemoryEvidence:
         ordered = tuple(kept[sequence] for sequence in sorted(kept))
         return EvidenceLog(intervals=ordered, cursor=cursor)
 
+    async def size(self, rollout_id: UUID) -> int:
+        return len(self._intervals.get(rollout_id, {}))
+
     async def append(
         self,
         rollout_id: UUID,

@@ -7,6 +7,10 @@ FROM evidence_intervals
 WHERE rollout_id = $1
 ORDER BY sequence
 
+-- name: size
+-- $1 rollout. They are numbered from 0 without a gap.
+SELECT coalesce(max(sequence) + 1, 0) AS size FROM evidence_intervals WHERE rollout_id = $1
+
 -- name: interval
 -- $1 rollout, $2 sequence
 SELECT sequence, step, weight, opened_at, closed_at, candidate, stable, arms, bounds_ms, resets

@@ -1,0 +1,196 @@
+"""The chart of a rollout's evidence: ratio with its band, evidence against its line, over time."""
+
+from datetime import datetime
+from typing import Self
+from uuid import UUID
+
+from pydantic import Field
+
+from api.schemas.events import EffectOut, EvidenceOut
+from api.schemas.fields import Outgoing
+from api.schemas.plans import GateBody
+from domain.evidence.chart import (
+    ArmPoint,
+    ArmSeries,
+    Chart,
+    GatePoint,
+    GateSeries,
+    TrialPoint,
+    TrialSeries,
+)
+from domain.trial_verdicts import Outcome, PairVerdict, Standing
+from domain.verdicts import Status
+
+
+class GatePointOut(Outgoing):
+    """A gate's verdict by the end of an interval, and what was counted in that interval alone.
+
+    Counts are null where the source does not count what the gate asks for.
+    """
+
+    at: datetime
+    step: int
+    weight: int
+    candidate_requests: int | None
+    candidate_bad: int | None
+    stable_requests: int | None
+    stable_bad: int | None
+    status: Status
+    effect: EffectOut | None
+    evidence: EvidenceOut | None
+
+    @classmethod
+    def from_domain(cls, point: GatePoint) -> Self:
+        seen, verdict = point.seen, point.verdict
+        return cls(
+            at=point.at,
+            step=point.step,
+            weight=point.weight,
+            candidate_requests=None if seen is None else seen.candidate_requests,
+            candidate_bad=None if seen is None else seen.candidate_bad,
+            stable_requests=None if seen is None else seen.stable_requests,
+            stable_bad=None if seen is None else seen.stable_bad,
+            status=verdict.status,
+            effect=verdict.effect and EffectOut.model_validate(verdict.effect),
+            evidence=verdict.evidence and EvidenceOut.model_validate(verdict.evidence),
+        )
+
+
+class GateSeriesOut(Outgoing):
+    """One gate over time; its margins and its limit are lines of the chart."""
+
+    gate: GateBody
+    variant: str = Field(description="The arm of an ab_test that it is about, else empty.")
+    points: list[GatePointOut]
+
+    @classmethod
+    def from_domain(cls, series: GateSeries) -> Self:
+        return cls(
+            gate=GateBody.from_domain(series.gate),
+            variant=series.variant,
+            points=[GatePointOut.from_domain(point) for point in series.points],
+        )
+
+
+class ArmPointOut(Outgoing):
+    """An arm's reward by the end of an interval, and what was counted in that interval alone.
+
+    `low` to `high` holds at 95 %; `estimate` is null while there was no request.
+    """
+
+    at: datetime
+    step: int
+    weight: int
+    started: int
+    total: int
+    good: int
+    standing: Standing
+    estimate: float | None
+    low: float
+    high: float
+    beaten_by: str | None
+    beaten_at_odds: float | None
+
+    @classmethod
+    def from_domain(cls, point: ArmPoint) -> Self:
+        counts, verdict = point.counts, point.verdict
+        return cls(
+            at=point.at,
+            step=point.step,
+            weight=counts.weight,
+            started=counts.started,
+            total=counts.total,
+            good=counts.good,
+            standing=verdict.standing,
+            estimate=verdict.estimate,
+            low=verdict.low,
+            high=verdict.high,
+            beaten_by=verdict.beaten_by,
+            beaten_at_odds=verdict.beaten_at_odds,
+        )
+
+
+class ArmSeriesOut(Outgoing):
+    arm: str
+    points: list[ArmPointOut]
+
+    @classmethod
+    def from_domain(cls, series: ArmSeries) -> Self:
+        points = [ArmPointOut.from_domain(point) for point in series.points]
+        return cls(arm=series.arm, points=points)
+
+
+class StrongestOut(Outgoing):
+    """Evidence, as odds, that `better` has more reward than `other`."""
+
+    better: str
+    other: str
+    odds: float
+
+    @classmethod
+    def from_domain(cls, pair: PairVerdict) -> Self:
+        return cls(better=pair.better, other=pair.other, odds=pair.odds)
+
+
+class TrialPointOut(Outgoing):
+    """How the ab_test stood by the end of an interval."""
+
+    at: datetime
+    step: int
+    outcome: Outcome
+    winner: str | None
+    split_in_doubt: bool
+    strongest: StrongestOut | None = Field(
+        description="Of those who compete; where one is left, what it was left by."
+    )
+    alike: float | None = Field(
+        description="The weakest evidence that two arms are alike; null without a margin."
+    )
+
+    @classmethod
+    def from_domain(cls, point: TrialPoint) -> Self:
+        return cls(
+            at=point.at,
+            step=point.step,
+            outcome=point.outcome,
+            winner=point.winner,
+            split_in_doubt=point.in_doubt,
+            strongest=point.strongest and StrongestOut.from_domain(point.strongest),
+            alike=point.alike,
+        )
+
+
+class TrialSeriesOut(Outgoing):
+    """The arms of an ab_test over time. `alike` is to reach `margin_odds_needed`."""
+
+    odds_needed: float = Field(description="What `strongest` has to reach.")
+    margin_odds_needed: float
+    arms: list[ArmSeriesOut]
+    points: list[TrialPointOut]
+
+    @classmethod
+    def from_domain(cls, series: TrialSeries) -> Self:
+        return cls(
+            odds_needed=series.odds_needed,
+            margin_odds_needed=series.margin_odds_needed,
+            arms=[ArmSeriesOut.from_domain(arm) for arm in series.arms],
+            points=[TrialPointOut.from_domain(point) for point in series.points],
+        )
+
+
+class EvidenceChartOut(Outgoing):
+    """What each verdict was over time. The points of all series are of the same moments."""
+
+    rollout_id: UUID
+    intervals: int = Field(description="How many intervals are stored and were folded.")
+    gates: list[GateSeriesOut] = Field(description="One a gate; of an ab_test one a gate and arm.")
+    trial: TrialSeriesOut | None = Field(description="Of an ab_test: how its arms compare.")
+
+    @classmethod
+    def from_domain(cls, rollout_id: UUID, chart: Chart) -> Self:
+        return cls(
+            rollout_id=rollout_id,
+            intervals=chart.intervals,
+            gates=[GateSeriesOut.from_domain(series) for series in chart.gates],
+            trial=chart.trial and TrialSeriesOut.from_domain(chart.trial),
+        )

@@ -1,0 +1,216 @@
+"""The chart of a rollout's evidence: what each verdict was by the end of an interval.
+
+A pure fold over the stored intervals, as the verdicts themselves are, so that each point is the
+verdict of its moment and the last one that of now. Long histories are thinned; the last moment at
+each step and weight stays, and so does each at which a verdict changed: between two points nothing
+but numbers moved. All series have their points at the same moments.
+"""
+
+from collections.abc import Hashable, Iterator, Sequence
+
+from domain.evidence.chart import (
+    ArmPoint,
+    ArmSeries,
+    Chart,
+    GatePoint,
+    GateSeries,
+    TrialPoint,
+    TrialSeries,
+)
+from domain.evidence.intervals import ArmsInterval, Interval
+from domain.evidence.judge import Judge
+from domain.evidence.tallies import observe
+from domain.evidence.thinning import ends, even, thinned
+from domain.evidence.trial import TrialJudge
+from domain.evidence.trial_intervals import of_arms
+from domain.gates import Gate
+from domain.trial import Trial
+from domain.trial_verdicts import Outcome, PairVerdict, Standing, TrialVerdict
+from domain.verdicts import Status
+
+
+def series_of(gates: Sequence[Gate], trial: Trial | None) -> int:
+    """How many series a chart has."""
+    if trial is None:
+        return len(gates)
+    return len(gates) * (len(trial.arms) - 1) + len(trial.arms) + 1
+
+
+def draw(
+    gates: Sequence[Gate],
+    trial: Trial | None,
+    intervals: Sequence[Interval | ArmsInterval],
+    *,
+    points: int,
+) -> Chart:
+    """The chart of all intervals, with `points` moments, or more where so many must stay."""
+    drawing = Drawing(gates, trial, intervals, points=points)
+    for interval in intervals:
+        drawing.add(interval)
+    return drawing.chart()
+
+
+class Drawing:
+    """The same, to be fed all of `intervals` one by one: a long history takes seconds."""
+
+    def __init__(
+        self,
+        gates: Sequence[Gate],
+        trial: Trial | None,
+        intervals: Sequence[Interval | ArmsInterval],
+        *,
+        points: int,
+    ) -> None:
+        self._points = points
+        self._ends = ends(map(_place, intervals))
+        self._due = self._ends | even(len(intervals), points)
+        stable, *challengers = ("", "") if trial is None else trial.arms
+        self._gates = [_GateLines(gates, variant, stable) for variant in challengers]
+        self._trial = None if trial is None else _TrialLine(trial)
+        self._lines = (*self._gates, *((self._trial,) if self._trial else ()))
+        self._required: list[bool] = []
+        self._count = 0
+
+    def add(self, interval: Interval | ArmsInterval) -> None:
+        """Take the next interval in. Raises ValueError when it is not after the last one."""
+        place, self._count = self._count, self._count + 1
+        changed = [line.add(interval) for line in self._lines]
+        if any(changed) or place in self._due:
+            self._required.append(any(changed) or place in self._ends)
+            for line in self._lines:
+                line.mark(interval)
+
+    def chart(self) -> Chart:
+        """The chart of what was taken in."""
+        places = thinned(self._required, self._points)
+        return Chart(
+            intervals=self._count,
+            gates=tuple(series for lines in self._gates for series in lines.series(places)),
+            trial=None if self._trial is None else self._trial.series(places),
+        )
+
+
+def _place(interval: Interval | ArmsInterval) -> Hashable:
+    if isinstance(interval, Interval):
+        return interval.step, interval.weight
+    return interval.step, tuple((one.arm, one.weight) for one in interval.arms)
+
+
+class _GateLines:
+    """All gates of one challenger."""
+
+    def __init__(self, gates: Sequence[Gate], variant: str, stable: str) -> None:
+        self._all, self._variant, self._stable = gates, variant, stable
+        self._judge = Judge(gates)
+        self._statuses: tuple[Status, ...] = ()
+        self._moments: list[tuple[GatePoint, ...]] = []
+
+    def add(self, interval: Interval | ArmsInterval) -> bool:
+        """Whether a verdict has changed by it."""
+        pair = self._pair(interval)
+        if pair is None:
+            return False
+        self._judge.add(pair)
+        before, self._statuses = self._statuses, self._judge.statuses(pair.step)
+        return self._statuses != before
+
+    def mark(self, interval: Interval | ArmsInterval) -> None:
+        """Make a point for each gate; none for an arm that is not in the trial any more."""
+        pair = self._pair(interval)
+        self._moments.append(() if pair is None else tuple(self._points(pair)))
+
+    def _points(self, pair: Interval) -> Iterator[GatePoint]:
+        verdicts = self._judge.verdicts(pair.step)
+        for gate, verdict in zip(self._all, verdicts, strict=True):
+            yield GatePoint(
+                at=pair.closed_at,
+                step=pair.step,
+                weight=pair.weight,
+                seen=observe(gate, pair),
+                verdict=verdict,
+            )
+
+    def series(self, places: Sequence[int]) -> Iterator[GateSeries]:
+        kept = [moment for place in places if (moment := self._moments[place])]
+        for i, gate in enumerate(self._all):
+            points = tuple(moment[i] for moment in kept)
+            yield GateSeries(gate=gate, variant=self._variant, points=points)
+
+    def _pair(self, interval: Interval | ArmsInterval) -> Interval | None:
+        if isinstance(interval, Interval):
+            return interval
+        return interval.pair(self._variant, self._stable)
+
+
+class _TrialLine:
+    """All arms of a trial by their reward."""
+
+    def __init__(self, trial: Trial) -> None:
+        self._trial = trial
+        self._fold = TrialJudge(trial.arms, trial.reward, trial.rules, phi=trial.phi)
+        self._stands: tuple[Outcome, tuple[Standing, ...], bool] | None = None
+        self._arms: list[dict[str, ArmPoint]] = []
+        self._moments: list[TrialPoint] = []
+
+    def add(self, interval: Interval | ArmsInterval) -> bool:
+        """Whether the verdict has changed by it."""
+        if not isinstance(interval, ArmsInterval):
+            raise TypeError(f"interval {interval.sequence} is of no trial")
+        self._fold.add(of_arms(interval, self._trial.reward))
+        before, self._stands = self._stands, self._fold.stands()
+        return self._stands != before
+
+    def mark(self, interval: Interval | ArmsInterval) -> None:
+        """Make a point for the trial, and one for each arm that is in the interval."""
+        if not isinstance(interval, ArmsInterval):
+            raise TypeError(f"interval {interval.sequence} is of no trial")
+        verdict, at, step = self._fold.numbers(), interval.closed_at, interval.step
+        arms = {arm.arm: arm for arm in verdict.arms}
+        self._arms.append(
+            {
+                counts.arm: ArmPoint(at=at, step=step, counts=counts, verdict=arms[counts.arm])
+                for counts in of_arms(interval, self._trial.reward).arms
+            }
+        )
+        self._moments.append(
+            TrialPoint(
+                at=at,
+                step=step,
+                outcome=verdict.outcome,
+                winner=verdict.winner,
+                in_doubt=verdict.split.in_doubt,
+                strongest=_strongest(verdict),
+                alike=_alike(verdict),
+            )
+        )
+
+    def series(self, places: Sequence[int]) -> TrialSeries:
+        needed = self._fold.numbers()
+        return TrialSeries(
+            odds_needed=needed.odds_needed,
+            margin_odds_needed=needed.margin_odds_needed,
+            arms=tuple(
+                ArmSeries(
+                    arm=arm,
+                    points=tuple(
+                        self._arms[place][arm] for place in places if arm in self._arms[place]
+                    ),
+                )
+                for arm in self._trial.arms
+            ),
+            points=tuple(self._moments[place] for place in places),
+        )
+
+
+def _strongest(verdict: TrialVerdict) -> PairVerdict | None:
+    beaten = (
+        PairVerdict(better=arm.beaten_by, other=arm.arm, odds=arm.beaten_at_odds)
+        for arm in verdict.arms
+        if arm.beaten_by is not None and arm.beaten_at_odds is not None
+    )
+    return max(verdict.pairs or beaten, key=lambda pair: pair.odds, default=None)
+
+
+def _alike(verdict: TrialVerdict) -> float | None:
+    within = (pair.within_margin for pair in verdict.pairs if pair.within_margin is not None)
+    return min(within, default=None)
