@@ -179,8 +179,7 @@ class TrialBook(Book):
         )
 
     def trial(self, progress: Progress) -> TrialVerdict:
-        arms = progress.traffic_in(self._plan).arms
-        return self._fold.verdict(left=arms.left if arms is not None else ())
+        return self._fold.verdict(left=progress.traffic_in(self._plan).left)
 
     def due(self, progress: Progress, now: datetime) -> Mapping[str, int] | None:
         rules = self._trial.allocation
@@ -191,8 +190,7 @@ class TrialBook(Book):
 
     def _present(self, progress: Progress) -> Iterator[Variant]:
         """Those that get traffic, in the trial's order."""
-        arms = progress.traffic_in(self._plan).arms
-        left = arms.left if arms is not None else ()
+        left = progress.traffic_in(self._plan).left
         known = {one.name: one for one in (self._plan.stable, *self._plan.challengers)}
         return (known[name] for name in self._trial.arms if name not in left)
 

@@ -215,8 +215,7 @@ class Plan:
 
     def present_under(self, traffic: SetWeights) -> tuple[str, ...]:
         """The challengers that have not left a trial, by name."""
-        left = () if traffic.arms is None else traffic.arms.left
-        return tuple(one.name for one in self.challengers if one.name not in left)
+        return tuple(one.name for one in self.challengers if one.name not in traffic.left)
 
     def reached_under(self, traffic: SetWeights) -> tuple[Variant, ...]:
         """Who gets requests under a traffic, copies and those of testers included."""
@@ -230,15 +229,18 @@ class Plan:
 
     def gates_at(self, step: int) -> tuple[Gate, ...]:
         """The gates that watch during a step; in a trial only once its arms have traffic."""
-        soak, is_tried = self.steps[step], self.traffic_at(step).arms is not None
-        if not isinstance(soak, Soak) or (self.trial is not None and not is_tried):
-            return ()
-        return self.gates if soak.gated else ()
+        soak = self.steps[step]
+        is_open = self.trial is None or self._is_tried_at(step)
+        return self.gates if isinstance(soak, Soak) and soak.gated and is_open else ()
 
     def is_counted_at(self, step: int) -> bool:
         """Whether anything is counted during a step."""
-        is_tried = self.trial is not None and self.traffic_at(step).arms is not None
-        return isinstance(self.steps[step], Soak) and (is_tried or bool(self.gates_at(step)))
+        is_soak = isinstance(self.steps[step], Soak)
+        return is_soak and (self._is_tried_at(step) or bool(self.gates_at(step)))
+
+    def _is_tried_at(self, step: int) -> bool:
+        """Whether the arms of a trial have traffic."""
+        return self.traffic_at(step).arms is not None
 
     def is_judged_at(self, step: int) -> bool:
         """Whether anything is found out during a step that lets it end."""

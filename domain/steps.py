@@ -89,6 +89,11 @@ class SetWeights:
     arms: ArmShares | None = None
     kind: Literal["set_weights"] = "set_weights"
 
+    @property
+    def left(self) -> tuple[str, ...]:
+        """Who has left a trial for good."""
+        return () if self.arms is None else self.arms.left
+
     def __str__(self) -> str:
         if self.arms is not None:
             shares = ", ".join(f"{name} {weight} %" for name, weight in self.arms.weights.items())

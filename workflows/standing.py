@@ -178,8 +178,7 @@ class Standing:
         if refusal := self.refusal():
             raise Conflict(refusal)
         if taken(action, command) not in self._taken:
-            arms = self.progress().traffic_in(self.plan).arms
-            left = () if arms is None else arms.left
+            left = self.progress().traffic_in(self.plan).left
             require_fit(self.plan, self.step, action, command, left)
 
     def take(self, action: Action, command: Command) -> None:

@@ -40,12 +40,12 @@ BETA = (HeaderMatch(name="x-group", value="beta"),)
 GAMMA = (HeaderMatch(name="x-group", value="gamma"),)
 
 
-def split(plan):
-    """The traffic and the trial of a plan, both of which an A/B test has."""
-    traffic = plan.traffic_at(1)
-    assert traffic.arms is not None
-    assert plan.trial is not None
-    return plan.trial, traffic
+def opened(made: Plan) -> tuple[Trial, ArmShares]:
+    """The trial of a plan, and the traffic that it begins with."""
+    arms = made.traffic_at(1).arms
+    assert made.trial is not None
+    assert arms is not None
+    return made.trial, arms
 
 
 def weights_of(plan):
@@ -128,14 +128,6 @@ def test_users_stay_with_an_arm_by_their_hash():
     assert made.places_of(made.stable)[1] == Place(position=0, kind=PlaceKind.HEADER_ROUTE)
     assert trial.phi == STICKY_OVERDISPERSION
     assert not trial.rules.checks_split
-
-
-def opened(made: Plan) -> tuple[Trial, ArmShares]:
-    """The trial of a plan, and the traffic that it begins with."""
-    arms = made.traffic_at(1).arms
-    assert made.trial is not None
-    assert arms is not None
-    return made.trial, arms
 
 
 @pytest.mark.parametrize(
@@ -226,7 +218,7 @@ def test_an_undecided_test_concludes_unless_told_otherwise():
 def test_what_a_conversion_is_must_be_told_by_two_counters():
     sold = RewardCounters(tries="offers_total", won="orders_total", label="served_by")
     reward = Reward(metric=RewardMetric.CONVERSION, direction=Direction.LOWER, counters=sold)
-    assert split(ab_test(reward=reward))[0].reward == reward
+    assert opened(ab_test(reward=reward))[0].reward == reward
     assert broken(reward=replace(reward, counters=None)).keys() == {"ab_test.reward.counters"}
     for field, odd in (
         ("tries", 'a"} or vector(1)'),
