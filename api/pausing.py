@@ -8,7 +8,7 @@ from uuid import UUID
 
 from api.errors import Absent, broken
 from api.parts import Parts
-from api.schemas.plans import gates_of
+from api.schemas.gates import gates_of
 from api.schemas.traffic import ANYBODY, TrafficConfigPatch
 from domain.errors import Conflict
 from domain.plan import Policies

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 from api.errors import broken
 from api.parties import variant
 from api.parts import Parts
-from api.schemas.plans import gates_of
+from api.schemas.gates import gates_of
 from api.schemas.traffic import TrafficConfigIn
 from domain.division import require_name
 from domain.errors import AlreadyExists

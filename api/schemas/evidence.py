@@ -8,7 +8,7 @@ from pydantic import Field
 
 from api.schemas.events import EffectOut, EvidenceOut
 from api.schemas.fields import Outgoing
-from api.schemas.plans import GateBody
+from api.schemas.gates import GateBody
 from domain.evidence.chart import (
     ArmPoint,
     ArmSeries,

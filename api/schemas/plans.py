@@ -1,6 +1,5 @@
 """What a rollout is asked to do, and the plan that this compiles to, rendered for people."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Self
 from uuid import UUID
@@ -9,79 +8,14 @@ from pydantic import Field
 
 from api.schemas.ab_tests import TrialPlanOut
 from api.schemas.comparisons import ComparisonOut
-from api.schemas.fields import Fraction, Incoming, Label, Outgoing, Seconds
+from api.schemas.fields import Incoming, Outgoing, Seconds
+from api.schemas.gates import GateBody
 from api.schemas.hooks import HookOut
-from domain.gates import AgainstStable, Gate, Metric, Source
 from domain.plan import Plan, Policies, Variant
 from domain.steps import Conclude, Promote, Reaction, Retire, Soak, Step, Until
 
 MOST_LISTED = 200
-_MARGIN = AgainstStable()
 _POLICIES = Policies()
-
-
-class AgainstStableBody(Incoming):
-    """FAIL when proven above fail_ratio; PASS when proven below pass_ratio or below the floor."""
-
-    fail_ratio: Fraction = _MARGIN.fail_ratio
-    pass_ratio: Fraction = _MARGIN.pass_ratio
-    floor: Fraction = _MARGIN.floor
-
-    def to_domain(self) -> AgainstStable:
-        return AgainstStable(
-            fail_ratio=self.fail_ratio, pass_ratio=self.pass_ratio, floor=self.floor
-        )
-
-    @classmethod
-    def from_domain(cls, margin: AgainstStable) -> Self:
-        return cls(fail_ratio=margin.fail_ratio, pass_ratio=margin.pass_ratio, floor=margin.floor)
-
-
-class GateBody(Incoming):
-    name: Label
-    metric: Metric
-    source: Source = Source.ENVOY
-    slow_over_ms: Fraction | None = Field(
-        default=None, description="For the metric latency: a request is bad above this."
-    )
-    limit: Fraction | None = Field(
-        default=None, description="The largest acceptable fraction of bad requests."
-    )
-    against_stable: AgainstStableBody | None = None
-    alpha: Fraction = Field(default=0.05, description="Bound on the chance of a false FAIL.")
-    beta: Fraction = Field(default=0.05, description="Bound on the chance of a false PASS.")
-
-    def to_domain(self) -> Gate:
-        margin = self.against_stable
-        return Gate(
-            name=self.name,
-            metric=self.metric,
-            source=self.source,
-            slow_over_ms=self.slow_over_ms,
-            limit=self.limit,
-            against_stable=margin.to_domain() if margin else None,
-            alpha=self.alpha,
-            beta=self.beta,
-        )
-
-    @classmethod
-    def from_domain(cls, gate: Gate) -> Self:
-        margin = gate.against_stable
-        return cls(
-            name=gate.name,
-            metric=gate.metric,
-            source=gate.source,
-            slow_over_ms=gate.slow_over_ms,
-            limit=gate.limit,
-            against_stable=AgainstStableBody.from_domain(margin) if margin else None,
-            alpha=gate.alpha,
-            beta=gate.beta,
-        )
-
-
-def gates_of(bodies: Sequence[GateBody] | None) -> tuple[Gate, ...] | None:
-    """The gates; None stays None, which is not the same as none at all."""
-    return None if bodies is None else tuple(body.to_domain() for body in bodies)
 
 
 class PoliciesBody(Incoming):

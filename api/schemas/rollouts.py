@@ -11,14 +11,9 @@ from api.schemas.ab_tests import AbTestIn
 from api.schemas.events import LiveOut
 from api.schemas.fields import Incoming, Label, Name, Outgoing, Prose
 from api.schemas.fleet import ClearanceOut
+from api.schemas.gates import GateBody, gates_of
 from api.schemas.hooks import HookIn, hooks_of
-from api.schemas.plans import (
-    MOST_LISTED,
-    GateBody,
-    PlanOut,
-    PoliciesBody,
-    gates_of,
-)
+from api.schemas.plans import MOST_LISTED, PlanOut, PoliciesBody
 from api.schemas.steps import MOST_ROLES, StepIn
 from api.schemas.strategies import BlueGreenIn, ShadowIn
 from domain.plan import Strategy

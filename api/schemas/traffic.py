@@ -8,8 +8,9 @@ from uuid import UUID
 from pydantic import Field, WithJsonSchema
 
 from api.schemas.fields import Incoming, Name, Outgoing, Prose, Seconds, whole
+from api.schemas.gates import GateBody
 from api.schemas.operations import OperationOut
-from api.schemas.plans import MOST_LISTED, GateBody, PoliciesBody
+from api.schemas.plans import MOST_LISTED, PoliciesBody
 from domain.division import CANARY_WEIGHTS, STABLE
 from domain.names import LABEL_LENGTH, VARIANT
 from domain.registry import (

@@ -14,7 +14,7 @@ from domain.comparison import (
 )
 from domain.errors import Violation
 from domain.gates import Gate
-from domain.strategies.rules import odds_violations
+from domain.strategies.gate_rules import odds_violations
 from domain.traffic import Route
 
 MOST_IGNORED = 50

@@ -6,17 +6,17 @@ from datetime import timedelta
 from typing import Any
 
 from domain.errors import InvalidSpec, Violation
-from domain.gates import ENVOY_BOUNDS_MS, AgainstStable, Gate, Metric
+from domain.gates import AgainstStable, Gate, Metric
 from domain.hooks import Hook, HookKind
-from domain.names import LABEL, LABEL_LENGTH, name_violations
+from domain.names import LABEL, LABEL_LENGTH
 from domain.plan import Plan, Policies, Strategy, Variant
 from domain.routers import carried_violations
 from domain.steps import Reaction, SetWeights, Soak, Step, Until
+from domain.strategies.gate_rules import gate_violations
 from domain.strategies.waits import Word, until_said
 from domain.traffic import FULL, Route
 from domain.trial import Trial
 
-MOST_GATES = 20
 MOST_REPLICAS = 1000
 DEFAULT_GATES = (Gate(name="errors", metric=Metric.ERROR_RATE, against_stable=AgainstStable()),)
 NEVER_ADVANCING = (
@@ -185,50 +185,6 @@ def _party_violations(plan: Plan) -> Iterator[Violation]:
             yield Violation(name, f"must be an RFC 1123 label other than {other} name")
         taken[one.name] = "another arm's"
         served[one.version_id] = "the version of another arm"
-
-
-def gate_violations(gates: Sequence[Gate]) -> Iterator[Violation]:
-    if len(gates) > MOST_GATES:
-        yield Violation("gates", f"must be at most {MOST_GATES}")
-    yield from name_violations("gate", [gate.name for gate in gates])
-    for i, gate in enumerate(gates):
-        at = f"gates.{i}"
-        if gate.limit is None and gate.against_stable is None:
-            yield Violation(at, "needs a limit, against_stable, or both")
-        if gate.limit is not None and not 0 < gate.limit < 1:
-            yield Violation(f"{at}.limit", "must be a fraction of requests between 0 and 1")
-        yield from odds_violations(at, gate.alpha, gate.beta)
-        yield from _latency_violations(at, gate)
-        yield from _margin_violations(f"{at}.against_stable", gate.against_stable)
-
-
-def odds_violations(at: str, alpha: float, beta: float) -> Iterator[Violation]:
-    for name, value in (("alpha", alpha), ("beta", beta)):
-        if not 0 < value <= 0.5:  # noqa: PLR2004 - a coin toss is no proof
-            yield Violation(f"{at}.{name}", "must lie above 0 and be at most 0.5")
-
-
-def _latency_violations(at: str, gate: Gate) -> Iterator[Violation]:
-    if gate.metric is Metric.LATENCY and gate.slow_over_ms not in ENVOY_BOUNDS_MS:
-        bounds = ", ".join(f"{bound:g}" for bound in ENVOY_BOUNDS_MS)
-        yield Violation(
-            f"{at}.slow_over_ms", f"must be a bound that the source counts at: {bounds}"
-        )
-    if gate.metric is not Metric.LATENCY and gate.slow_over_ms is not None:
-        yield Violation(f"{at}.slow_over_ms", "belongs to the metric latency only")
-
-
-def _margin_violations(at: str, margin: AgainstStable | None) -> Iterator[Violation]:
-    if margin is None:
-        return
-    if not 1 <= margin.fail_ratio <= 16:  # noqa: PLR2004 - the grid of ratios ends at 64
-        yield Violation(f"{at}.fail_ratio", "must lie in 1..16")
-    if not 1 < margin.pass_ratio <= 16:  # noqa: PLR2004
-        yield Violation(f"{at}.pass_ratio", "must lie above 1 and be at most 16")
-    if margin.fail_ratio > margin.pass_ratio:
-        yield Violation(f"{at}.pass_ratio", "must not be below fail_ratio")
-    if not 0 < margin.floor < 1:
-        yield Violation(f"{at}.floor", "must be a fraction of requests between 0 and 1")
 
 
 def policy_violations(policies: Policies) -> Iterator[Violation]:

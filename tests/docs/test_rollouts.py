@@ -18,7 +18,8 @@ from api.schemas.ab_tests import (
     ThompsonBody,
 )
 from api.schemas.comparisons import THRESHOLD, TOLERANCE, CompareIn, SampleRequestIn
-from api.schemas.plans import AgainstStableBody, GateBody, PoliciesBody
+from api.schemas.gates import AgainstStableBody, GateBody
+from api.schemas.plans import PoliciesBody
 from api.schemas.rollouts import RolloutIn
 from api.schemas.steps import AnalysisIn, ApprovalIn, ConfirmIn, MirrorIn, StepIn
 from api.schemas.strategies import BlueGreenIn, HeaderMatchBody, ShadowIn
@@ -32,7 +33,8 @@ from domain.steps import Reaction
 from domain.strategies.canary import MOST_STEPS
 from domain.strategies.comparisons import MOST_IGNORED
 from domain.strategies.compiling import compile_plan
-from domain.strategies.rules import MOST_GATES, Parties
+from domain.strategies.gate_rules import MOST_GATES
+from domain.strategies.rules import Parties
 from domain.verdicts import Status
 from domain.workloads import Protocol
 from tests.comparisons import a_comparison, a_result
