@@ -65,6 +65,7 @@ def activities(clients: WorkerClients) -> tuple[Activities, Activities]:
     analysis = AnalysisActivities(
         WatchPorts(
             counters=clients.counters,
+            history=clients.history,
             evidence=clients.evidence,
             runtime=clients.workloads,
             router=clients.router,

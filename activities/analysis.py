@@ -13,7 +13,7 @@ from activities.heartbeats import say
 from activities.ledger import Ledger
 from domain.decision import decide
 from domain.errors import Refused, TransientError
-from domain.evidence_port import CounterSource, EvidenceStore
+from domain.evidence_port import CounterSource, EvidenceStore, StableHistory
 from domain.plan import Plan, Variant
 from domain.ports import Journal, TrafficRouter, WorkloadRuntime
 from domain.progress import Hold, Progress, Seen
@@ -47,6 +47,7 @@ class WatchPorts:
     """All that a watcher looks at and writes to."""
 
     counters: CounterSource
+    history: StableHistory
     evidence: EvidenceStore
     runtime: WorkloadRuntime
     router: TrafficRouter
@@ -91,7 +92,7 @@ class Watcher:
         self._answers = answers
         self._order, self._plan, self._ports = order, order.plan, ports
         self._step = order.progress.step
-        self._ledger = Ledger(order.plan, ports.counters, ports.evidence)
+        self._ledger = Ledger(order.plan, ports.counters, ports.evidence, ports.history)
         self._fresh_at = datetime.now(UTC)
         self._seen = self._told = order.progress.seen
         self._probe_at = self._cluster_looked_at = datetime.min.replace(tzinfo=UTC)

@@ -74,9 +74,16 @@ class Charts:
 
     async def _folded(self, rollout: Rollout, points: int) -> Chart:
         plan = rollout.plan
-        intervals = (await self._evidence.load(rollout.id)).intervals
+        log = await self._evidence.load(rollout.id)
+        intervals = log.intervals
         most = min(points, self._most_points // max(series_of(plan.gates, plan.trial), 1))
-        drawing = await asyncio.to_thread(Drawing, plan.gates, plan.trial, intervals, points=most)
+        drawing = await asyncio.to_thread(
+            Drawing,
+            *(plan.gates, plan.trial, intervals),
+            points=most,
+            baseline=log.baseline,
+            warm_up=plan.policies.warm_up,
+        )
         since = time.monotonic()
         for interval in intervals:
             drawing.add(interval)

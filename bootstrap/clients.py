@@ -30,6 +30,7 @@ from adapters.postgres.survey import PostgresSurvey
 from adapters.prometheus.client import PrometheusClient
 from adapters.prometheus.client import connect as connect_prometheus
 from adapters.prometheus.counters import PrometheusCounters
+from adapters.prometheus.history import PrometheusHistory
 from adapters.prometheus.metrics import PrometheusMetrics
 from adapters.temporal.runs import TemporalRuns
 from adapters.webhook.notifier import WebhookNotifier
@@ -37,7 +38,7 @@ from adapters.webhook.notifier import connect as connect_hooks
 from bootstrap.settings import Settings
 from domain.allowed_hosts import AllowedHosts
 from domain.comparison_port import Answers, ComparisonStore
-from domain.evidence_port import CounterSource, EvidenceStore
+from domain.evidence_port import CounterSource, EvidenceStore, StableHistory
 from domain.fleet_port import Fleet
 from domain.ports import (
     Chores,
@@ -78,6 +79,7 @@ class WorkerClients:
     router: TrafficRouter
     virtual_models: VirtualModelRouter
     counters: CounterSource
+    history: StableHistory
     evidence: EvidenceStore
     answers: Answers
     comparisons: ComparisonStore
@@ -131,6 +133,7 @@ async def worker_clients(
             ),
             virtual_models=AIGatewayVirtualModels(cluster, gateway),
             counters=PrometheusCounters(store),
+            history=PrometheusHistory(store),
             evidence=PostgresEvidence(pool),
             answers=answers,
             comparisons=PostgresComparisons(pool),

@@ -65,7 +65,11 @@ class Variant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policies:
-    """A reaction per cause, and how long each thing may take."""
+    """A reaction per cause, and how long each thing may take.
+
+    `overdispersion` divides all evidence; None: it is learnt from stable's pods. Both that and the
+    warm-up are off here, as in plans of before there were any: who asks for a rollout says more.
+    """
 
     on_failure: Reaction = Reaction.ROLL_BACK
     on_undecided: Reaction = Reaction.HOLD
@@ -81,6 +85,8 @@ class Policies:
     scale_down_delay: timedelta = timedelta(seconds=30)
     drain: timedelta = timedelta(seconds=5)
     probe_interval: timedelta = timedelta(seconds=15)
+    overdispersion: float | None = 1.0
+    warm_up: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

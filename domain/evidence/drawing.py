@@ -7,6 +7,7 @@ but numbers moved. All series have their points at the same moments.
 """
 
 from collections.abc import Hashable, Iterator, Sequence
+from typing import Any
 
 from domain.evidence.chart import (
     ArmPoint,
@@ -42,16 +43,20 @@ def draw(
     intervals: Sequence[Interval | ArmsInterval],
     *,
     points: int,
+    **terms: Any,
 ) -> Chart:
     """The chart of all intervals, with `points` moments, or more where so many must stay."""
-    drawing = Drawing(gates, trial, intervals, points=points)
+    drawing = Drawing(gates, trial, intervals, points=points, **terms)
     for interval in intervals:
         drawing.add(interval)
     return drawing.chart()
 
 
 class Drawing:
-    """The same, to be fed all of `intervals` one by one: a long history takes seconds."""
+    """The same, to be fed all of `intervals` one by one: a long history takes seconds.
+
+    `terms` are those of the `Judge` that the verdicts came from.
+    """
 
     def __init__(
         self,
@@ -60,12 +65,16 @@ class Drawing:
         intervals: Sequence[Interval | ArmsInterval],
         *,
         points: int,
+        **terms: Any,
     ) -> None:
         self._points = points
         self._ends = ends(map(_place, intervals))
         self._due = self._ends | even(len(intervals), points)
         stable, *challengers = ("", "") if trial is None else trial.arms
-        self._gates = [_GateLines(gates, variant, stable) for variant in challengers]
+        self._gates = [
+            _GateLines(gates, variant, stable, Judge(gates, checks_split=trial is None, **terms))
+            for variant in challengers
+        ]
         self._trial = None if trial is None else _TrialLine(trial)
         self._lines = (*self._gates, *((self._trial,) if self._trial else ()))
         self._required: list[bool] = []
@@ -99,9 +108,9 @@ def _place(interval: Interval | ArmsInterval) -> Hashable:
 class _GateLines:
     """All gates of one challenger."""
 
-    def __init__(self, gates: Sequence[Gate], variant: str, stable: str) -> None:
+    def __init__(self, gates: Sequence[Gate], variant: str, stable: str, judge: Judge) -> None:
         self._all, self._variant, self._stable = gates, variant, stable
-        self._judge = Judge(gates)
+        self._judge = judge
         self._statuses: tuple[Status, ...] = ()
         self._moments: list[tuple[GatePoint, ...]] = []
 

@@ -6,40 +6,64 @@ store that is silent is not known here: the caller says so.
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
 from functools import partial
+from typing import Any
 
 from domain.evidence import fraction, rate_ratio, reasons
+from domain.evidence.arrivals import Arrivals
+from domain.evidence.baseline import Baseline
 from domain.evidence.forecasts import expected_rates, seconds_until
 from domain.evidence.intervals import Interval
 from domain.evidence.mixtures import odds
 from domain.evidence.rules import AgainstStableRule, LimitRule, Rule
 from domain.evidence.tallies import Tally, increment_of, observe
+from domain.evidence.warm_up import WarmUp
 from domain.gates import AgainstStable, Gate
+from domain.trial_verdicts import SplitVerdict
 from domain.verdicts import Effect, Evidence, Samples, Status, Verdict
 
 LEVEL = 0.95
 
 
 def judge(
-    gates: Sequence[Gate], intervals: Sequence[Interval], *, step: int, phi: float = 1.0
+    gates: Sequence[Gate], intervals: Sequence[Interval], *, step: int, **terms: Any
 ) -> tuple[Verdict, ...]:
     """One verdict a gate, in the order of the gates, on all intervals seen so far.
 
-    `step` is the one whose PASS is asked for. `phi` >= 1 is how much more the bad requests scatter
-    than independent ones, fixed before the rollout; it divides all evidence.
+    `step` is the one whose PASS is asked for, `terms` are those of `Judge`.
     """
-    fold = Judge(gates, phi=phi)
+    fold = Judge(gates, **terms)
     for interval in intervals:
         fold.add(interval)
     return fold.verdicts(step)
 
 
 class Judge:
-    """The same fold, fed interval by interval as a watcher sees them."""
+    """The same fold, fed interval by interval as a watcher sees them.
 
-    def __init__(self, gates: Sequence[Gate], *, phi: float = 1.0) -> None:
+    `baseline` is what was known of stable before the rollout. Its phi >= 1 is how much more the bad
+    requests scatter than independent ones; it divides all evidence (`phi` alone is short for such a
+    baseline). Evidence begins `warm_up` after the first interval did; until then only a catastrophe
+    counts. `checks_split`: no PASS while requests do not arrive as weighted.
+    """
+
+    def __init__(
+        self,
+        gates: Sequence[Gate],
+        *,
+        phi: float = 1.0,
+        baseline: Baseline | None = None,
+        warm_up: timedelta = timedelta(0),
+        checks_split: bool = True,
+    ) -> None:
+        self._baseline = baseline or Baseline(phi=phi)
         family = sum((gate.limit is not None) + (gate.against_stable is not None) for gate in gates)
-        self._folds = tuple(_GateFold(gate, family, phi) for gate in gates)
+        self._folds = tuple(_GateFold(gate, family, self._baseline.phi) for gate in gates)
+        needed = [max(family, 1) / gate.alpha for gate in gates]
+        self._warm_up = WarmUp(gates, needed, phi=self._baseline.phi, lasts=warm_up)
+        self._arrivals = Arrivals(checks_split=checks_split)
         self._last = -1
 
     def add(self, interval: Interval) -> None:
@@ -47,16 +71,34 @@ class Judge:
         if interval.sequence <= self._last:
             raise ValueError(f"interval {interval.sequence} came after {self._last}")
         self._last = interval.sequence
+        self._arrivals.add(interval)
+        if self._warm_up.takes(interval):
+            return
         for fold in self._folds:
             fold.add(interval)
 
     def verdicts(self, step: int) -> tuple[Verdict, ...]:
         """One verdict a gate; asking changes nothing."""
-        return tuple(fold.verdict(step) for fold in self._folds)
+        pairs = zip(self._warm_up.verdicts(), self._folds, strict=True)
+        found = [early or fold.verdict(step) for early, fold in pairs]
+        return tuple(map(self._explained, self._arrivals.held(found, step)))
 
     def statuses(self, step: int) -> tuple[Status, ...]:
         """What the verdicts say without their numbers, at a tenth of the cost."""
-        return tuple(fold.status(step) for fold in self._folds)
+        pairs = zip(self._warm_up.statuses(), self._folds, strict=True)
+        found = [early or fold.status(step) for early, fold in pairs]
+        return self._arrivals.held_statuses(found, step)
+
+    def split(self, step: int) -> SplitVerdict | None:
+        """How the requests of a step arrive; None where no split is checked."""
+        return self._arrivals.split(step)
+
+    def _explained(self, verdict: Verdict) -> Verdict:
+        """With what the evidence was divided by, where somebody has said why."""
+        phi, source = self._baseline.phi, self._baseline.phi_source
+        if phi <= 1 or not source or verdict.samples is None:
+            return verdict
+        return replace(verdict, reason=f"{verdict.reason} {reasons.clustered(phi, source)}")
 
 
 class _GateFold:

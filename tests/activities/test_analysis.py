@@ -21,6 +21,7 @@ from domain.verdicts import Status
 from tests.activities.simulated import SimulatedCounters
 from tests.fakes.comparisons import MemoryComparisons, ScriptedAnswers
 from tests.fakes.evidence import MemoryEvidence
+from tests.fakes.history import ToldHistory
 from tests.fakes.router import RecordingRouter
 from tests.fakes.runtime import ScriptedRuntime
 from tests.plans import canary_spec, plan, policies
@@ -54,6 +55,7 @@ class Scene:
         )
         self.plan = plan(spec)
         self.counters = SimulatedCounters(between)
+        self.history = ToldHistory()
         self.evidence, self.journal = MemoryEvidence(), Journal()
         self.answers, self.comparisons = ScriptedAnswers(), MemoryComparisons()
         self.runtime, self.router = ScriptedRuntime(), RecordingRouter()
@@ -82,6 +84,7 @@ class Scene:
     def ports(self) -> WatchPorts:
         return WatchPorts(
             counters=self.counters,
+            history=self.history,
             evidence=self.evidence,
             runtime=self.runtime,
             router=self.router,
@@ -207,6 +210,10 @@ class AbsentEvidence(MemoryEvidence):
     async def load(self, rollout_id):
         self._require()
         return await super().load(rollout_id)
+
+    async def keep_baseline(self, rollout_id, baseline):
+        self._require()
+        return await super().keep_baseline(rollout_id, baseline)
 
     async def append(self, rollout_id, *, interval, cursor):
         self._require()

@@ -25,6 +25,7 @@ from tests.activities.simulated import SimulatedCounters
 from tests.comparisons import QUICK, a_comparison, a_reply, a_result
 from tests.fakes.comparisons import MemoryComparisons, ScriptedAnswers
 from tests.fakes.evidence import MemoryEvidence
+from tests.fakes.history import ToldHistory
 from tests.fakes.router import RecordingRouter
 from tests.fakes.runtime import ScriptedRuntime
 from tests.plans import ERRORS, plan, policies
@@ -88,6 +89,7 @@ class Scene:
         )
         ports = WatchPorts(
             counters=self.counters,
+            history=ToldHistory(),
             evidence=self.evidence,
             runtime=self.runtime,
             router=self.router,

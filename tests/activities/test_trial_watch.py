@@ -24,6 +24,7 @@ from domain.verdicts import Status
 from tests.activities.simulated import SimulatedCounters
 from tests.fakes.comparisons import MemoryComparisons, ScriptedAnswers
 from tests.fakes.evidence import MemoryEvidence
+from tests.fakes.history import ToldHistory
 from tests.fakes.router import RecordingRouter
 from tests.fakes.runtime import ScriptedRuntime
 from tests.plans import ab_test, policies
@@ -93,6 +94,7 @@ class Scene:
         )
         ports = WatchPorts(
             counters=self.counters,
+            history=ToldHistory(),
             evidence=self.evidence,
             runtime=self.runtime,
             router=self.router,

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from domain.errors import Contended
+from domain.evidence.baseline import Baseline
 from domain.evidence.counters import ArmsCursor, Cursor
 from domain.evidence.intervals import ArmsInterval, Interval
 from domain.evidence_port import EvidenceLog
@@ -14,12 +15,14 @@ class MemoryEvidence:
     def __init__(self) -> None:
         self._intervals: dict[UUID, dict[int, Interval | ArmsInterval]] = {}
         self._cursors: dict[UUID, Cursor | ArmsCursor] = {}
+        self._baselines: dict[UUID, Baseline] = {}
 
     async def load(self, rollout_id: UUID) -> EvidenceLog:
         kept = self._intervals.get(rollout_id, {})
         cursor = self._cursors.get(rollout_id)
         ordered = tuple(kept[sequence] for sequence in sorted(kept))
-        return EvidenceLog(intervals=ordered, cursor=cursor)
+        baseline = self._baselines.get(rollout_id)
+        return EvidenceLog(intervals=ordered, cursor=cursor, baseline=baseline)
 
     async def size(self, rollout_id: UUID) -> int:
         return len(self._intervals.get(rollout_id, {}))
@@ -42,6 +45,9 @@ class MemoryEvidence:
         if interval:
             kept[interval.sequence] = interval
         self._cursors[rollout_id] = cursor
+
+    async def keep_baseline(self, rollout_id: UUID, baseline: Baseline) -> Baseline:
+        return self._baselines.setdefault(rollout_id, baseline)
 
 
 def _opens_before(cursor: Cursor | ArmsCursor, standing: Cursor | ArmsCursor) -> bool:
