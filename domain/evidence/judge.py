@@ -128,14 +128,12 @@ class _GateFold:
         return rules
 
     def add(self, interval: Interval) -> None:
-        before, self._latest = self._latest, interval
+        self._latest = interval
         seen = observe(self._gate, interval)
         if self._failed or seen is None:
             return
-        at = (interval.step, interval.weight)
-        is_new_weight = before is not None and at != (before.step, before.weight)
         for _, rule in self._rules:
-            rule.restart(self._total, is_new_weight=is_new_weight)
+            rule.restart(self._total)
         increment = increment_of(self._ratio, seen, self._phi)
         self._total.add(seen, interval, increment)
         self._step(interval.step).add(seen, interval, increment)
