@@ -288,10 +288,11 @@ def _broken_rules(errors: Sequence[Mapping[str, Any]]) -> Iterator[BrokenRule]:
     for error in errors:
         place, *path = error["loc"]
         field = ".".join(str(part)[:80] for part in path) or str(place)
-        yield BrokenRule(field=field, rule=_rule(error))
+        yield BrokenRule(field=field, rule=rule_of(error))
 
 
-def _rule(error: Mapping[str, Any]) -> str:
+def rule_of(error: Mapping[str, Any]) -> str:
+    """The rule that an error of pydantic names, in our words."""
     if error["type"] == "missing":
         return "is required"
     if error["type"] == "extra_forbidden":
