@@ -9,6 +9,7 @@ from pydantic import Field
 from api.schemas.ab_tests import TrialPlanOut
 from api.schemas.comparisons import ComparisonOut
 from api.schemas.fields import Incoming, Outgoing, Seconds
+from api.schemas.gate_templates import TemplatePinOut
 from api.schemas.gates import GateBody
 from api.schemas.hooks import HookOut
 from domain.plan import Plan, Policies, Variant
@@ -130,6 +131,9 @@ class PlanOut(Outgoing):
     trial: TrialPlanOut | None = Field(description="Of an ab_test: how its arms are compared.")
     steps: list[StepOut]
     gates: list[GateBody]
+    gate_templates: list[TemplatePinOut] = Field(
+        description="The templates that some of the gates were made of."
+    )
     policies: PoliciesBody
     hooks: list[HookOut]
     group: str | None
@@ -147,6 +151,7 @@ class PlanOut(Outgoing):
             trial=None if plan.trial is None else TrialPlanOut.from_domain(plan.trial),
             steps=_steps(plan),
             gates=[GateBody.from_domain(gate) for gate in plan.gates],
+            gate_templates=[TemplatePinOut.from_domain(pin) for pin in plan.templates],
             policies=PoliciesBody.from_domain(plan.policies),
             hooks=[HookOut.from_domain(hook) for hook in plan.hooks],
             group=plan.group,

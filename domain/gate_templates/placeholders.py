@@ -49,6 +49,8 @@ def texts(part: Any, at: str, field: str = "") -> Iterator[Text]:
         case Mapping():
             for key, item in part.items():
                 yield from texts(item, f"{at}.{key}", key)
+        case _:
+            pass
 
 
 def usage_violations(
@@ -107,3 +109,5 @@ def _key_violations(part: Any, at: str) -> Iterator[Violation]:
                     rule = f"has the key {key[:80]!r}; a placeholder stands in values only"
                     yield Violation(at, rule)
                 yield from _key_violations(item, f"{at}.{key[:80]}")
+        case _:
+            pass

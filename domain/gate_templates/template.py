@@ -109,6 +109,8 @@ def _document_violations(part: Any, at: str, *, depth: int) -> Iterator[Violatio
                 if is_unreadable(key):
                     yield Violation(at, f"has a key that {UNREADABLE_RULE}")
                 yield from _document_violations(item, f"{at}.{key[:80]}", depth=depth + 1)
+        case _:
+            pass
 
 
 def unknown(project_id: UUID | None, name: str) -> NotFound:
@@ -118,9 +120,8 @@ def unknown(project_id: UUID | None, name: str) -> NotFound:
 
 
 def no_version(latest: GateTemplate, version: int) -> NotFound:
-    return NotFound(
-        f"the gate template {latest.name!r} has no version {version}; its latest is {latest.version}"
-    )
+    known = f"its latest is {latest.version}"
+    return NotFound(f"the gate template {latest.name!r} has no version {version}; {known}")
 
 
 def retired(name: str) -> Conflict:

@@ -85,10 +85,9 @@ async def test_what_is_written_otherwise_is_other_content(templates, before, aft
 
 
 async def test_content_of_an_older_version_is_a_version_of_its_own(templates):
-    project = uuid4()
-    for content in (a_content(), a_content(GATE), a_content()):
-        stored, _ = await templates.add_version(a_template(project, content=content))
-    assert stored.version == 3
+    project, contents = uuid4(), (a_content(), a_content(GATE), a_content())
+    stored = [await templates.add_version(a_template(project, content=c)) for c in contents]
+    assert [one.version for one, _ in stored] == [1, 2, 3]
 
 
 async def test_versions_at_the_same_moment_are_numbered_one_by_one(templates):
