@@ -8,9 +8,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from api.errors import broken
 from api.parts import Parts
-from api.problems import MOST_VIOLATIONS, rule_of
+from api.problems import MOST_VIOLATIONS, broken_rules
 from api.schemas.gate_templates import TemplateUseIn
-from api.schemas.gates import SpecGate, gates_of
+from api.schemas.gates import AnyGateBody, gates_of
 from api.schemas.rollouts import RolloutIn
 from domain.errors import InvalidSpec, NotFound, Violation
 from domain.gate_templates.filling import filled, pinned, tried
@@ -18,7 +18,7 @@ from domain.gate_templates.pins import TemplatePin, TemplateScope
 from domain.gate_templates.template import GateDocument, GateTemplate, require_template
 from domain.strategies.gate_rules import gate_violations
 
-_GATE: TypeAdapter[SpecGate] = TypeAdapter(SpecGate)
+_GATE: TypeAdapter[AnyGateBody] = TypeAdapter(AnyGateBody)
 _GATES = "gates."
 
 
@@ -26,7 +26,7 @@ _GATES = "gates."
 class Filled:
     """The gates of all templates that a rollout names, and where the wish has each from."""
 
-    gates: tuple[SpecGate, ...] = ()
+    gates: tuple[AnyGateBody, ...] = ()
     places: tuple[str, ...] = ()
     pins: tuple[TemplatePin, ...] = ()
 
@@ -107,9 +107,9 @@ async def _latest(parts: Parts, project_id: UUID, use: TemplateUseIn) -> GateTem
     return None
 
 
-def _read(gates: Sequence[GateDocument], at: str) -> list[SpecGate]:
+def _read(gates: Sequence[GateDocument], at: str) -> list[AnyGateBody]:
     """The documents as the gates of a spec. Raises InvalidSpec with the rules of the fields."""
-    bodies: list[SpecGate] = []
+    bodies: list[AnyGateBody] = []
     violations: list[Violation] = []
     for i, gate in enumerate(gates):
         try:
@@ -122,9 +122,9 @@ def _read(gates: Sequence[GateDocument], at: str) -> list[SpecGate]:
 
 
 def _violations(error: ValidationError, at: str) -> Iterator[Violation]:
-    for one in error.errors():
-        path = (at, *(str(part)[:80] for part in one["loc"]))
-        yield Violation(".".join(path), rule_of(one))
+    located = [{**one, "loc": ("body", at, *one["loc"])} for one in error.errors()]
+    for found in broken_rules(located):
+        yield Violation(found.field, found.rule)
 
 
 def _moved(violation: Violation, own: int, places: Sequence[str]) -> Violation:

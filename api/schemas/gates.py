@@ -71,7 +71,7 @@ class GateBody(Incoming):
 
 
 # What a list of gates in a spec may hold; templates are filled in to become these.
-SpecGate = GateBody
+AnyGateBody = GateBody
 
 
 def gates_of(bodies: Sequence[GateBody] | None) -> tuple[Gate, ...] | None:

@@ -91,7 +91,7 @@ def given_violations(
             yield Violation(f"{at}.{name}", rule)
     for argument in declared:
         if argument.default is None and argument.name not in given:
-            yield Violation(f"{at}.{argument.name}", f"is required: a {argument.type}")
+            yield Violation(f"{at}.{argument.name}", f"is required, of the type {argument.type}")
 
 
 def with_defaults(declared: Sequence[Argument], given: Mapping[str, Value]) -> dict[str, Value]:
