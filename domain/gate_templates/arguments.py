@@ -95,9 +95,13 @@ def given_violations(
 
 
 def with_defaults(declared: Sequence[Argument], given: Mapping[str, Value]) -> dict[str, Value]:
-    """What was given, and the defaults of the rest, in the order of the declaration."""
+    """What was given, and the defaults of the rest, in the order of the declaration.
+
+    Raises KeyError for what is missing: see `given_violations`.
+    """
     defaults = {one.name: one.default for one in declared if one.default is not None}
-    return {one.name: given.get(one.name, defaults.get(one.name, "")) for one in declared}
+    values = {**defaults, **given}
+    return {one.name: values[one.name] for one in declared}
 
 
 def broken_rule(kind: ArgumentType, value: Value) -> str:
