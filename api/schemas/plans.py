@@ -131,12 +131,12 @@ class PlanOut(Outgoing):
     trial: TrialPlanOut | None = Field(description="Of an ab_test: how its arms are compared.")
     steps: list[StepOut]
     gates: list[GateBody]
-    gate_templates: list[TemplatePinOut] = Field(
-        description="The templates that some of the gates were made of."
-    )
     policies: PoliciesBody
     hooks: list[HookOut]
     group: str | None
+    gate_templates: list[TemplatePinOut] = Field(
+        description="The templates that some of the gates were made of."
+    )
 
     @classmethod
     def from_domain(cls, plan: Plan) -> Self:
@@ -151,10 +151,10 @@ class PlanOut(Outgoing):
             trial=None if plan.trial is None else TrialPlanOut.from_domain(plan.trial),
             steps=_steps(plan),
             gates=[GateBody.from_domain(gate) for gate in plan.gates],
-            gate_templates=[TemplatePinOut.from_domain(pin) for pin in plan.templates],
             policies=PoliciesBody.from_domain(plan.policies),
             hooks=[HookOut.from_domain(hook) for hook in plan.hooks],
             group=plan.group,
+            gate_templates=[TemplatePinOut.from_domain(pin) for pin in plan.templates],
         )
 
 
