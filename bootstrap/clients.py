@@ -22,6 +22,7 @@ from adapters.kubernetes.client import connect as connect_kubernetes
 from adapters.postgres.comparisons import PostgresComparisons
 from adapters.postgres.evidence import PostgresEvidence
 from adapters.postgres.fleet import PostgresFleet
+from adapters.postgres.gate_templates import PostgresGateTemplates
 from adapters.postgres.journal import PostgresJournal
 from adapters.postgres.pool import open_pool
 from adapters.postgres.registry import PostgresChores, PostgresRegistry
@@ -40,6 +41,7 @@ from domain.allowed_hosts import AllowedHosts
 from domain.comparison_port import Answers, ComparisonStore
 from domain.evidence_port import CounterSource, EvidenceStore, StableHistory
 from domain.fleet_port import Fleet
+from domain.gate_templates.port import GateTemplates
 from domain.ports import (
     Chores,
     Journal,
@@ -64,6 +66,7 @@ class ApiClients:
 
     registry: Registry
     fleet: Fleet
+    templates: GateTemplates
     evidence: EvidenceStore
     survey: Survey
     metrics: MetricsStore
@@ -102,6 +105,7 @@ async def api_clients(
         yield ApiClients(
             registry=PostgresRegistry(pool),
             fleet=PostgresFleet(pool),
+            templates=PostgresGateTemplates(pool),
             evidence=PostgresEvidence(pool),
             survey=PostgresSurvey(pool),
             metrics=PrometheusMetrics(store, settings.token_metrics),

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from domain import arm_traffic
 from domain.comparison import Comparison
+from domain.gate_templates.pins import TemplatePin
 from domain.gates import Gate
 from domain.hooks import Hook
 from domain.steps import (
@@ -96,6 +97,7 @@ class Plan:
     Bystanders are variants that stand by: they keep their slots, at weight 0, all the way. One that
     asks the fleet gives the candidate more traffic in no freeze, and only when its `group` has a
     place for it. A `trial` has `others` beside the candidate, who challenge stable alike.
+    `templates` are those that some of the gates were made of.
     """
 
     strategy: Strategy
@@ -111,6 +113,7 @@ class Plan:
     asks_the_fleet: bool = False
     others: tuple[Variant, ...] = ()
     trial: Trial | None = None
+    templates: tuple[TemplatePin, ...] = ()
 
     @property
     def challengers(self) -> tuple[Variant, ...]:

@@ -70,6 +70,10 @@ class GateBody(Incoming):
         )
 
 
+# What a list of gates in a spec may hold; templates are filled in to become these.
+AnyGateBody = GateBody
+
+
 def gates_of(bodies: Sequence[GateBody] | None) -> tuple[Gate, ...] | None:
     """The gates; None stays None, which is not the same as none at all."""
     return None if bodies is None else tuple(body.to_domain() for body in bodies)

@@ -9,6 +9,7 @@ from pydantic import Field
 from api.schemas.ab_tests import TrialPlanOut
 from api.schemas.comparisons import ComparisonOut
 from api.schemas.fields import Incoming, Outgoing, Seconds
+from api.schemas.gate_templates import TemplatePinOut
 from api.schemas.gates import GateBody
 from api.schemas.hooks import HookOut
 from domain.plan import Plan, Policies, Variant
@@ -143,6 +144,9 @@ class PlanOut(Outgoing):
     policies: PoliciesBody
     hooks: list[HookOut]
     group: str | None
+    gate_templates: list[TemplatePinOut] = Field(
+        description="The templates that some of the gates were made of."
+    )
 
     @classmethod
     def from_domain(cls, plan: Plan) -> Self:
@@ -160,6 +164,7 @@ class PlanOut(Outgoing):
             policies=PoliciesBody.from_domain(plan.policies),
             hooks=[HookOut.from_domain(hook) for hook in plan.hooks],
             group=plan.group,
+            gate_templates=[TemplatePinOut.from_domain(pin) for pin in plan.templates],
         )
 
 
