@@ -7,22 +7,22 @@ store that is silent is not known here: the caller says so.
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
-from functools import partial
+from datetime import datetime, timedelta
 from typing import Any
 
-from domain.evidence import fraction, rate_ratio, reasons
+from domain.evidence import outlook, rate_ratio, reasons
 from domain.evidence.arrivals import Arrivals
 from domain.evidence.baseline import Baseline
-from domain.evidence.forecasts import expected_rates, seconds_until
+from domain.evidence.forecasts import Rates, expected_rates
 from domain.evidence.intervals import Interval
 from domain.evidence.mixtures import odds
+from domain.evidence.quality import WARMING_UP, Circumstances, quality_of
 from domain.evidence.rules import AgainstStableRule, LimitRule, Rule
 from domain.evidence.tallies import Tally, increment_of, observe
 from domain.evidence.warm_up import WarmUp
 from domain.gates import AgainstStable, Gate
 from domain.trial_verdicts import SplitVerdict
-from domain.verdicts import Effect, Evidence, Samples, Status, Verdict
+from domain.verdicts import Absolute, AtWeight, Effect, Evidence, Forecast, Samples, Status, Verdict
 
 LEVEL = 0.95
 
@@ -65,23 +65,35 @@ class Judge:
         self._warm_up = WarmUp(gates, needed, phi=self._baseline.phi, lasts=warm_up)
         self._arrivals = Arrivals(checks_split=checks_split)
         self._last = -1
+        self._closed_at: datetime | None = None
+        self._crossings: dict[int, Circumstances] = {}
 
     def add(self, interval: Interval) -> None:
         """Take the next interval in. Raises ValueError when it is not after the last one."""
         if interval.sequence <= self._last:
             raise ValueError(f"interval {interval.sequence} came after {self._last}")
-        self._last = interval.sequence
+        self._last, self._closed_at = interval.sequence, interval.closed_at
         self._arrivals.add(interval)
-        if self._warm_up.takes(interval):
-            return
-        for fold in self._folds:
-            fold.add(interval)
+        if not self._warm_up.takes(interval):
+            for fold in self._folds:
+                fold.add(interval)
+        early = self._warm_up.statuses()
+        for gate, fold in enumerate(self._folds):
+            if (fold.has_failed or early[gate] is Status.FAIL) and gate not in self._crossings:
+                self._crossings[gate] = self._circumstances(interval.step)
 
-    def verdicts(self, step: int) -> tuple[Verdict, ...]:
-        """One verdict a gate; asking changes nothing."""
+    def verdicts(self, step: int, *, in_full: bool = True) -> tuple[Verdict, ...]:
+        """One verdict a gate; asking changes nothing.
+
+        Those not `in_full` lack what takes long and no chart shows: `absolute` and `forecast`.
+        """
         pairs = zip(self._warm_up.verdicts(), self._folds, strict=True)
-        found = [early or fold.verdict(step) for early, fold in pairs]
-        return tuple(map(self._explained, self._arrivals.held(found, step)))
+        found = [early or fold.verdict(step, in_full=in_full) for early, fold in pairs]
+        now = self._circumstances(step)
+        return tuple(
+            self._explained(verdict, self._crossings.get(gate, now))
+            for gate, verdict in enumerate(self._arrivals.held(found, step))
+        )
 
     def statuses(self, step: int) -> tuple[Status, ...]:
         """What the verdicts say without their numbers, at a tenth of the cost."""
@@ -93,12 +105,28 @@ class Judge:
         """How the requests of a step arrive; None where no split is checked."""
         return self._arrivals.split(step)
 
-    def _explained(self, verdict: Verdict) -> Verdict:
-        """With what the evidence was divided by, where somebody has said why."""
+    def _circumstances(self, step: int) -> Circumstances:
+        flags = self._arrivals.flags(step)
+        return Circumstances(
+            look=self._last + 1,
+            closed_at=self._closed_at,
+            split=self._arrivals.shares(step),
+            flags=(WARMING_UP, *flags) if self._warm_up.goes_on else flags,
+        )
+
+    def _explained(self, verdict: Verdict, when: Circumstances) -> Verdict:
+        """With what the evidence was divided by, where somebody has said why, and from when."""
         phi, source = self._baseline.phi, self._baseline.phi_source
-        if phi <= 1 or not source or verdict.samples is None:
-            return verdict
-        return replace(verdict, reason=f"{verdict.reason} {reasons.clustered(phi, source)}")
+        reason = verdict.reason
+        if phi > 1 and source and verdict.samples is not None:
+            reason = f"{reason} {reasons.clustered(phi, source)}"
+        return replace(
+            verdict,
+            reason=reason,
+            quality=quality_of(self._baseline, when, verdict.samples),
+            look=when.look or None,
+            decided_at=when.closed_at if verdict.status in (Status.PASS, Status.FAIL) else None,
+        )
 
 
 class _GateFold:
@@ -106,7 +134,7 @@ class _GateFold:
 
     def __init__(self, gate: Gate, family: int, phi: float) -> None:
         margins = gate.against_stable or AgainstStable()
-        self._gate, self._phi = gate, phi
+        self._gate, self._family, self._phi = gate, family, phi
         self._ratio = rate_ratio.RatioTest(
             fail_ratio=margins.fail_ratio, pass_ratio=margins.pass_ratio
         )
@@ -117,6 +145,11 @@ class _GateFold:
         self._steps: dict[int, Tally] = {}
         self._latest: Interval | None = None
         self._failed: Verdict | None = None
+        self._highest = 0.0  # log odds for FAIL, of any rule, at any time so far
+
+    @property
+    def has_failed(self) -> bool:
+        return self._failed is not None
 
     def _build_rules(self) -> list[tuple[AgainstStable | float, Rule]]:
         rules: list[tuple[AgainstStable | float, Rule]] = []
@@ -142,21 +175,23 @@ class _GateFold:
 
     def _latch(self, step: int) -> None:
         """Keep the verdict of the first crossing: the guarantee is about that one."""
-        needed = math.log(self._fail_needed)
-        failed = [
+        risen = [
             (rule.log_e_fail(self._total), claim, rule)
             for claim, rule in self._rules
-            if rule.has_failed(self._total, needed)
+            if rule.has_failed(self._total, self._highest)
         ]
-        if failed:
-            log_e, claim, rule = max(failed, key=lambda each: each[0])
+        if not risen:
+            return
+        log_e, claim, rule = max(risen, key=lambda each: each[0])
+        self._highest = max(self._highest, log_e)
+        if log_e >= math.log(self._fail_needed):
             because = reasons.refuted(claim, odds(log_e), self._fail_needed)
             start = rule.failing_since(self._total)
             if start:
                 because = f"{reasons.seen_since(self._total, start)} {because}"
             self._failed = self._verdict(Status.FAIL, because, self._step(step))
 
-    def verdict(self, step: int) -> Verdict:
+    def verdict(self, step: int, *, in_full: bool = True) -> Verdict:
         if self._failed:
             return self._failed
         if self._latest and observe(self._gate, self._latest) is None:
@@ -168,8 +203,9 @@ class _GateFold:
             because = reasons.nothing_counted(self._gate, since)
             return Verdict(gate=self._gate.name, status=Status.UNDECIDED, reason=because)
         if not self._rules:
-            return self._verdict(Status.UNDECIDED, "The gate has no rule to judge by.", here)
-        return self._weigh(here)
+            because = "The gate has no rule to judge by."
+            return self._verdict(Status.UNDECIDED, because, here, in_full=in_full)
+        return self._weigh(here, in_full=in_full)
 
     def status(self, step: int) -> Status:
         if self._failed:
@@ -182,7 +218,7 @@ class _GateFold:
         is_proven = all(rule.log_e_pass(here) >= needed for _, rule in self._rules)
         return Status.PASS if is_proven else Status.UNDECIDED
 
-    def _weigh(self, here: Tally) -> Verdict:
+    def _weigh(self, here: Tally, *, in_full: bool) -> Verdict:
         """PASS when each rule has its evidence from this step, else what is still missing."""
         needed = math.log(self._pass_needed)
         missing, have = [], []
@@ -195,37 +231,49 @@ class _GateFold:
         place = reasons.at_weight(here, self._total)
         if not missing:
             because = f"Good enough {place}: {', and '.join(have)}."
-            return self._verdict(Status.PASS, because, here, seconds_to_pass=0.0)
-        seconds = self._seconds_to_pass(here, needed)
-        lacking = " and ".join(missing)
-        because = f"Not enough data yet {place}: {lacking}; {reasons.still_needed(seconds)}."
-        return self._verdict(Status.UNDECIDED, because, here, seconds_to_pass=seconds)
-
-    def _seconds_to_pass(self, here: Tally, needed: float) -> float | None:
+            return self._verdict(Status.PASS, because, here, seconds_to_pass=0.0, in_full=in_full)
         rates = expected_rates(self._total, here)
-        if rates is None:
-            return None
-        longest = 0.0
-        for _, rule in self._rules:
-            seconds = seconds_until(partial(rule.log_e_pass_later, here, rates), needed)
-            if seconds is None:
-                return None
-            longest = max(longest, seconds)
-        return longest
+        rules = [rule for _, rule in self._rules]
+        seconds = outlook.seconds_to_pass(rules, here, rates, needed) if rates else None
+        forecast = self._forecast(here, rates, seconds) if rates and in_full else None
+        other = outlook.sooner(seconds, forecast.at_weight) if forecast else None
+        lacking = " and ".join(missing)
+        because = f"Not enough data yet {place}: {lacking}; {reasons.still_needed(seconds, other)}."
+        found = self._verdict(
+            Status.UNDECIDED, because, here, seconds_to_pass=seconds, in_full=in_full
+        )
+        return replace(found, forecast=forecast)
+
+    def _forecast(self, here: Tally, rates: Rates, seconds: float | None) -> Forecast:
+        rules = [rule for _, rule in self._rules]
+        others: tuple[AtWeight, ...] = ()
+        if seconds is None or seconds > outlook.WORTH_ASKING_SECONDS:
+            others = outlook.at_other_weights(rules, here, rates, math.log(self._pass_needed))
+        until_fail = outlook.seconds_to_fail(
+            self._gate,
+            self._ratio,
+            self._total,
+            rates,
+            phi=self._phi,
+            needed=math.log(self._fail_needed),
+        )
+        return Forecast(seconds_to_fail=until_fail, at_weight=others)
 
     def _verdict(
-        self, status: Status, because: str, here: Tally, *, seconds_to_pass: float | None = None
+        self,
+        status: Status,
+        because: str,
+        here: Tally,
+        *,
+        seconds_to_pass: float | None = None,
+        in_full: bool = True,
     ) -> Verdict:
-        effect = self._effect()
+        effect, limit = self._effect(), self._gate.limit
         sentences = [reasons.seen(self._gate, self._total, effect)]
-        if self._gate.limit is not None:
-            total = self._total
-            interval = fraction.confidence_sequence(
-                total.candidate_bad / self._phi,
-                total.candidate_requests / self._phi,
-                alpha=1 - LEVEL,
-            )
-            sentences.append(reasons.seen_fraction(total, interval, self._gate.limit))
+        absolute = self._absolute() if in_full or limit is not None else None
+        if limit is not None and absolute is not None:
+            interval = (absolute.low, absolute.high)
+            sentences.append(reasons.seen_fraction(self._total, interval, limit))
         return Verdict(
             gate=self._gate.name,
             status=status,
@@ -234,7 +282,11 @@ class _GateFold:
             evidence=self._evidence(here),
             samples=self._samples(),
             seconds_to_pass=seconds_to_pass,
+            absolute=absolute,
         )
+
+    def _absolute(self) -> Absolute | None:
+        return outlook.absolute_of(self._total, self._gate, phi=self._phi, level=LEVEL)
 
     def _effect(self) -> Effect | None:
         """The ratio; None while neither arm had a bad request beside requests of the other."""
@@ -242,7 +294,15 @@ class _GateFold:
         if not ell.any():
             return None
         low, high = rate_ratio.confidence_sequence(ell, LEVEL)
-        return Effect(estimate=rate_ratio.estimate(ell), low=low, high=high, level=LEVEL)
+        margins = self._gate.against_stable
+        return Effect(
+            estimate=rate_ratio.estimate(ell),
+            low=low,
+            high=high,
+            level=LEVEL,
+            fail_ratio=margins.fail_ratio if margins else None,
+            pass_ratio=margins.pass_ratio if margins else None,
+        )
 
     def _evidence(self, here: Tally) -> Evidence | None:
         if not self._rules:
@@ -252,6 +312,9 @@ class _GateFold:
             fail_needed=self._fail_needed,
             pass_=odds(min(rule.log_e_pass(here) for _, rule in self._rules)),
             pass_needed=self._pass_needed,
+            p_always_valid=math.exp(-self._highest),
+            alpha=self._gate.alpha,
+            gates_in_family=self._family,
         )
 
     def _samples(self) -> Samples:

@@ -55,6 +55,11 @@ class WarmUp:
         ends_at = None if self._is_over else self._ends_at
         return tuple(watch.verdict(ends_at) for watch in self._watches)
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether it has begun and is not over."""
+        return self._ends_at is not None and not self._is_over
+
     def statuses(self) -> tuple[Status | None, ...]:
         """What the verdicts say without their numbers."""
         waits = None if self._is_over or self._ends_at is None else Status.UNDECIDED
