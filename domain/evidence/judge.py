@@ -5,7 +5,7 @@ store that is silent is not known here: the caller says so.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from domain.evidence import fraction, rate_ratio, reasons
@@ -15,22 +15,32 @@ from domain.evidence.mixtures import odds
 from domain.evidence.rules import AgainstStableRule, LimitRule, Rule
 from domain.evidence.tallies import Tally, increment_of, observe
 from domain.gates import AgainstStable, Gate
+from domain.meters import meter_of
 from domain.verdicts import Effect, Evidence, Samples, Status, Verdict
 
 LEVEL = 0.95
 
 
 def judge(
-    gates: Sequence[Gate], intervals: Sequence[Interval], *, step: int, phi: float = 1.0
+    gates: Sequence[Gate],
+    intervals: Sequence[Interval],
+    *,
+    step: int,
+    phi: float = 1.0,
+    meters: Mapping[str, Sequence[Interval]] | None = None,
 ) -> tuple[Verdict, ...]:
     """One verdict a gate, in the order of the gates, on all intervals seen so far.
 
-    `step` is the one whose PASS is asked for. `phi` >= 1 is how much more the bad requests scatter
+    `intervals` are the gateway's, `meters` those of other meters by name. `step` is the one whose
+    PASS is asked for. `phi` >= 1 is how much more the bad requests scatter
     than independent ones, fixed before the rollout; it divides all evidence.
     """
     fold = Judge(gates, phi=phi)
     for interval in intervals:
         fold.add(interval)
+    for meter, counted in (meters or {}).items():
+        for interval in counted:
+            fold.add(interval, meter)
     return fold.verdicts(step)
 
 
@@ -40,14 +50,21 @@ class Judge:
     def __init__(self, gates: Sequence[Gate], *, phi: float = 1.0) -> None:
         family = sum((gate.limit is not None) + (gate.against_stable is not None) for gate in gates)
         self._folds = tuple(_GateFold(gate, family, phi) for gate in gates)
-        self._last = -1
+        self._by_meter: dict[str, list[_GateFold]] = {}
+        for gate, fold in zip(gates, self._folds, strict=True):
+            self._by_meter.setdefault(meter_of(gate).name, []).append(fold)
+        self._last: dict[str, int] = {}
 
-    def add(self, interval: Interval) -> None:
-        """Take the next interval in. Raises ValueError when it is not after the last one."""
-        if interval.sequence <= self._last:
-            raise ValueError(f"interval {interval.sequence} came after {self._last}")
-        self._last = interval.sequence
-        for fold in self._folds:
+    def add(self, interval: Interval, meter: str = "") -> None:
+        """Take the next interval of a meter in; only its gates see it.
+
+        Raises ValueError when it is not after the last one.
+        """
+        last = self._last.get(meter, -1)
+        if interval.sequence <= last:
+            raise ValueError(f"interval {interval.sequence} came after {last}")
+        self._last[meter] = interval.sequence
+        for fold in self._by_meter.get(meter, ()):
             fold.add(interval)
 
     def verdicts(self, step: int) -> tuple[Verdict, ...]:
