@@ -12,7 +12,7 @@ from domain.names import LABEL, LABEL_LENGTH
 from domain.plan import Plan, Policies, Strategy, Variant
 from domain.routers import carried_violations
 from domain.steps import Reaction, SetWeights, Soak, Step, Until
-from domain.strategies.gate_rules import gate_violations
+from domain.strategies.gate_rules import gate_violations, protocol_violations
 from domain.strategies.waits import Word, until_said
 from domain.traffic import FULL, Route
 from domain.trial import Trial
@@ -81,6 +81,7 @@ def planned(
         *_route_violations(plan),
         *_question_violations(plan),
         *gate_violations(terms.gates),
+        *protocol_violations(terms.gates, parties.route.protocol),
         *policy_violations(terms.policies),
     )
     if broken:
