@@ -11,6 +11,7 @@ from temporalio import activity
 from activities.comparing import Beside, ComparingPorts, comparing
 from activities.heartbeats import say
 from activities.ledger import Ledger
+from activities.streams import stale_after
 from domain.decision import decide
 from domain.errors import Refused, TransientError
 from domain.evidence_port import CounterSource, EvidenceStore, StableHistory
@@ -26,9 +27,6 @@ from domain.workloads import Workload, WorkloadPhase
 CLUSTER_LOOK = timedelta(seconds=2)
 # However seldom the probes are: what somebody else changes is to be noticed within 10 seconds.
 CLUSTER_LOOK_AT_LEAST = timedelta(seconds=8)
-# So many probes without a fresh sample make the metrics unavailable, not the candidate bad.
-STALE_PROBES = 3
-STALE_AT_LEAST = timedelta(seconds=10)
 MIN_NAP = timedelta(milliseconds=50)
 
 
@@ -124,7 +122,7 @@ class Watcher:
         now = datetime.now(UTC)
         if is_fresh:
             self._fresh_at = now
-        stale = max(self._plan.policies.probe_interval * STALE_PROBES, STALE_AT_LEAST)
+        stale = stale_after(self._plan.policies)
         # Once away, the metrics are back with the first fresh sample: a store that has just come up
         # answers for some seconds with what it knew before.
         still_away = self._seen.unavailable_since is not None and not is_fresh

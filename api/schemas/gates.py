@@ -33,7 +33,7 @@ class GateBody(Incoming):
     metric: Metric
     source: Source = Source.ENVOY
     slow_over_ms: Fraction | None = Field(
-        default=None, description="For the metric latency: a request is bad above this."
+        default=None, description="For a time: a request is bad when it took longer."
     )
     limit: Fraction | None = Field(
         default=None, description="The largest acceptable fraction of bad requests."
@@ -41,6 +41,12 @@ class GateBody(Incoming):
     against_stable: AgainstStableBody | None = None
     alpha: Fraction = Field(default=0.05, description="Bound on the chance of a false FAIL.")
     beta: Fraction = Field(default=0.05, description="Bound on the chance of a false PASS.")
+    more_than: Fraction | None = Field(
+        default=None, description="For tokens: an answer is bad with more of them."
+    )
+    no_more_than: Fraction | None = Field(
+        default=None, description="For tokens: an answer is bad with so many or fewer."
+    )
 
     def to_domain(self) -> Gate:
         margin = self.against_stable
@@ -53,6 +59,8 @@ class GateBody(Incoming):
             against_stable=margin.to_domain() if margin else None,
             alpha=self.alpha,
             beta=self.beta,
+            more_than=self.more_than,
+            no_more_than=self.no_more_than,
         )
 
     @classmethod
@@ -67,6 +75,8 @@ class GateBody(Incoming):
             against_stable=AgainstStableBody.from_domain(margin) if margin else None,
             alpha=gate.alpha,
             beta=gate.beta,
+            more_than=gate.more_than,
+            no_more_than=gate.no_more_than,
         )
 
 

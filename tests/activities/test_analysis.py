@@ -215,9 +215,9 @@ class AbsentEvidence(MemoryEvidence):
         self._require()
         return await super().keep_baseline(rollout_id, baseline)
 
-    async def append(self, rollout_id, *, interval, cursor):
+    async def append(self, rollout_id, *, interval, cursor, meter=""):
         self._require()
-        await super().append(rollout_id, interval=interval, cursor=cursor)
+        await super().append(rollout_id, interval=interval, cursor=cursor, meter=meter)
 
     def _require(self):
         if self.is_away:
