@@ -24,6 +24,7 @@ from adapters.postgres.evidence import PostgresEvidence
 from adapters.postgres.fleet import PostgresFleet
 from adapters.postgres.journal import PostgresJournal
 from adapters.postgres.pool import open_pool
+from adapters.postgres.readings import PostgresReadings
 from adapters.postgres.registry import PostgresChores, PostgresRegistry
 from adapters.postgres.rollouts import PostgresPatrol
 from adapters.postgres.survey import PostgresSurvey
@@ -51,6 +52,7 @@ from domain.ports import (
     TrafficRouter,
     WorkloadRuntime,
 )
+from domain.reading_port import QueryStore, ReadingStore
 from domain.virtual_port import VirtualModelRouter
 
 # Somebody waits for the answer: rather tell them soon that Temporal is down.
@@ -81,6 +83,8 @@ class WorkerClients:
     evidence: EvidenceStore
     answers: Answers
     comparisons: ComparisonStore
+    queries: QueryStore
+    readings: ReadingStore
     journal: Journal
     patrol: Patrol
     chores: Chores
@@ -134,6 +138,8 @@ async def worker_clients(
             evidence=PostgresEvidence(pool),
             answers=answers,
             comparisons=PostgresComparisons(pool),
+            queries=store,
+            readings=PostgresReadings(pool),
             journal=PostgresJournal(pool),
             patrol=PostgresPatrol(pool),
             chores=PostgresChores(pool),

@@ -42,7 +42,8 @@ class Gate:
 
     `limit` is the largest acceptable fraction of bad requests. For latency a request is bad when
     it took longer than `slow_over_ms`. `alpha` bounds the chance of a false FAIL over the whole
-    rollout, however often one looks; `beta` that of a false PASS.
+    rollout, however often one looks; `beta` that of a false PASS. A gate that is not `critical`
+    pauses where another rolls back; one in a `dry_run` decides nothing.
     """
 
     name: str
@@ -53,3 +54,5 @@ class Gate:
     against_stable: AgainstStable | None = None
     alpha: float = 0.05
     beta: float = 0.05
+    critical: bool = True
+    dry_run: bool = False

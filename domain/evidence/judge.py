@@ -38,7 +38,11 @@ class Judge:
     """The same fold, fed interval by interval as a watcher sees them."""
 
     def __init__(self, gates: Sequence[Gate], *, phi: float = 1.0) -> None:
-        family = sum((gate.limit is not None) + (gate.against_stable is not None) for gate in gates)
+        family = sum(
+            (gate.limit is not None) + (gate.against_stable is not None)
+            for gate in gates
+            if not gate.dry_run
+        )
         self._folds = tuple(_GateFold(gate, family, phi) for gate in gates)
         self._last = -1
 

@@ -10,6 +10,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.analysis import AnalysisActivities, Watcher, WatchOrder, WatchPorts
 from activities.comparing import ComparingPorts
+from activities.reading import ReadingPorts
 from domain.errors import Refused, Unreachable
 from domain.evidence.judge import judge
 from domain.gates import AgainstStable, Gate, Metric
@@ -21,6 +22,7 @@ from domain.verdicts import Status
 from tests.activities.simulated import SimulatedCounters
 from tests.fakes.comparisons import MemoryComparisons, ScriptedAnswers
 from tests.fakes.evidence import MemoryEvidence
+from tests.fakes.readings import MemoryReadings, ScriptedQueries
 from tests.fakes.router import RecordingRouter
 from tests.fakes.runtime import ScriptedRuntime
 from tests.plans import canary_spec, plan, policies
@@ -87,6 +89,7 @@ class Scene:
             router=self.router,
             journal=self.journal,
             comparing=ComparingPorts(answers=self.answers, store=self.comparisons),
+            reading=ReadingPorts(queries=ScriptedQueries(), store=MemoryReadings()),
         )
 
 

@@ -9,6 +9,7 @@ from adapters.postgres.evidence import PostgresEvidence
 from adapters.postgres.fleet import PostgresFleet
 from adapters.postgres.journal import PostgresJournal
 from adapters.postgres.pool import open_pool
+from adapters.postgres.readings import PostgresReadings
 from adapters.postgres.registry import PostgresChores, PostgresRegistry
 from adapters.postgres.rollouts import PostgresPatrol
 from adapters.postgres.survey import PostgresSurvey
@@ -16,11 +17,13 @@ from domain.comparison_port import ComparisonStore
 from domain.evidence_port import EvidenceStore
 from domain.fleet_port import Fleet
 from domain.ports import Chores, Journal, Patrol, Registry, Survey
+from domain.reading_port import ReadingStore
 from tests.cluster.fixtures import cluster, hands, kube, kubeconfig, namespace
 from tests.fakes.comparisons import MemoryComparisons
 from tests.fakes.evidence import MemoryEvidence
 from tests.fakes.fleet import MemoryFleet
 from tests.fakes.journal import MemoryJournal
+from tests.fakes.readings import MemoryReadings
 from tests.fakes.registry import MemoryRegistry
 from tests.fakes.survey import MemorySurvey
 
@@ -33,6 +36,7 @@ class Stores:
     journal: Journal
     evidence: EvidenceStore
     comparisons: ComparisonStore
+    readings: ReadingStore
     patrol: Patrol
     chores: Chores
     survey: Survey
@@ -47,6 +51,7 @@ def memory_stores():
         journal=MemoryJournal(registry),
         evidence=MemoryEvidence(),
         comparisons=MemoryComparisons(),
+        readings=MemoryReadings(),
         patrol=registry,
         chores=registry,
         survey=MemorySurvey(registry),
@@ -62,6 +67,7 @@ async def postgres_stores(database_url):
         journal=PostgresJournal(pool),
         evidence=PostgresEvidence(pool),
         comparisons=PostgresComparisons(pool),
+        readings=PostgresReadings(pool),
         patrol=PostgresPatrol(pool),
         chores=PostgresChores(pool),
         survey=PostgresSurvey(pool),
@@ -93,6 +99,11 @@ def evidence(stores):
 @pytest.fixture
 def comparisons(stores):
     return stores.comparisons
+
+
+@pytest.fixture
+def readings(stores):
+    return stores.readings
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ ORDERED = {
     ("rollouts", "events"): "rollout_events_in_order",
     ("evidence", "intervals"): "evidence_intervals_pkey",
     ("comparisons", "compared"): "compared_answers_pkey",
+    ("readings", "readings"): "gate_readings_pkey",
     ("fleet", "windows"): "freeze_windows_listed",
     ("fleet", "groups"): "rollout_groups_listed",
     ("fleet", "queue"): "rollout_queue_in_order",
@@ -34,6 +35,7 @@ SUBJECTS = (
     "journal",
     "evidence",
     "comparisons",
+    "readings",
     "fleet",
     "survey",
 )
