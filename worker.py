@@ -71,7 +71,9 @@ def activities(clients: WorkerClients) -> tuple[Activities, Activities]:
             router=clients.router,
             journal=clients.journal,
             comparing=ComparingPorts(answers=clients.answers, store=clients.comparisons),
-            reading=ReadingPorts(queries=clients.queries, store=clients.readings),
+            reading=ReadingPorts(
+                queries=clients.queries, metrics=clients.metrics, store=clients.readings
+            ),
         )
     )
     writes: Activities = [

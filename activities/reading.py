@@ -1,7 +1,7 @@
 """Takes the readings of gates beside a watch, each by a rhythm of its own."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -9,12 +9,15 @@ from typing import assert_never
 from uuid import UUID
 
 from activities.ledger import NOT_KEPT, YIELD_EVERY
+from domain.costs import cost_answer
 from domain.errors import TidegateError, TransientError
+from domain.metrics import NOTHING, SHORTEST, MeasuredVariant, Measurement
 from domain.plan import Plan, Variant
+from domain.ports import MetricsStore
 from domain.progress import Progress, Seen
-from domain.promql_text import QueryTextError, Value, filled_in
+from domain.promql_text import QueryTextError, filled_in
 from domain.question_names import names_at
-from domain.reading_gates import PromQuery, Question, ReadingGate
+from domain.reading_gates import CostQuestion, PromQuery, Question, ReadingGate
 from domain.reading_port import QueryStore, ReadingStore
 from domain.readings.rules import Reading
 from domain.readings.stepped import KeptReading, SteppedJudge
@@ -34,15 +37,8 @@ class ReadingPorts:
     """Who answers questions, and where the answers are kept."""
 
     queries: QueryStore
+    metrics: MetricsStore
     store: ReadingStore
-
-    async def ask(self, question: Question, names: Mapping[str, Value]) -> tuple[float, ...]:
-        """A number for each series of the answer. Raises errors of the domain."""
-        match question:
-            case PromQuery():
-                return await self.queries.answer(filled_in(question.query, names))
-            case _:
-                assert_never(question)
 
 
 @asynccontextmanager
@@ -147,13 +143,41 @@ class Readings:
     async def _ask(self, question: Question, variant: Variant) -> Reading:
         at = datetime.now(UTC)
         try:
-            series = await self._ports.ask(question, names_at(self._plan, self._progress, variant))
+            series = await self._answer(question, variant, at)
         except (TidegateError, QueryTextError) as error:
             return Reading(at=at, error=str(error)[:LONGEST_ERROR] or type(error).__name__)
         if len(series) > MOST_SERIES:
             said = f"the answer has {len(series):,} series, and at most {MOST_SERIES:,} are judged"
             return Reading(at=at, error=said)
         return Reading(at=at, series=series)
+
+    async def _answer(
+        self, question: Question, variant: Variant, at: datetime
+    ) -> tuple[float, ...]:
+        """A number for each series of the answer."""
+        match question:
+            case PromQuery():
+                names = names_at(self._plan, self._progress, variant)
+                return await self._ports.queries.answer(filled_in(question.query, names))
+            case CostQuestion():
+                asked = (variant, self._plan.stable)
+                measured = (self._measured(one, question.window, at) for one in asked)
+                return cost_answer(question, *await asyncio.gather(*measured))
+            case _:
+                assert_never(question)
+
+    async def _measured(self, one: Variant, window: timedelta, at: datetime) -> Measurement:
+        """What was counted of a variant in the window, of it since its present weight was seen."""
+        counted = MeasuredVariant(
+            workload=one.workload.name,
+            route=self._plan.route,
+            slot=one.slot,
+            since=self._progress.acted.at,
+        )
+        span = counted.window(at, window)
+        if span < SHORTEST:
+            return NOTHING
+        return await self._ports.metrics.measure(counted, at=at, window=span)
 
     def beside(self, seen: Seen) -> Seen:
         """What is seen, with the verdicts on the readings behind those on counters."""

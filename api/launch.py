@@ -15,6 +15,7 @@ from api.errors import KeyReused, RolloutRunning, broken
 from api.parties import parties_of
 from api.parts import Parts
 from api.schemas.rollouts import RolloutIn
+from domain.costs import priced
 from domain.division import was_stable_lately
 from domain.errors import (
     AlreadyExists,
@@ -51,6 +52,7 @@ async def compiled(parts: Parts, config: TrafficConfig, wish: RolloutIn) -> Plan
     stable = _splittable(config)
     parties = await parties_of(parts.registry, config, stable, wish.challengers)
     spec = wish.to_domain(config)
+    spec = replace(spec, gates=priced(spec.gates, config.inference_service_name, parts.prices))
     is_way_back = wish.skip_steps and was_stable_lately(
         config.variants,
         parties.candidate.version_id,

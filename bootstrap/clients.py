@@ -84,6 +84,7 @@ class WorkerClients:
     answers: Answers
     comparisons: ComparisonStore
     queries: QueryStore
+    metrics: MetricsStore
     readings: ReadingStore
     journal: Journal
     patrol: Patrol
@@ -139,6 +140,7 @@ async def worker_clients(
             answers=answers,
             comparisons=PostgresComparisons(pool),
             queries=store,
+            metrics=PrometheusMetrics(store, settings.token_metrics),
             readings=PostgresReadings(pool),
             journal=PostgresJournal(pool),
             patrol=PostgresPatrol(pool),

@@ -5,13 +5,21 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from api.schemas.fields import Incoming, Label, Seconds
-from domain.reading_gates import LONGEST_QUERY, PromQuery, Question, ReadingGate
+from api.schemas.fields import Fraction, Incoming, Label, Seconds
+from domain.reading_gates import (
+    LONGEST_QUERY,
+    CostQuestion,
+    CostUnit,
+    PromQuery,
+    Question,
+    ReadingGate,
+)
 from domain.readings.rules import MOST_READINGS, ReadingRules
 
 _RULES = ReadingRules()
+_COST = CostQuestion(per=CostUnit.REQUEST)
 # What says which question a reading gate asks.
-KINDS = ("query",)
+KINDS = ("query", "cost")
 Count = Annotated[int, Field(strict=True, ge=1, le=MOST_READINGS)]
 Tolerated = Annotated[int, Field(strict=True, ge=0, le=MOST_READINGS)]
 Query = Annotated[str, Field(min_length=1, max_length=LONGEST_QUERY)]
@@ -29,12 +37,47 @@ def require_one_kind(given: Any) -> Any:
     return given
 
 
+class CostBody(Incoming):
+    """What the candidate's tokens cost, by the configured price of the model."""
+
+    per: CostUnit
+    window_seconds: Seconds = Field(
+        default=_COST.window.total_seconds(), description="What is counted, before each reading."
+    )
+    limit: Fraction | None = Field(
+        default=None, description="The largest acceptable cost, in the currency of the price."
+    )
+    times_stable: Fraction | None = Field(
+        default=None, description="At most so many times what stable costs in the same window."
+    )
+
+    def to_domain(self) -> CostQuestion:
+        return CostQuestion(
+            per=self.per,
+            window=timedelta(seconds=self.window_seconds),
+            limit=self.limit,
+            times_stable=self.times_stable,
+        )
+
+    @classmethod
+    def from_domain(cls, question: CostQuestion) -> Self:
+        return cls(
+            per=question.per,
+            window_seconds=question.window.total_seconds(),
+            limit=question.limit,
+            times_stable=question.times_stable,
+        )
+
+
 class ReadingGateBody(Incoming):
     """A gate without statistics: a question, and conditions on its answers."""
 
     name: Label
     query: Query | None = Field(
         default=None, description="PromQL; `{{candidate.workload}}` and others are filled in."
+    )
+    cost: CostBody | None = Field(
+        default=None, description="What the answers cost; it has its limit in place of conditions."
     )
     success_condition: Condition = Field(
         default=_RULES.success_condition,
@@ -76,22 +119,34 @@ class ReadingGateBody(Incoming):
 
     _one_kind = model_validator(mode="before")(require_one_kind)
 
+    @model_validator(mode="after")
+    def _has_one_limit(self) -> Self:
+        if self.cost is not None and (self.success_condition or self.failure_condition):
+            raise ValueError("has a cost, whose limit is its condition: leave the conditions out")
+        return self
+
     def to_domain(self) -> ReadingGate:
+        question = self._question()
         return ReadingGate(
             name=self.name,
-            question=self._question(),
-            rules=self._rules(),
+            question=question,
+            rules=self._rules(question),
             critical=self.critical,
             dry_run=self.dry_run,
         )
 
     def _question(self) -> Question:
+        if self.cost is not None:
+            return self.cost.to_domain()
         return PromQuery(query=self.query or "")
 
-    def _rules(self) -> ReadingRules:
+    def _rules(self, question: Question) -> ReadingRules:
         every = self.interval_seconds
+        success = self.success_condition
+        if isinstance(question, CostQuestion):
+            success = question.condition
         return ReadingRules(
-            success_condition=self.success_condition,
+            success_condition=success,
             failure_condition=self.failure_condition,
             interval=None if every is None else timedelta(seconds=every),
             initial_delay=timedelta(seconds=self.initial_delay_seconds),
@@ -106,10 +161,12 @@ class ReadingGateBody(Incoming):
     @classmethod
     def from_domain(cls, gate: ReadingGate) -> Self:
         rules, question = gate.rules, gate.question
+        cost = question if isinstance(question, CostQuestion) else None
         return cls(
             name=gate.name,
-            query=question.query,
-            success_condition=rules.success_condition,
+            query=question.query if isinstance(question, PromQuery) else None,
+            cost=None if cost is None else CostBody.from_domain(cost),
+            success_condition="" if cost else rules.success_condition,
             failure_condition=rules.failure_condition,
             interval_seconds=None if rules.interval is None else rules.interval.total_seconds(),
             initial_delay_seconds=rules.initial_delay.total_seconds(),

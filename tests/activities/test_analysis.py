@@ -22,6 +22,7 @@ from domain.verdicts import Status
 from tests.activities.simulated import SimulatedCounters
 from tests.fakes.comparisons import MemoryComparisons, ScriptedAnswers
 from tests.fakes.evidence import MemoryEvidence
+from tests.fakes.metrics import ScriptedMetrics
 from tests.fakes.readings import MemoryReadings, ScriptedQueries
 from tests.fakes.router import RecordingRouter
 from tests.fakes.runtime import ScriptedRuntime
@@ -89,7 +90,9 @@ class Scene:
             router=self.router,
             journal=self.journal,
             comparing=ComparingPorts(answers=self.answers, store=self.comparisons),
-            reading=ReadingPorts(queries=ScriptedQueries(), store=MemoryReadings()),
+            reading=ReadingPorts(
+                queries=ScriptedQueries(), metrics=ScriptedMetrics(), store=MemoryReadings()
+            ),
         )
 
 

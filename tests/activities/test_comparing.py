@@ -26,6 +26,7 @@ from tests.activities.simulated import SimulatedCounters
 from tests.comparisons import QUICK, a_comparison, a_reply, a_result
 from tests.fakes.comparisons import MemoryComparisons, ScriptedAnswers
 from tests.fakes.evidence import MemoryEvidence
+from tests.fakes.metrics import ScriptedMetrics
 from tests.fakes.readings import MemoryReadings, ScriptedQueries
 from tests.fakes.router import RecordingRouter
 from tests.fakes.runtime import ScriptedRuntime
@@ -95,7 +96,9 @@ class Scene:
             router=self.router,
             journal=self.journal,
             comparing=ComparingPorts(answers=self.answers, store=self.store),
-            reading=ReadingPorts(queries=ScriptedQueries(), store=MemoryReadings()),
+            reading=ReadingPorts(
+                queries=ScriptedQueries(), metrics=ScriptedMetrics(), store=MemoryReadings()
+            ),
         )
         return await ActivityEnvironment().run(AnalysisActivities(ports).watch, order)
 

@@ -11,13 +11,16 @@ from activities import reading as readings_beside
 from activities.reading import MOST_SERIES, ReadingPorts
 from domain.decision import decide
 from domain.errors import Refused, Unreachable
+from domain.metrics import Measurement
+from domain.prices import TokenPrice
 from domain.progress import Acted, ActState, Advance, Cause, Hold, Progress, RollBack
-from domain.reading_gates import PromQuery, ReadingGate
+from domain.reading_gates import CostQuestion, CostUnit, PromQuery, ReadingGate
 from domain.readings.rules import Reading, ReadingRules
 from domain.readings.stepped import KeptReading, SteppedJudge
 from domain.rollout import EventKind
 from domain.verdicts import Status
 from tests.activities import test_analysis, test_trial_watch
+from tests.fakes.metrics import ScriptedMetrics
 from tests.fakes.readings import MemoryReadings, ScriptedQueries
 
 SOAK_10 = 2
@@ -42,9 +45,10 @@ class Scene(test_analysis.Scene):
         if not with_errors:
             self.plan = replace(self.plan, gates=())
         self.queries, self.store = ScriptedQueries(), MemoryReadings()
+        self.metrics = ScriptedMetrics()
 
     def ports(self):
-        asks = ReadingPorts(queries=self.queries, store=self.store)
+        asks = ReadingPorts(queries=self.queries, metrics=self.metrics, store=self.store)
         return replace(super().ports(), reading=asks)
 
     def progress(self, **changes):
@@ -237,10 +241,41 @@ async def test_each_arm_of_a_trial_is_read_by_itself():
     watched = await test_trial_watch.Scene(lambda _: None).set_up()
     watched.plan = replace(watched.plan, gates=(), reading_gates=(gate(),))
     queries, store = ScriptedQueries(), MemoryReadings()
-    watched.reading = ReadingPorts(queries=queries, store=store)
+    watched.reading = ReadingPorts(queries=queries, metrics=ScriptedMetrics(), store=store)
     seen = await watched.watch(within=SOON)
     assert [(v.variant, v.gate) for v in seen.verdicts] == [("b", "quality"), ("c", "quality")]
     kept = await store.readings(watched.rollout_id)
     assert {one.variant for one in kept} == {"b", "c"}
     names = {arm.workload.name for arm in watched.plan.challengers}
     assert set(queries.asked) == {f'q{{m="{name}"}}' for name in names}
+
+
+PRICED = CostQuestion(
+    per=CostUnit.REQUEST, times_stable=1.5, price=TokenPrice(input=1000, output=1000)
+)
+
+
+async def test_a_cost_is_measured_for_both_since_the_weight_was_seen(scene):
+    asked = replace(gate(success_condition=PRICED.condition), question=PRICED)
+    watched = await scene(asked)
+    for slot, tokens in ((0, 100.0), (1, 200.0)):
+        watched.metrics.measured[slot] = Measurement(requests=10, input_tokens=tokens)
+    seen = await watched.watch()
+    assert [v.status for v in seen.verdicts] == [Status.FAIL]
+    assert (await watched.kept())[-1].reading.series == (2.0,)
+    plan = watched.plan
+    assert {one.workload for one, _ in watched.metrics.asked} == {
+        plan.stable.workload.name,
+        plan.candidate.workload.name,
+    }
+    assert all(window <= timedelta(seconds=20) for _, window in watched.metrics.asked)
+
+
+async def test_a_cost_without_tokens_is_an_error_that_says_so(scene):
+    asked = replace(gate(success_condition=PRICED.condition), question=PRICED)
+    watched = await scene(asked)
+    watched.metrics.measured[1] = Measurement(requests=10)
+    seen = await watched.watch(within=SOON)
+    (verdict,) = seen.verdicts
+    assert verdict.status is Status.UNAVAILABLE
+    assert "no tokens of the candidate are counted" in verdict.reason

@@ -25,6 +25,7 @@ from domain.verdicts import Status
 from tests.activities.simulated import SimulatedCounters
 from tests.fakes.comparisons import MemoryComparisons, ScriptedAnswers
 from tests.fakes.evidence import MemoryEvidence
+from tests.fakes.metrics import ScriptedMetrics
 from tests.fakes.readings import MemoryReadings, ScriptedQueries
 from tests.fakes.router import RecordingRouter
 from tests.fakes.runtime import ScriptedRuntime
@@ -67,7 +68,9 @@ class Scene:
         for name in ("stable", "b", "c"):
             self.counters.arm(name)
         self.evidence, self.journal = MemoryEvidence(), Journal()
-        self.reading = ReadingPorts(queries=ScriptedQueries(), store=MemoryReadings())
+        self.reading = ReadingPorts(
+            queries=ScriptedQueries(), metrics=ScriptedMetrics(), store=MemoryReadings()
+        )
         self.runtime, self.router = ScriptedRuntime(), RecordingRouter()
         self.rollout_id, self.started_at = uuid4(), datetime.now(UTC)
 

@@ -32,18 +32,18 @@ async def test_a_query_whose_answers_fail_rolls_back_with_its_reason(scene):
 @together
 async def test_a_query_without_an_answer_neither_passes_nor_fails(scene):
     served = await scene.serve("unanswered")
+    short, policies = ({"weight": 20, "soak_seconds": 20},), {"on_undecided": "rollback"}
     async with served.load(50) as load:
-        rollout = await served.start(gates=[ERRORS, SILENT])
+        wish = {"gates": [ERRORS, SILENT], "steps": short, "policies": policies}
+        rollout = await served.start(**wish)
         await rollout.told("verdict", "errors: pass")
-        live = (await rollout.look())["live"]
-        await rollout.command("abort", reason="nothing can come of it")
-        await rollout.ended("rolled_back")
+        ended = await rollout.ended("rolled_back")
 
     assert failed(load) == set()
-    verdicts = {one["gate"]: one for one in live["verdicts"]}
-    assert verdicts["silent"]["status"] == "undecided"
-    assert "no series" in verdicts["silent"]["reason"]
-    assert "promoted" not in await rollout.kinds()
+    assert "undecided at the end" in ended["phase_reason"]
+    assert "inconclusive: no series" in ended["phase_reason"]
+    told = [event["message"] for event in await rollout.events("verdict")]
+    assert not [one for one in told if one.startswith(("silent: pass", "silent: fail"))]
 
 
 @together
