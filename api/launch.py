@@ -16,6 +16,7 @@ from api.parties import parties_of
 from api.parts import Parts
 from api.schemas.rollouts import RolloutIn
 from api.templates import fill
+from domain.costs import priced
 from domain.division import was_stable_lately
 from domain.errors import (
     AlreadyExists,
@@ -53,6 +54,7 @@ async def compiled(parts: Parts, config: TrafficConfig, wish: RolloutIn) -> Plan
     parties = await parties_of(parts.registry, config, stable, wish.challengers)
     templates = await fill(parts, config.project_id, wish.gate_templates)
     spec = templates.over(wish).to_domain(config)
+    spec = replace(spec, gates=priced(spec.gates, config.inference_service_name, parts.prices))
     is_way_back = wish.skip_steps and was_stable_lately(
         config.variants,
         parties.candidate.version_id,

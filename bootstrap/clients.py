@@ -25,6 +25,7 @@ from adapters.postgres.fleet import PostgresFleet
 from adapters.postgres.gate_templates import PostgresGateTemplates
 from adapters.postgres.journal import PostgresJournal
 from adapters.postgres.pool import open_pool
+from adapters.postgres.readings import PostgresReadings
 from adapters.postgres.registry import PostgresChores, PostgresRegistry
 from adapters.postgres.rollouts import PostgresPatrol
 from adapters.postgres.survey import PostgresSurvey
@@ -54,6 +55,7 @@ from domain.ports import (
     TrafficRouter,
     WorkloadRuntime,
 )
+from domain.reading_port import QueryStore, ReadingStore
 from domain.virtual_port import VirtualModelRouter
 
 # Somebody waits for the answer: rather tell them soon that Temporal is down.
@@ -86,6 +88,9 @@ class WorkerClients:
     evidence: EvidenceStore
     answers: Answers
     comparisons: ComparisonStore
+    queries: QueryStore
+    metrics: MetricsStore
+    readings: ReadingStore
     journal: Journal
     patrol: Patrol
     chores: Chores
@@ -141,6 +146,9 @@ async def worker_clients(
             evidence=PostgresEvidence(pool),
             answers=answers,
             comparisons=PostgresComparisons(pool),
+            queries=store,
+            metrics=PrometheusMetrics(store, settings.token_metrics),
+            readings=PostgresReadings(pool),
             journal=PostgresJournal(pool),
             patrol=PostgresPatrol(pool),
             chores=PostgresChores(pool),

@@ -72,7 +72,11 @@ class Judge:
         checks_split: bool = True,
     ) -> None:
         self._baseline = baseline or Baseline(phi=phi)
-        family = sum((gate.limit is not None) + (gate.against_stable is not None) for gate in gates)
+        family = sum(
+            (gate.limit is not None) + (gate.against_stable is not None)
+            for gate in gates
+            if not gate.dry_run
+        )
         folds = [_GateFold(gate, family, self._baseline.phi) for gate in gates]
         needed = [max(family, 1) / gate.alpha for gate in gates]
         self._arrivals = Arrivals(checks_split=checks_split)
