@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from domain.evidence.allocation import next_allocation
+from domain.evidence.baseline import Baseline
 from domain.evidence.counters import ArmsCursor, Cursor, Series, advance, advance_arms
 from domain.evidence.intervals import ArmsInterval, Interval
 from domain.evidence.judge import Judge
@@ -75,9 +76,9 @@ def window_of(plan: Plan) -> timedelta:
 class PairBook(Book):
     """The candidate beside stable."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, baseline: Baseline) -> None:
         super().__init__(plan)
-        self._judge = Judge(plan.gates)
+        self._judge = Judge(plan.gates, baseline=baseline, warm_up=plan.policies.warm_up)
 
     async def look(
         self,
@@ -116,10 +117,13 @@ class PairBook(Book):
 class TrialBook(Book):
     """All arms of a trial: each challenger beside stable for its gates, all by their reward."""
 
-    def __init__(self, plan: Plan, trial: Trial) -> None:
+    def __init__(self, plan: Plan, trial: Trial, baseline: Baseline) -> None:
         super().__init__(plan)
-        self._trial = trial
-        self._judges = {one.name: Judge(plan.gates) for one in plan.challengers}
+        self._trial, warm_up = trial, plan.policies.warm_up
+        self._judges = {
+            one.name: Judge(plan.gates, baseline=baseline, warm_up=warm_up, checks_split=False)
+            for one in plan.challengers
+        }
         self._fold = TrialJudge(trial.arms, trial.reward, trial.rules, phi=trial.phi)
         self._seen: list[TrialInterval] = []
 
@@ -197,8 +201,10 @@ class TrialBook(Book):
         return (known[name] for name in self._trial.arms if name not in left)
 
 
-def book_of(plan: Plan) -> Book:
-    return PairBook(plan) if plan.trial is None else TrialBook(plan, plan.trial)
+def book_of(plan: Plan, baseline: Baseline) -> Book:
+    if plan.trial is None:
+        return PairBook(plan, baseline)
+    return TrialBook(plan, plan.trial, baseline)
 
 
 def _times(series: Iterable[Series]) -> tuple[float, ...]:

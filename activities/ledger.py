@@ -7,11 +7,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from activities.baselines import Baselines
 from activities.books import AnyCursor, AnyInterval, book_of, window_of
 from activities.streams import Stream
 from domain.errors import TransientError
+from domain.evidence.baseline import Baseline
 from domain.evidence.rhythm import seconds_to_news
-from domain.evidence_port import CounterSource, EvidenceStore
+from domain.evidence_port import CounterSource, EvidenceStore, StableHistory
 from domain.meters import meter_of, meters_of
 from domain.plan import Plan
 from domain.progress import Progress
@@ -30,9 +32,16 @@ class Ledger:
     back, what lies between joins the stored evidence as one interval: counters lose nothing.
     """
 
-    def __init__(self, plan: Plan, counters: CounterSource, evidence: EvidenceStore) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        counters: CounterSource,
+        evidence: EvidenceStore,
+        history: StableHistory,
+    ) -> None:
         self._plan, self._counters, self._evidence = plan, counters, evidence
-        self._book = book_of(plan)
+        self._baselines = Baselines(plan, history, evidence)
+        self._book = book_of(plan, Baseline())
         meters = meters_of(plan.gates) if plan.trial is None else ()
         self._streams = {meter.name: Stream(plan, meter) for meter in meters}
         self._cursor: AnyCursor | None = None
@@ -43,7 +52,8 @@ class Ledger:
     async def open(self, rollout_id: UUID) -> None:
         """Take up where the stored intervals end."""
         log = await self._evidence.load(rollout_id)
-        book = book_of(self._plan)
+        await self._baselines.open(rollout_id, log)
+        book = book_of(self._plan, self._baselines.standing or Baseline())
         for interval in log.intervals:
             book.add(interval)
             if interval.sequence % YIELD_EVERY == 0:
@@ -67,6 +77,8 @@ class Ledger:
             with suppress(TransientError):
                 await self.open(rollout_id)
         look = await self._book.look(self._counters, progress, self._cursor, self.sequence)
+        if self._baselines.standing is None:
+            await self._begin(rollout_id)
         self._times, interval = look.times, look.interval
         if look.cursor != self._cursor:
             await self._keep(rollout_id, interval, look.cursor)
@@ -78,6 +90,12 @@ class Ledger:
             *(self._read(stream, rollout_id, progress) for stream in self._streams.values())
         )
         return interval is not None
+
+    async def _begin(self, rollout_id: UUID) -> None:
+        """Measure what all evidence is to be judged by, before there is any."""
+        await self._baselines.measure(rollout_id, is_open=self._is_kept)
+        self._is_kept = self._is_kept and self._baselines.is_kept
+        self._book = book_of(self._plan, self._baselines.standing or Baseline())
 
     async def _read(self, stream: Stream, rollout_id: UUID, progress: Progress) -> None:
         """Read another meter once. Trouble with it is its own, and told by its gates."""

@@ -12,6 +12,7 @@ from api.errors import ChartUnfinished, TooMuchEvidence
 from api.remembered import Remembered
 from api.rendering import as_json
 from api.schemas.evidence import EvidenceChartOut
+from domain.evidence.baseline import Baseline
 from domain.evidence.chart import Chart
 from domain.evidence.drawing import Drawing, merged, series_of
 from domain.evidence.intervals import ArmsInterval, Interval
@@ -83,15 +84,26 @@ class Charts:
             stream = log.meters.get(meter.name)
             streams[meter.name] = () if stream is None else stream.intervals
         charts = [
-            await self._of_meter(plan, intervals, most, name) for name, intervals in streams.items()
+            await self._of_meter(plan, log.baseline, intervals, most, name)
+            for name, intervals in streams.items()
         ]
         return merged(charts, plan.gates)
 
     async def _of_meter(
-        self, plan: Plan, intervals: Sequence[Interval | ArmsInterval], most: int, meter: str
+        self,
+        plan: Plan,
+        baseline: Baseline | None,
+        intervals: Sequence[Interval | ArmsInterval],
+        most: int,
+        meter: str,
     ) -> Chart:
         drawing = await asyncio.to_thread(
-            Drawing, plan.gates, plan.trial, intervals, points=most, meter=meter
+            Drawing,
+            *(plan.gates, plan.trial, intervals),
+            points=most,
+            meter=meter,
+            baseline=baseline,
+            warm_up=plan.policies.warm_up,
         )
         since = time.monotonic()
         for interval in intervals:

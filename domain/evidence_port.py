@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Protocol
 from uuid import UUID
 
+from domain.evidence.baseline import Baseline, History
 from domain.evidence.counters import ArmsCursor, Cursor, Reading, Series
 from domain.evidence.intervals import ArmsInterval, Interval
 from domain.gates import Source
@@ -47,6 +48,18 @@ class CounterSource(Protocol):
         """What users of the answers have counted for each arm, by the workload that serves it."""
 
 
+class StableHistory(Protocol):
+    """Reads what stable did before a rollout's evidence begins."""
+
+    async def read(
+        self, route: Route, source: Source, *, stable: Place, window: timedelta
+    ) -> History:
+        """The samples of the last `window`, pod by pod where the source tells pods apart.
+
+        Raises Unreachable when the store is down, Refused when it will not answer such a question.
+        """
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeterLog:
     """The stream of one meter beside the gateway's."""
@@ -61,10 +74,12 @@ class EvidenceLog:
 
     `intervals` are the gateway's; `meters` has the streams of others by the meter's name. Those of
     a trial are all of its arms', those of any other rollout the candidate's and stable's.
+    `baseline` is None where none was measured: the rollout began before there were any.
     """
 
     intervals: tuple[Interval | ArmsInterval, ...]
     cursor: Cursor | ArmsCursor | None
+    baseline: Baseline | None = None
     meters: Mapping[str, MeterLog] = field(default_factory=dict)
 
 
@@ -87,4 +102,10 @@ class EvidenceStore(Protocol):
         Each meter has a stream of its own, which is never a trial's, but for the gateway's (the
         empty name). An interval whose sequence in it is taken raises Contended: a second watcher is
         at work.
+        """
+
+    async def keep_baseline(self, rollout_id: UUID, baseline: Baseline) -> Baseline:
+        """Keep what was measured before the first interval; the first to write wins.
+
+        Returns the one that stands: who comes later goes by that.
         """

@@ -56,8 +56,9 @@ class Gate:
 
     `limit` is the largest acceptable fraction of bad requests. For a time a request is bad when it
     took longer than `slow_over_ms`; for tokens, when its answer has `more_than`, or `no_more_than`,
-    so many. `alpha` bounds the chance of a false FAIL over the whole
-    rollout, however often one looks; `beta` that of a false PASS.
+    so many. `alpha` bounds the chance of a false FAIL over the whole rollout, however often one
+    looks; `beta` that of a false PASS. A gate that is not `critical` pauses where another rolls
+    back; one in a `dry_run` decides nothing.
     """
 
     name: str
@@ -70,6 +71,8 @@ class Gate:
     beta: float = 0.05
     more_than: float | None = None
     no_more_than: float | None = None
+    critical: bool = True
+    dry_run: bool = False
 
     @property
     def bound(self) -> float | None:

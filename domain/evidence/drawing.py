@@ -7,6 +7,7 @@ but numbers moved. All series of a meter have their points at the same moments.
 """
 
 from collections.abc import Hashable, Iterator, Sequence
+from typing import Any
 
 from domain.evidence.chart import (
     ArmPoint,
@@ -43,9 +44,10 @@ def draw(
     intervals: Sequence[Interval | ArmsInterval],
     *,
     points: int,
+    **terms: Any,
 ) -> Chart:
     """The chart of all intervals, with `points` moments, or more where so many must stay."""
-    drawing = Drawing(gates, trial, intervals, points=points)
+    drawing = Drawing(gates, trial, intervals, points=points, **terms)
     for interval in intervals:
         drawing.add(interval)
     return drawing.chart()
@@ -68,6 +70,7 @@ class Drawing:
     """The same, to be fed all of `intervals` one by one: a long history takes seconds.
 
     It has the gates of one meter, whose intervals these are; `merged` makes one chart of several.
+    `terms` are those of the `Judge` that the verdicts came from.
     """
 
     def __init__(
@@ -78,12 +81,18 @@ class Drawing:
         *,
         points: int,
         meter: str = "",
+        **terms: Any,
     ) -> None:
         self._points = points
         self._ends = ends(map(_place, intervals))
         self._due = self._ends | even(len(intervals), points)
         stable, *challengers = ("", "") if trial is None else trial.arms
-        self._gates = [_GateLines(gates, variant, stable, meter) for variant in challengers]
+        self._gates = [
+            _GateLines(
+                *(gates, variant, stable, meter), Judge(gates, checks_split=trial is None, **terms)
+            )
+            for variant in challengers
+        ]
         self._trial = None if trial is None else _TrialLine(trial)
         self._lines = (*self._gates, *((self._trial,) if self._trial else ()))
         self._required: list[bool] = []
@@ -117,11 +126,12 @@ def _place(interval: Interval | ArmsInterval) -> Hashable:
 class _GateLines:
     """All gates of one challenger that are judged on a meter."""
 
-    def __init__(self, gates: Sequence[Gate], variant: str, stable: str, meter: str) -> None:
+    def __init__(
+        self, gates: Sequence[Gate], variant: str, stable: str, meter: str, judge: Judge
+    ) -> None:
         self._all, self._variant, self._stable = gates, variant, stable
-        self._meter = meter
+        self._meter, self._judge = meter, judge
         self._drawn = [i for i, gate in enumerate(gates) if meter_of(gate).name == meter]
-        self._judge = Judge(gates)
         self._statuses: tuple[Status, ...] = ()
         self._moments: list[tuple[GatePoint, ...]] = []
 

@@ -108,6 +108,54 @@ def nothing_counted(gate: Gate, since: datetime | None) -> str:
     return f"{what} yet." if since is None else f"{what} since {moment(since)}."
 
 
+def warming_up(gate: Gate, total: Tally, ends_at: datetime) -> str:
+    """That nothing but a catastrophe counts yet."""
+    until = f"Warming up until {moment(ends_at)}: evidence counts from then on"
+    if not total.candidate_requests:
+        return f"{until}."
+    seen_so_far = part(total.candidate_bad, total.candidate_requests, "candidate")
+    return f"{seen_so_far} {_bad(gate)}. {until}."
+
+
+def catastrophe(total: Tally, claims: tuple[float, float | None], e: float, needed: float) -> str:
+    """The FAIL of a warm-up; `claims` are the limit, and the ratio to stable where that counts."""
+    limit, ratio = claims
+    candidate = part(total.candidate_bad, total.candidate_requests, "candidate")
+    stable = part(total.stable_bad, total.stable_requests, "stable")
+    claim = f"at most {percent(limit)} of requests"
+    if ratio is not None and total.stable_requests:
+        claim = f"{claim}, or at most {times(ratio)} times stable's rate"
+    return (
+        f"A catastrophe, even for a warm-up: {candidate} failed, and {stable}. "
+        f'Evidence {odds(e)} against "{claim}"; {odds(needed)} was required.'
+    )
+
+
+def split_in_doubt(shares: tuple[float, float], e: float, needed: float) -> str:
+    """`shares` are the candidate's expected and observed fractions of the requests."""
+    expected, observed = (percent(share) for share in shares)
+    against = f"odds {odds(e)} against the weights, {odds(needed)} is a doubt"
+    return (
+        f"Requests do not arrive as weighted: {observed} of them reached the candidate, "
+        f"{expected} were due ({against})."
+    )
+
+
+def hanging(requests: int, started: int) -> str:
+    return f"{_many(requests, 'request')} of the candidate, of {started:,}, {_begun(requests)}."
+
+
+def none_ended(requests: int) -> str:
+    """The reason of a gate that has nothing to judge although requests have arrived."""
+    said = f"{_many(requests, 'request')} of the candidate {_begun(requests)}"
+    return f"{said}: there is no answer to judge."
+
+
+def clustered(phi: float, source: str) -> str:
+    """By how much less is believed than if bad requests were independent."""
+    return f"Evidence is divided by {times(phi)}, as bad requests may cluster ({source})."
+
+
 def bound_missing(gate: Gate, bounds_ms: tuple[float, ...]) -> str:
     wanted = f"Responses slower than {_bound(gate)} cannot be counted"
     if gate.metric is not Metric.LATENCY:
@@ -158,6 +206,14 @@ def duration(seconds: float) -> str:
             unit, size = larger, length
     amount = max(1, math.ceil(seconds / size))
     return f"{amount} more {unit}{'' if amount == 1 else 's'}"
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _begun(requests: int) -> str:
+    return f"{'has' if requests == 1 else 'have'} begun and not ended"
 
 
 def _bad(gate: Gate) -> str:

@@ -9,6 +9,7 @@ from domain import arm_traffic
 from domain.apportionment import apportion
 from domain.buckets import header_violations
 from domain.errors import Violation
+from domain.gates import Gate
 from domain.meters import GATEWAY, meter_of
 from domain.plan import Plan, Strategy
 from domain.steps import (
@@ -135,7 +136,7 @@ def _violations(spec: AbTestSpec, parties: Parties) -> Iterator[Violation]:
 
 def _gate_violations(spec: AbTestSpec) -> Iterator[Violation]:
     for i, gate in enumerate(spec.gates):
-        if meter_of(gate) != GATEWAY:
+        if isinstance(gate, Gate) and meter_of(gate) != GATEWAY:
             rule = "must be envoy in an A/B test: its arms are counted where traffic is split"
             yield Violation(f"gates.{i}.source", rule)
 

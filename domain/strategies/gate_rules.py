@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from domain.errors import Violation
 from domain.gates import TIMES, AgainstStable, Gate, Metric, Source
 from domain.names import name_violations
+from domain.reading_gates import AnyGate, ReadingGate, reading_gate_violations
 from domain.sources import GIVES, who_gives
 from domain.workloads import Protocol
 
@@ -12,19 +13,25 @@ MOST_GATES = 20
 _OPENAI_ONLY = frozenset({Source.GEN_AI, Source.VLLM})
 
 
-def gate_violations(gates: Sequence[Gate]) -> Iterator[Violation]:
+def gate_violations(gates: Sequence[AnyGate]) -> Iterator[Violation]:
     if len(gates) > MOST_GATES:
         yield Violation("gates", f"must be at most {MOST_GATES}")
     yield from name_violations("gate", [gate.name for gate in gates])
     for i, gate in enumerate(gates):
-        at = f"gates.{i}"
-        if gate.limit is None and gate.against_stable is None:
-            yield Violation(at, "needs a limit, against_stable, or both")
-        if gate.limit is not None and not 0 < gate.limit < 1:
-            yield Violation(f"{at}.limit", "must be a fraction of requests between 0 and 1")
-        yield from odds_violations(at, gate.alpha, gate.beta)
-        yield from _metric_violations(at, gate)
-        yield from _margin_violations(f"{at}.against_stable", gate.against_stable)
+        if isinstance(gate, ReadingGate):
+            yield from reading_gate_violations(f"gates.{i}", gate)
+        else:
+            yield from _statistical_violations(f"gates.{i}", gate)
+
+
+def _statistical_violations(at: str, gate: Gate) -> Iterator[Violation]:
+    if gate.limit is None and gate.against_stable is None:
+        yield Violation(at, "needs a limit, against_stable, or both")
+    if gate.limit is not None and not 0 < gate.limit < 1:
+        yield Violation(f"{at}.limit", "must be a fraction of requests between 0 and 1")
+    yield from odds_violations(at, gate.alpha, gate.beta)
+    yield from _metric_violations(at, gate)
+    yield from _margin_violations(f"{at}.against_stable", gate.against_stable)
 
 
 def protocol_violations(gates: Sequence[Gate], protocol: Protocol) -> Iterator[Violation]:

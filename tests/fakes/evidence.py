@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from domain.errors import Contended
+from domain.evidence.baseline import Baseline
 from domain.evidence.counters import ArmsCursor, Cursor
 from domain.evidence.intervals import ArmsInterval, Interval
 from domain.evidence_port import EvidenceLog, MeterLog
@@ -14,11 +15,13 @@ class MemoryEvidence:
     def __init__(self) -> None:
         self._intervals: dict[tuple[UUID, str], dict[int, Interval | ArmsInterval]] = {}
         self._cursors: dict[tuple[UUID, str], Cursor | ArmsCursor] = {}
+        self._baselines: dict[UUID, Baseline] = {}
 
     async def load(self, rollout_id: UUID) -> EvidenceLog:
         return EvidenceLog(
             intervals=self._ordered((rollout_id, "")),
             cursor=self._cursors.get((rollout_id, "")),
+            baseline=self._baselines.get(rollout_id),
             meters={
                 name: MeterLog(intervals=self._pairs((rollout_id, name)), cursor=cursor)
                 for (of, name), cursor in self._cursors.items()
@@ -56,6 +59,9 @@ class MemoryEvidence:
 
     def _pairs(self, key: tuple[UUID, str]) -> tuple[Interval, ...]:
         return tuple(one for one in self._ordered(key) if isinstance(one, Interval))
+
+    async def keep_baseline(self, rollout_id: UUID, baseline: Baseline) -> Baseline:
+        return self._baselines.setdefault(rollout_id, baseline)
 
 
 def _opens_before(cursor: Cursor | ArmsCursor, standing: Cursor | ArmsCursor) -> bool:
