@@ -301,6 +301,7 @@ async def test_others_are_served_while_a_long_history_is_folded(started):
     assert len(set(at_interval[-500:])) > 1
 
 
+AT_ONCE = {"warm_up_seconds": 0}
 FIRST = {
     "name": "first",
     "metric": "time_to_first_token",
@@ -312,7 +313,7 @@ FIRST = {
 
 async def test_each_gate_is_drawn_from_the_counts_of_its_own_source(api, ids, evidence):
     path = f"/traffic_configs/{ids['config']}/rollouts"
-    started = await api.made(path, canary(ids["v2"], gates=[FIRST, GATES[0]]))
+    started = await api.made(path, canary(ids["v2"], gates=[FIRST, GATES[0]], policies=AT_ONCE))
     rollout_id = UUID(started["id"])
     await store(evidence, rollout_id, seen(0), seen(1), seen(2))
     late = seen(0, step=4)
