@@ -65,21 +65,27 @@ class PrometheusClient:
     async def answer(self, query: str) -> tuple[float, ...]:
         """What a query says now, a number for each of its series; NaN and infinities as they are.
 
-        Raises Refused where it answers something else, too.
+        Raises Refused where it answers something else, too; Unreachable also where the store warns
+        that it answered in part: the worst series may be the one that is missing.
         """
-        return await self._run(lambda: read_numbers(self._instant(query, None)))
+        return await self._run(lambda: read_numbers(self._whole(query)))
 
     async def series(self, query: str, grid: Grid) -> tuple[RawSeries, ...]:
         """What a query says at each moment of a grid, which ends at a whole second."""
         return await self._run(lambda: read_matrix(self._range(query, grid)))
 
     def _counted(self, query: str) -> tuple[RawSeries, ...]:
-        read = read_matrix(self._instant(query, None))
+        read = read_matrix(self._whole(query))
+        require_counts(read)
+        return read
+
+    def _whole(self, query: str) -> Any:
+        """The result of a query now, which the store does not warn of."""
+        result = self._instant(query, None)
         if self._heard.warnings:
             said = "; ".join(self._heard.warnings)
             raise Unreachable(f"the metrics store answered in part: {said}")
-        require_counts(read)
-        return read
+        return result
 
     async def _run(self, ask: Callable[[], T]) -> T:
         # The library's own timeout is between two bytes; this one is for the whole answer.

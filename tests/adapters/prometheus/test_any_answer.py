@@ -181,6 +181,18 @@ async def test_a_status_that_is_no_success_is_an_error_of_its_kind(asked, status
     assert str(raised.value).isprintable()
 
 
+@pytest.mark.parametrize(
+    "document",
+    [success("scalar", [1, "5"]), success("vector", [{"metric": {}, "value": [1, "5"]}])],
+)
+async def test_a_reading_in_part_is_none(asked, document):
+    asked.store.say(document)
+    assert await asked.connection.answer("up") == (5.0,)
+    asked.store.say({**document, "warnings": ["store-2 did not answer"]})
+    with pytest.raises(Unreachable, match="in part: store-2 did not answer"):
+        await asked.connection.answer("up")
+
+
 async def test_a_compressed_answer_is_read_and_a_broken_one_is_unreachable(asked):
     whole = gzip.compress(json.dumps(matrix(ONE)).encode())
     asked.store.say(whole, Content_Encoding="gzip")
@@ -288,16 +300,17 @@ async def test_whatever_the_json_it_is_counted_or_an_error_of_ours(asked, docume
         asked.workloads,
         lambda: asked.connection.values("up", NOW),
         lambda: asked.connection.series("up", grid),
+        lambda: asked.connection.answer("up"),
     ):
         said = await error_of(ask)
         assert said is None or said.isprintable()
 
 
 async def error_of(ask):
-    """What Unreachable says; None where there was an answer."""
+    """What an error of ours says; None where there was an answer."""
     try:
         await ask()
-    except Unreachable as error:
+    except (Unreachable, Refused) as error:
         return str(error)
     return None
 
