@@ -126,7 +126,7 @@ def test_each_point_is_the_verdict_of_its_moment(intervals, points):
 
 
 def test_a_chart_is_drawn_by_the_terms_of_the_verdicts():
-    rows = [((20, 1), (980, 2))] * 90
+    rows = [((20, 0), (980, 20))] * 90
     intervals = [
         replace(
             one,
