@@ -4,7 +4,7 @@ from contextlib import suppress
 from uuid import UUID
 
 from domain.errors import Refused, TransientError
-from domain.evidence.baseline import BEFORE, Baseline, measured, unmeasured
+from domain.evidence.baseline import BEFORE, Baseline, History, measured, unmeasured
 from domain.evidence_port import EvidenceLog, EvidenceStore, StableHistory
 from domain.gates import Metric
 from domain.plan import Plan
@@ -58,9 +58,11 @@ class Baselines:
 
     async def _measured(self) -> Baseline:
         plan, fixed = self._plan, self._plan.policies.overdispersion
+        if not plan.gates:
+            return Baseline()
         is_timed = any(gate.metric is Metric.LATENCY for gate in plan.gates)
-        if not plan.gates or (fixed is not None and not is_timed):
-            return unmeasured("nothing was asked for", fixed_phi=fixed)
+        if fixed is not None and not is_timed:
+            return measured(plan.gates, History(), fixed_phi=fixed)
         try:
             history = await self._history.read(
                 plan.route,
