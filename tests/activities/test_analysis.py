@@ -10,6 +10,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.analysis import AnalysisActivities, Watcher, WatchOrder, WatchPorts
 from activities.comparing import ComparingPorts
+from activities.reading import ReadingPorts
 from domain.errors import Refused, Unreachable
 from domain.evidence.judge import judge
 from domain.gates import AgainstStable, Gate, Metric
@@ -22,6 +23,8 @@ from tests.activities.simulated import SimulatedCounters
 from tests.fakes.comparisons import MemoryComparisons, ScriptedAnswers
 from tests.fakes.evidence import MemoryEvidence
 from tests.fakes.history import ToldHistory
+from tests.fakes.metrics import ScriptedMetrics
+from tests.fakes.readings import MemoryReadings, ScriptedQueries
 from tests.fakes.router import RecordingRouter
 from tests.fakes.runtime import ScriptedRuntime
 from tests.plans import canary_spec, plan, policies
@@ -90,6 +93,9 @@ class Scene:
             router=self.router,
             journal=self.journal,
             comparing=ComparingPorts(answers=self.answers, store=self.comparisons),
+            reading=ReadingPorts(
+                queries=ScriptedQueries(), metrics=ScriptedMetrics(), store=MemoryReadings()
+            ),
         )
 
 
@@ -215,9 +221,9 @@ class AbsentEvidence(MemoryEvidence):
         self._require()
         return await super().keep_baseline(rollout_id, baseline)
 
-    async def append(self, rollout_id, *, interval, cursor):
+    async def append(self, rollout_id, *, interval, cursor, meter=""):
         self._require()
-        await super().append(rollout_id, interval=interval, cursor=cursor)
+        await super().append(rollout_id, interval=interval, cursor=cursor, meter=meter)
 
     def _require(self):
         if self.is_away:

@@ -10,6 +10,7 @@ import pytest
 from domain.errors import Refused, Unreachable
 from domain.evidence.baseline import BEFORE, FIXED, Baseline, History, PodCounters
 from domain.evidence.judge import judge
+from domain.gates import Source
 from domain.verdicts import Status
 from tests.activities.test_analysis import SOAK_10, AbsentEvidence, Scene, failing, healthy
 
@@ -100,6 +101,17 @@ async def test_a_rollout_that_has_evidence_and_no_baseline_began_without_one_and
     assert watched.history.windows == []
     assert await baseline_of(watched) is None
     assert "divided" not in seen.verdicts[0].reason
+
+
+async def test_of_gates_on_other_sources_the_gateway_still_tells_the_overdispersion(scene):
+    watched = await scene(overdispersion=None)
+    others = tuple(replace(gate, source=Source.VLLM) for gate in watched.plan.gates)
+    watched.plan = replace(watched.plan, gates=others)
+
+    await watched.watch(timedelta(milliseconds=100))
+
+    assert watched.history.sources == [Source.ENVOY]
+    assert (await baseline_of(watched)).phi_source == "2 stable pods, 60 min"
 
 
 async def test_a_history_that_is_away_for_a_moment_is_waited_for(scene):

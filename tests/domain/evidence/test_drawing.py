@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -135,7 +136,7 @@ def test_a_chart_is_drawn_by_the_terms_of_the_verdicts():
         )
         for one in run(rows)
     ]
-    terms = {
+    terms: dict[str, Any] = {
         "baseline": Baseline(phi=1.5, phi_source="a default"),
         "warm_up": timedelta(seconds=30),
     }
