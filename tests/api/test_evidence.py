@@ -61,7 +61,8 @@ async def ids(api):
 @pytest.fixture
 async def rollout(api, ids):
     path = f"/traffic_configs/{ids['config']}/rollouts"
-    return await api.made(path, canary(ids["v2"], gates=GATES))
+    policies = {"warm_up_seconds": 0, "overdispersion": 1}
+    return await api.made(path, canary(ids["v2"], gates=GATES, policies=policies))
 
 
 @pytest.fixture

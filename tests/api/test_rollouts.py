@@ -71,6 +71,23 @@ async def test_gates_and_policies_arrive_in_the_plan(api, ids, registry):
     assert (told["source"], told["more_than"], told["no_more_than"]) == ("gen_ai", None, 16)
 
 
+async def test_who_says_nothing_warms_up_for_a_minute_and_learns_the_overdispersion(
+    api, ids, registry
+):
+    made = await api.made(_rollouts(ids), canary(ids["v2"]))
+    policies = registry.things[Rollout][UUID(made["id"])].plan.policies
+    assert (policies.warm_up, policies.overdispersion) == (timedelta(minutes=1), None)
+    shown = made["plan"]["policies"]
+    assert (shown["warm_up_seconds"], shown["overdispersion"]) == (60.0, None)
+
+
+async def test_a_warm_up_and_an_overdispersion_of_ones_own_arrive_in_the_plan(api, ids, registry):
+    policies = {"warm_up_seconds": 0, "overdispersion": 2.5}
+    made = await api.made(_rollouts(ids), canary(ids["v2"], policies=policies))
+    found = registry.things[Rollout][UUID(made["id"])].plan.policies
+    assert (found.warm_up, found.overdispersion) == (timedelta(0), 2.5)
+
+
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
@@ -99,6 +116,9 @@ async def test_gates_and_policies_arrive_in_the_plan(api, ids, registry):
         ({"policies": {"on_failure": "advance"}}, "policies.on_failure"),
         ({"policies": {"deadline_seconds": 0}}, "policies.deadline_seconds"),
         ({"policies": {"clearance_deadline_seconds": 0}}, "policies.clearance_deadline_seconds"),
+        ({"policies": {"warm_up_seconds": -1}}, "policies.warm_up_seconds"),
+        ({"policies": {"overdispersion": 0.9}}, "policies.overdispersion"),
+        ({"policies": {"overdispersion": 20.1}}, "policies.overdispersion"),
         ({"candidate_name": "stable"}, "candidate_name"),
         ({"surprise": 1}, "surprise"),
     ],
