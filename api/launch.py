@@ -16,6 +16,7 @@ from api.parties import parties_of
 from api.parts import Parts
 from api.schemas.rollouts import RolloutIn
 from api.templates import fill
+from domain.costs import priced
 from domain.division import was_stable_lately
 from domain.errors import (
     AlreadyExists,
@@ -61,6 +62,7 @@ async def compiled(parts: Parts, config: TrafficConfig, wish: RolloutIn) -> Plan
     is_way_back = is_way_back and wish.strategy not in (Strategy.SHADOW, Strategy.AB_TEST)
     with templates.placing(wish):
         spec = templates.over(wish).to_domain(config)
+        spec = replace(spec, gates=priced(spec.gates, config.inference_service_name, parts.prices))
         if is_way_back:
             plan = compile_way_back(wish.strategy, spec, parties)
         else:
