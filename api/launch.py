@@ -53,8 +53,6 @@ async def compiled(parts: Parts, config: TrafficConfig, wish: RolloutIn) -> Plan
     stable = _splittable(config)
     parties = await parties_of(parts.registry, config, stable, wish.challengers)
     templates = await fill(parts, config.project_id, wish.gate_templates)
-    spec = templates.over(wish).to_domain(config)
-    spec = replace(spec, gates=priced(spec.gates, config.inference_service_name, parts.prices))
     is_way_back = wish.skip_steps and was_stable_lately(
         config.variants,
         parties.candidate.version_id,
@@ -62,13 +60,13 @@ async def compiled(parts: Parts, config: TrafficConfig, wish: RolloutIn) -> Plan
         window=config.rollback_window,
     )
     is_way_back = is_way_back and wish.strategy not in (Strategy.SHADOW, Strategy.AB_TEST)
-    try:
+    with templates.placing(wish):
+        spec = templates.over(wish).to_domain(config)
+        spec = replace(spec, gates=priced(spec.gates, config.inference_service_name, parts.prices))
         if is_way_back:
             plan = compile_way_back(wish.strategy, spec, parties)
         else:
             plan = compile_plan(spec, parties)
-    except InvalidSpec as error:
-        raise templates.placed(wish, error) from error
     if violations := tuple(hook_violations(plan.hooks, parts.hooks_allowed)):
         raise InvalidSpec(*violations)
     await _require_group(parts, config.project_id, wish.group)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID, uuid4
 
-from pydantic import Field, JsonValue, StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic import Field, JsonValue, PlainValidator, WithJsonSchema
 
 from api.schemas.fields import Incoming, Label, Outgoing, Prose, patterned
 from domain.gate_templates.arguments import (
@@ -25,9 +25,22 @@ from domain.strategies.gate_rules import MOST_GATES
 MOST_TEMPLATES = 20
 LAST_VERSION = 2**31 - 1
 
-ArgumentValue = (
-    Annotated[StrictStr, Field(max_length=LONGEST_TEXT)] | StrictBool | StrictInt | StrictFloat
-)
+
+def _value(given: object) -> Value:
+    """Take what JSON has but lists, objects and null; which of it fits is the domain's to say."""
+    if isinstance(given, str | bool | int | float):
+        return given
+    raise ValueError("must be a string, a number, true or false")
+
+
+_VALUE_SCHEMA = {
+    "anyOf": [
+        {"type": "string", "maxLength": LONGEST_TEXT},
+        {"type": "boolean"},
+        {"type": "number"},
+    ]
+}
+ArgumentValue = Annotated[Value, PlainValidator(_value), WithJsonSchema(_VALUE_SCHEMA)]
 # The rules of names are the domain's: here they are only told.
 ArgumentName = Annotated[
     str,
