@@ -29,6 +29,7 @@ from domain.errors import (
 from domain.hooks import hook_violations
 from domain.plan import Plan, Strategy
 from domain.ports import Registry
+from domain.reading_gates import web_gate_violations
 from domain.registry import (
     ConfigStatus,
     TrafficConfig,
@@ -52,6 +53,8 @@ async def compiled(parts: Parts, config: TrafficConfig, wish: RolloutIn) -> Plan
     stable = _splittable(config)
     parties = await parties_of(parts.registry, config, stable, wish.challengers)
     spec = wish.to_domain(config)
+    if violations := tuple(web_gate_violations(spec.gates, parts.hooks_allowed)):
+        raise InvalidSpec(*violations)
     spec = replace(spec, gates=priced(spec.gates, config.inference_service_name, parts.prices))
     is_way_back = wish.skip_steps and was_stable_lately(
         config.variants,
