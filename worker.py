@@ -66,6 +66,7 @@ def activities(clients: WorkerClients) -> tuple[Activities, Activities]:
     analysis = AnalysisActivities(
         WatchPorts(
             counters=clients.counters,
+            history=clients.history,
             evidence=clients.evidence,
             runtime=clients.workloads,
             router=clients.router,

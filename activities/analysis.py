@@ -11,9 +11,10 @@ from activities.comparing import Beside, ComparingPorts, comparing
 from activities.heartbeats import say
 from activities.ledger import Ledger
 from activities.reading import ReadingPorts, Readings, reading
+from activities.streams import stale_after
 from domain.decision import decide
 from domain.errors import Refused, TransientError
-from domain.evidence_port import CounterSource, EvidenceStore
+from domain.evidence_port import CounterSource, EvidenceStore, StableHistory
 from domain.plan import Plan, Variant
 from domain.ports import Journal, TrafficRouter, WorkloadRuntime
 from domain.progress import Hold, Progress, Seen
@@ -26,9 +27,6 @@ from domain.workloads import Workload, WorkloadPhase
 CLUSTER_LOOK = timedelta(seconds=2)
 # However seldom the probes are: what somebody else changes is to be noticed within 10 seconds.
 CLUSTER_LOOK_AT_LEAST = timedelta(seconds=8)
-# So many probes without a fresh sample make the metrics unavailable, not the candidate bad.
-STALE_PROBES = 3
-STALE_AT_LEAST = timedelta(seconds=10)
 MIN_NAP = timedelta(milliseconds=50)
 
 
@@ -47,6 +45,7 @@ class WatchPorts:
     """All that a watcher looks at and writes to."""
 
     counters: CounterSource
+    history: StableHistory
     evidence: EvidenceStore
     runtime: WorkloadRuntime
     router: TrafficRouter
@@ -96,7 +95,7 @@ class Watcher:
         self._answers = answers
         self._order, self._plan, self._ports = order, order.plan, ports
         self._step = order.progress.step
-        self._ledger = Ledger(order.plan, ports.counters, ports.evidence)
+        self._ledger = Ledger(order.plan, ports.counters, ports.evidence, ports.history)
         self._fresh_at = datetime.now(UTC)
         self._seen = self._told = order.progress.seen
         self._probe_at = self._cluster_looked_at = datetime.min.replace(tzinfo=UTC)
@@ -128,7 +127,7 @@ class Watcher:
         now = datetime.now(UTC)
         if is_fresh:
             self._fresh_at = now
-        stale = max(self._plan.policies.probe_interval * STALE_PROBES, STALE_AT_LEAST)
+        stale = stale_after(self._plan.policies)
         # Once away, the metrics are back with the first fresh sample: a store that has just come up
         # answers for some seconds with what it knew before.
         still_away = self._seen.unavailable_since is not None and not is_fresh

@@ -32,6 +32,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             yield Parts(
                 registry=clients.registry,
                 fleet=clients.fleet,
+                templates=clients.templates,
                 control=Control(clients.temporal),
                 gateway_namespace=chosen.gateway_namespace,
                 temporal_ui=TemporalUI(

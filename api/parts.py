@@ -14,6 +14,7 @@ from api.gauges import Gauges
 from api.reports import Reports
 from domain.allowed_hosts import AllowedHosts
 from domain.fleet_port import Fleet
+from domain.gate_templates.port import GateTemplates
 from domain.operations import Ending, Operation
 from domain.plan import Variant
 from domain.ports import Registry
@@ -105,6 +106,7 @@ class TemporalUI:
 class Parts:
     registry: Registry
     fleet: Fleet
+    templates: GateTemplates
     control: RolloutControl
     gateway_namespace: str
     temporal_ui: TemporalUI

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from domain import arm_traffic
 from domain.comparison import Comparison
+from domain.gate_templates.pins import TemplatePin
 from domain.gates import Gate
 from domain.hooks import Hook
 from domain.reading_gates import AnyGate, ReadingGate
@@ -67,7 +68,11 @@ class Variant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policies:
-    """A reaction per cause, and how long each thing may take."""
+    """A reaction per cause, and how long each thing may take.
+
+    `overdispersion` divides all evidence; None: it is learnt from stable's pods. Both that and the
+    warm-up are off here, as in plans of before there were any: who asks for a rollout says more.
+    """
 
     on_failure: Reaction = Reaction.ROLL_BACK
     on_undecided: Reaction = Reaction.HOLD
@@ -83,6 +88,8 @@ class Policies:
     scale_down_delay: timedelta = timedelta(seconds=30)
     drain: timedelta = timedelta(seconds=5)
     probe_interval: timedelta = timedelta(seconds=15)
+    overdispersion: float | None = 1.0
+    warm_up: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +99,7 @@ class Plan:
     Bystanders are variants that stand by: they keep their slots, at weight 0, all the way. One that
     asks the fleet gives the candidate more traffic in no freeze, and only when its `group` has a
     place for it. A `trial` has `others` beside the candidate, who challenge stable alike.
+    `templates` are those that some of the gates were made of.
     """
 
     strategy: Strategy
@@ -107,6 +115,7 @@ class Plan:
     asks_the_fleet: bool = False
     others: tuple[Variant, ...] = ()
     trial: Trial | None = None
+    templates: tuple[TemplatePin, ...] = ()
     reading_gates: tuple[ReadingGate, ...] = ()
 
     @property

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
 
 from adapters.postgres.database import Row
+from domain.evidence.baseline import Baseline
 from domain.evidence.counters import ArmsCursor, Cursor
 from domain.evidence.intervals import ArmsInterval, CountedArm, Counts, Interval
 from domain.fleet import FreezeWindow, Group, QueueEntry, Span, Weekly
@@ -33,6 +34,7 @@ from domain.workloads import Protocol, Workload
 
 _PLAN = TypeAdapter(Plan)
 _CURSOR: TypeAdapter[Cursor | ArmsCursor] = TypeAdapter(Cursor | ArmsCursor)
+_BASELINE = TypeAdapter(Baseline)
 _COUNTS = TypeAdapter(Counts)
 _ARMS = TypeAdapter(tuple[CountedArm, ...])
 _VARIANTS = TypeAdapter(tuple[TrafficVariant, ...])
@@ -206,6 +208,14 @@ def cursor_json(cursor: Cursor | ArmsCursor) -> str:
 
 def cursor_of(document: str) -> Cursor | ArmsCursor:
     return _CURSOR.validate_json(document)
+
+
+def baseline_json(baseline: Baseline) -> str:
+    return _BASELINE.dump_json(baseline).decode()
+
+
+def baseline_of(document: str) -> Baseline:
+    return _BASELINE.validate_json(document)
 
 
 def data_json(data: dict[str, Any]) -> str:

@@ -37,7 +37,7 @@ class GateBody(Incoming):
     metric: Metric
     source: Source = Source.ENVOY
     slow_over_ms: Fraction | None = Field(
-        default=None, description="For the metric latency: a request is bad above this."
+        default=None, description="For a time: a request is bad when it took longer."
     )
     limit: Fraction | None = Field(
         default=None, description="The largest acceptable fraction of bad requests."
@@ -45,6 +45,12 @@ class GateBody(Incoming):
     against_stable: AgainstStableBody | None = None
     alpha: Fraction = Field(default=0.05, description="Bound on the chance of a false FAIL.")
     beta: Fraction = Field(default=0.05, description="Bound on the chance of a false PASS.")
+    more_than: Fraction | None = Field(
+        default=None, description="For tokens: an answer is bad with more of them."
+    )
+    no_more_than: Fraction | None = Field(
+        default=None, description="For tokens: an answer is bad with so many or fewer."
+    )
     critical: bool = Field(
         default=True, description="A FAIL of one that is not pauses where another rolls back."
     )
@@ -63,6 +69,8 @@ class GateBody(Incoming):
             against_stable=margin.to_domain() if margin else None,
             alpha=self.alpha,
             beta=self.beta,
+            more_than=self.more_than,
+            no_more_than=self.no_more_than,
             critical=self.critical,
             dry_run=self.dry_run,
         )
@@ -79,6 +87,8 @@ class GateBody(Incoming):
             against_stable=AgainstStableBody.from_domain(margin) if margin else None,
             alpha=gate.alpha,
             beta=gate.beta,
+            more_than=gate.more_than,
+            no_more_than=gate.no_more_than,
             critical=gate.critical,
             dry_run=gate.dry_run,
         )
@@ -97,6 +107,7 @@ def _tag(given: Any) -> str:
     return _READING if asks else _STATISTICAL
 
 
+# What a list of gates in a spec may hold; templates are filled in to become these.
 AnyGateBody = Annotated[
     Annotated[GateBody, Tag(_STATISTICAL)] | Annotated[ReadingGateBody, Tag(_READING)],
     Discriminator(_tag),

@@ -1,10 +1,11 @@
 """A gate without statistics, as people write it and as a plan shows it."""
 
 import json
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from api.schemas.comparisons import Body
 from api.schemas.fields import Fraction, Incoming, Label, Name, Seconds
@@ -129,6 +130,14 @@ class CostBody(Incoming):
             limit=question.limit,
             times_stable=question.times_stable,
         )
+
+
+def without_secrets(gate: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """A gate as it was written, without the values of headers."""
+    web = gate.get("web")
+    if not isinstance(web, dict) or not isinstance(headers := web.get("headers"), dict):
+        return dict(gate)
+    return {**gate, "web": {**web, "headers": dict.fromkeys(headers, HIDDEN)}}
 
 
 class ReadingGateBody(Incoming):

@@ -11,6 +11,7 @@ from api.schemas.ab_tests import AbTestIn
 from api.schemas.events import LiveOut
 from api.schemas.fields import Incoming, Label, Name, Outgoing, Prose
 from api.schemas.fleet import ClearanceOut
+from api.schemas.gate_templates import MOST_TEMPLATES, TemplateUseIn
 from api.schemas.gates import AnyGateBody, gates_of
 from api.schemas.hooks import HookIn, hooks_of
 from api.schemas.plans import MOST_LISTED, PlanOut, PoliciesBody
@@ -70,6 +71,11 @@ class RolloutIn(Incoming):
         default=None,
         max_length=MOST_LISTED,
         description="Left out: the traffic config's, else the error rate against stable.",
+    )
+    gate_templates: list[TemplateUseIn] = Field(
+        default_factory=list,
+        max_length=MOST_TEMPLATES,
+        description="Whose gates hold beside `gates`; with any, no default gates do.",
     )
     policies: PoliciesBody = Field(
         default_factory=PoliciesBody,

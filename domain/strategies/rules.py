@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from domain.errors import InvalidSpec, Violation
+from domain.evidence.overdispersion import LARGEST
 from domain.gates import AgainstStable, Gate, Metric
 from domain.hooks import Hook, HookKind
 from domain.names import LABEL, LABEL_LENGTH
@@ -205,6 +206,9 @@ def policy_violations(policies: Policies) -> Iterator[Violation]:
     ):
         if getattr(policies, name) <= timedelta(0):
             yield Violation(f"policies.{name}_seconds", "must be above 0")
-    for name in ("scale_down_delay", "drain"):
+    for name in ("scale_down_delay", "drain", "warm_up"):
         if getattr(policies, name) < timedelta(0):
             yield Violation(f"policies.{name}_seconds", "must not be negative")
+    phi = policies.overdispersion
+    if phi is not None and not 1 <= phi <= LARGEST:
+        yield Violation("policies.overdispersion", f"must lie in 1..{LARGEST:g}, or be null")

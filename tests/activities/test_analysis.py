@@ -22,6 +22,7 @@ from domain.verdicts import Status
 from tests.activities.simulated import SimulatedCounters
 from tests.fakes.comparisons import MemoryComparisons, ScriptedAnswers
 from tests.fakes.evidence import MemoryEvidence
+from tests.fakes.history import ToldHistory
 from tests.fakes.metrics import ScriptedMetrics
 from tests.fakes.readings import MemoryReadings, ScriptedQueries, ScriptedWeb
 from tests.fakes.router import RecordingRouter
@@ -57,6 +58,7 @@ class Scene:
         )
         self.plan = plan(spec)
         self.counters = SimulatedCounters(between)
+        self.history = ToldHistory()
         self.evidence, self.journal = MemoryEvidence(), Journal()
         self.answers, self.comparisons = ScriptedAnswers(), MemoryComparisons()
         self.runtime, self.router = ScriptedRuntime(), RecordingRouter()
@@ -85,6 +87,7 @@ class Scene:
     def ports(self) -> WatchPorts:
         return WatchPorts(
             counters=self.counters,
+            history=self.history,
             evidence=self.evidence,
             runtime=self.runtime,
             router=self.router,
@@ -217,9 +220,13 @@ class AbsentEvidence(MemoryEvidence):
         self._require()
         return await super().load(rollout_id)
 
-    async def append(self, rollout_id, *, interval, cursor):
+    async def keep_baseline(self, rollout_id, baseline):
         self._require()
-        await super().append(rollout_id, interval=interval, cursor=cursor)
+        return await super().keep_baseline(rollout_id, baseline)
+
+    async def append(self, rollout_id, *, interval, cursor, meter=""):
+        self._require()
+        await super().append(rollout_id, interval=interval, cursor=cursor, meter=meter)
 
     def _require(self):
         if self.is_away:

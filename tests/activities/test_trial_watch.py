@@ -25,6 +25,7 @@ from domain.verdicts import Status
 from tests.activities.simulated import SimulatedCounters
 from tests.fakes.comparisons import MemoryComparisons, ScriptedAnswers
 from tests.fakes.evidence import MemoryEvidence
+from tests.fakes.history import ToldHistory
 from tests.fakes.metrics import ScriptedMetrics
 from tests.fakes.readings import MemoryReadings, ScriptedQueries, ScriptedWeb
 from tests.fakes.router import RecordingRouter
@@ -102,6 +103,7 @@ class Scene:
         )
         ports = WatchPorts(
             counters=self.counters,
+            history=ToldHistory(),
             evidence=self.evidence,
             runtime=self.runtime,
             router=self.router,

@@ -7,6 +7,7 @@ import pytest
 from adapters.postgres.comparisons import PostgresComparisons
 from adapters.postgres.evidence import PostgresEvidence
 from adapters.postgres.fleet import PostgresFleet
+from adapters.postgres.gate_templates import PostgresGateTemplates
 from adapters.postgres.journal import PostgresJournal
 from adapters.postgres.pool import open_pool
 from adapters.postgres.readings import PostgresReadings
@@ -16,12 +17,14 @@ from adapters.postgres.survey import PostgresSurvey
 from domain.comparison_port import ComparisonStore
 from domain.evidence_port import EvidenceStore
 from domain.fleet_port import Fleet
+from domain.gate_templates.port import GateTemplates
 from domain.ports import Chores, Journal, Patrol, Registry, Survey
 from domain.reading_port import ReadingStore
 from tests.cluster.fixtures import cluster, hands, kube, kubeconfig, namespace
 from tests.fakes.comparisons import MemoryComparisons
 from tests.fakes.evidence import MemoryEvidence
 from tests.fakes.fleet import MemoryFleet
+from tests.fakes.gate_templates import MemoryGateTemplates
 from tests.fakes.journal import MemoryJournal
 from tests.fakes.readings import MemoryReadings
 from tests.fakes.registry import MemoryRegistry
@@ -41,6 +44,7 @@ class Stores:
     chores: Chores
     survey: Survey
     fleet: Fleet
+    templates: GateTemplates
 
 
 @pytest.fixture
@@ -56,6 +60,7 @@ def memory_stores():
         chores=registry,
         survey=MemorySurvey(registry),
         fleet=MemoryFleet(registry),
+        templates=MemoryGateTemplates(),
     )
 
 
@@ -72,6 +77,7 @@ async def postgres_stores(database_url):
         chores=PostgresChores(pool),
         survey=PostgresSurvey(pool),
         fleet=PostgresFleet(pool),
+        templates=PostgresGateTemplates(pool),
     )
     await pool.close()
 
@@ -119,3 +125,8 @@ def chores(stores):
 @pytest.fixture
 def fleet(stores):
     return stores.fleet
+
+
+@pytest.fixture
+def templates(stores):
+    return stores.templates

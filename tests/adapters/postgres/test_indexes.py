@@ -20,6 +20,8 @@ ORDERED = {
     ("fleet", "windows"): "freeze_windows_listed",
     ("fleet", "groups"): "rollout_groups_listed",
     ("fleet", "queue"): "rollout_queue_in_order",
+    ("gate_templates", "version"): "gate_template_versions_pkey",
+    ("gate_templates", "versions"): "gate_template_versions_pkey",
     ("survey", "standing_variants"): "traffic_variants_slot",
     ("survey", "standing_rollouts"): "rollouts_of_config",
     ("survey", "standing_verdicts"): "rollout_events_in_order",
@@ -37,6 +39,7 @@ SUBJECTS = (
     "comparisons",
     "readings",
     "fleet",
+    "gate_templates",
     "survey",
 )
 
