@@ -6,15 +6,19 @@ one history at a time, and who asks is told to come back rather than left waitin
 
 import asyncio
 import time
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 
 from api.errors import ChartUnfinished, TooMuchEvidence
 from api.remembered import Remembered
 from api.rendering import as_json
 from api.schemas.evidence import EvidenceChartOut
+from domain.evidence.baseline import Baseline
 from domain.evidence.chart import Chart
-from domain.evidence.drawing import Drawing, series_of
+from domain.evidence.drawing import Drawing, merged, series_of
+from domain.evidence.intervals import ArmsInterval, Interval
 from domain.evidence_port import EvidenceStore
+from domain.meters import meters_of
+from domain.plan import Plan
 from domain.rollout import Rollout
 
 PATIENCE_SECONDS = 20.0
@@ -73,10 +77,34 @@ class Charts:
             self._waiting -= 1
 
     async def _folded(self, rollout: Rollout, points: int) -> Chart:
-        plan = rollout.plan
-        intervals = (await self._evidence.load(rollout.id)).intervals
+        plan, log = rollout.plan, await self._evidence.load(rollout.id)
         most = min(points, self._most_points // max(series_of(plan.gates, plan.trial), 1))
-        drawing = await asyncio.to_thread(Drawing, plan.gates, plan.trial, intervals, points=most)
+        streams: dict[str, Sequence[Interval | ArmsInterval]] = {"": log.intervals}
+        for meter in meters_of(plan.gates):
+            stream = log.meters.get(meter.name)
+            streams[meter.name] = () if stream is None else stream.intervals
+        charts = [
+            await self._of_meter(plan, log.baseline, intervals, most, name)
+            for name, intervals in streams.items()
+        ]
+        return merged(charts, plan.gates)
+
+    async def _of_meter(
+        self,
+        plan: Plan,
+        baseline: Baseline | None,
+        intervals: Sequence[Interval | ArmsInterval],
+        most: int,
+        meter: str,
+    ) -> Chart:
+        drawing = await asyncio.to_thread(
+            Drawing,
+            *(plan.gates, plan.trial, intervals),
+            points=most,
+            meter=meter,
+            baseline=baseline,
+            warm_up=plan.policies.warm_up,
+        )
         since = time.monotonic()
         for interval in intervals:
             drawing.add(interval)

@@ -63,6 +63,37 @@ def read_vector(result: Any) -> tuple[RawValue, ...]:
     )
 
 
+def read_numbers(result: Any) -> tuple[float, ...]:
+    """Read a vector or a scalar: a number a series, NaN and infinities included.
+
+    Raises Refused where it is neither, Unreachable where it makes no sense.
+    """
+    if not isinstance(result, list):
+        raise _odd("the result is no list", result)
+    match result:
+        case [int() | float(), str() as text]:
+            return (_scalar(text, result),)
+        case _:
+            return tuple(map(_number, result))
+
+
+def _scalar(text: str, found: Any) -> float:
+    """A string is sent as a scalar is, so only its text tells that it is none."""
+    try:
+        float(text)
+    except ValueError:
+        raise Refused("the query answers text, and not numbers") from None
+    return _sample(found)[1]
+
+
+def _number(found: Any) -> float:
+    _labels(found)
+    for other, what in (("values", "a range of samples"), ("histogram", "a histogram")):
+        if other in found and "value" not in found:
+            raise Refused(f"the query answers {what} for each series, and not a number")
+    return _sample(found.get("value"))[1]
+
+
 def refusal(code: int, body: bytes) -> TidegateError:
     """Translate an answer that is no success.
 

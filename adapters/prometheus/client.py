@@ -12,7 +12,14 @@ from prometheus_api_client import PrometheusConnect
 from urllib3.exceptions import HTTPError
 from urllib3.util.retry import Retry
 
-from adapters.prometheus.answers import RawSeries, RawValue, read_matrix, read_vector, refusal
+from adapters.prometheus.answers import (
+    RawSeries,
+    RawValue,
+    read_matrix,
+    read_numbers,
+    read_vector,
+    refusal,
+)
 from domain.errors import Unreachable
 from domain.metrics import Grid
 
@@ -42,6 +49,13 @@ class PrometheusClient:
     async def values(self, query: str, at: datetime) -> tuple[RawValue, ...]:
         """What a query says at one moment."""
         return await self._run(lambda: read_vector(self._instant(query, at)))
+
+    async def answer(self, query: str) -> tuple[float, ...]:
+        """What a query says now, a number for each of its series; NaN and infinities as they are.
+
+        Raises Refused where it answers something else, too.
+        """
+        return await self._run(lambda: read_numbers(self._instant(query, None)))
 
     async def series(self, query: str, grid: Grid) -> tuple[RawSeries, ...]:
         """What a query says at each moment of a grid, which ends at a whole second."""

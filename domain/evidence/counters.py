@@ -22,7 +22,8 @@ _ROUNDING = 1e-6  # a counter of 2.9999999 counted three requests
 class SeriesRole(StrEnum):
     """What a series counts. Several series of one role in one arm add up.
 
-    STARTED counts requests as they begin: settling looks at those, evidence only at finished ones.
+    STARTED counts requests as they begin: settling and the check of the split look at those, the
+    tests of a gate only at finished ones.
     TRIED and WON are counted by whoever uses the answers.
     """
 
@@ -61,10 +62,11 @@ class Owed:
     """Increments counted but not yet in an interval: waiting for the other arm, or clamped off.
 
     `within` holds (bound, increments) with ascending finite bounds. `timed` is None while the arm
-    has no bucket of infinity. `started`, `tried` and `won` are counted for trials only.
+    has no bucket of infinity, `started` while nobody counts what begins. `tried` and `won` are
+    counted for trials only.
     """
 
-    started: float = 0.0
+    started: float | None = None
     tried: float = 0.0
     won: float = 0.0
     requests: float = 0.0
@@ -112,7 +114,7 @@ def advance(
     """Take a reading of two arms in, as `advance_arms` does."""
     found, behind = advance_arms(
         None if cursor is None else _of_two(cursor),
-        {"candidate": _finished(reading.candidate), "stable": _finished(reading.stable)},
+        {"candidate": reading.candidate, "stable": reading.stable},
         sequence=sequence,
         step=step,
         weights={"candidate": weight},
@@ -160,10 +162,6 @@ def advance_arms(
 def _of_two(cursor: Cursor) -> ArmsCursor:
     arms = {"candidate": cursor.candidate, "stable": cursor.stable}
     return ArmsCursor(step=cursor.step, division=0, opened_at=cursor.opened_at, arms=arms)
-
-
-def _finished(series: Iterable[Series]) -> list[Series]:
-    return [one for one in series if one.role is not SeriesRole.STARTED]
 
 
 def increase(values: Sequence[float]) -> float:
@@ -220,7 +218,7 @@ def _owing(owed: Owed, series: Series, growth: float, began_anew: int) -> Owed:
         case SeriesRole.BUCKET:
             return _owing_bucket(owed, series, growth)
         case SeriesRole.STARTED:
-            return replace(owed, started=owed.started + growth)
+            return replace(owed, started=(owed.started or 0.0) + growth)
         case SeriesRole.TRIED:
             return replace(owed, tried=owed.tried + growth)
         case SeriesRole.WON:
@@ -253,6 +251,7 @@ def _has_news(arm: ArmCursor) -> bool:
 def _opened(arm: ArmCursor) -> ArmCursor:
     """The marks without the increments before them; the bounds stay known."""
     owed = Owed(
+        started=None if arm.owed.started is None else 0.0,
         timed=None if arm.owed.timed is None else 0.0,
         within=tuple((bound, 0.0) for bound, _ in arm.owed.within),
     )
@@ -286,7 +285,7 @@ def _counted(name: str, weight: int, owed: Owed, counts: Counts) -> CountedArm:
     return CountedArm(
         arm=name,
         weight=weight,
-        started=_whole(owed.started),
+        started=counts.started or 0,
         counts=counts,
         tried=tried,
         won=won,
@@ -333,7 +332,7 @@ def _give(owed: Owed, bounds: tuple[float, ...]) -> tuple[Counts, Owed]:
             grown[bound] -= below
     tried, won = _tried(owed)
     left = Owed(
-        started=owed.started - _whole(owed.started),
+        started=None if owed.started is None else owed.started - _whole(owed.started),
         tried=owed.tried - tried,
         won=owed.won - won,
         requests=owed.requests - requests,
@@ -341,7 +340,13 @@ def _give(owed: Owed, bounds: tuple[float, ...]) -> tuple[Counts, Owed]:
         timed=None if owed.timed is None else owed.timed - (timed or 0),
         within=tuple((bound, grown[bound] if bound in bounds else 0.0) for bound in sorted(grown)),
     )
-    counts = Counts(requests=requests, errors=errors, within=tuple(within), timed=timed)
+    counts = Counts(
+        requests=requests,
+        errors=errors,
+        within=tuple(within),
+        timed=timed,
+        started=None if owed.started is None else _whole(owed.started),
+    )
     return counts, left
 
 

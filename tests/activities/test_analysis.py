@@ -10,6 +10,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.analysis import AnalysisActivities, Watcher, WatchOrder, WatchPorts
 from activities.comparing import ComparingPorts
+from activities.reading import ReadingPorts
 from domain.errors import Refused, Unreachable
 from domain.evidence.judge import judge
 from domain.gates import AgainstStable, Gate, Metric
@@ -21,6 +22,9 @@ from domain.verdicts import Status
 from tests.activities.simulated import SimulatedCounters
 from tests.fakes.comparisons import MemoryComparisons, ScriptedAnswers
 from tests.fakes.evidence import MemoryEvidence
+from tests.fakes.history import ToldHistory
+from tests.fakes.metrics import ScriptedMetrics
+from tests.fakes.readings import MemoryReadings, ScriptedQueries
 from tests.fakes.router import RecordingRouter
 from tests.fakes.runtime import ScriptedRuntime
 from tests.plans import canary_spec, plan, policies
@@ -54,6 +58,7 @@ class Scene:
         )
         self.plan = plan(spec)
         self.counters = SimulatedCounters(between)
+        self.history = ToldHistory()
         self.evidence, self.journal = MemoryEvidence(), Journal()
         self.answers, self.comparisons = ScriptedAnswers(), MemoryComparisons()
         self.runtime, self.router = ScriptedRuntime(), RecordingRouter()
@@ -82,11 +87,15 @@ class Scene:
     def ports(self) -> WatchPorts:
         return WatchPorts(
             counters=self.counters,
+            history=self.history,
             evidence=self.evidence,
             runtime=self.runtime,
             router=self.router,
             journal=self.journal,
             comparing=ComparingPorts(answers=self.answers, store=self.comparisons),
+            reading=ReadingPorts(
+                queries=ScriptedQueries(), metrics=ScriptedMetrics(), store=MemoryReadings()
+            ),
         )
 
 
@@ -208,9 +217,13 @@ class AbsentEvidence(MemoryEvidence):
         self._require()
         return await super().load(rollout_id)
 
-    async def append(self, rollout_id, *, interval, cursor):
+    async def keep_baseline(self, rollout_id, baseline):
         self._require()
-        await super().append(rollout_id, interval=interval, cursor=cursor)
+        return await super().keep_baseline(rollout_id, baseline)
+
+    async def append(self, rollout_id, *, interval, cursor, meter=""):
+        self._require()
+        await super().append(rollout_id, interval=interval, cursor=cursor, meter=meter)
 
     def _require(self):
         if self.is_away:

@@ -18,6 +18,7 @@ from tests.api.staging import Outage
 from tests.api.traffic import Traffic
 from tests.fakes.evidence import MemoryEvidence
 from tests.fakes.fleet import MemoryFleet
+from tests.fakes.gate_templates import MemoryGateTemplates
 from tests.fakes.metrics import ScriptedMetrics
 from tests.fakes.registry import MemoryRegistry
 from tests.fakes.survey import MemorySurvey
@@ -48,6 +49,12 @@ def fleet(registry):
 
 
 @pytest.fixture
+def templates():
+    """Templates of gates, to be switched off."""
+    return Outage(MemoryGateTemplates())
+
+
+@pytest.fixture
 def metrics():
     """The metrics store."""
     return ScriptedMetrics()
@@ -67,7 +74,7 @@ def evidence():
 
 @pytest.fixture
 async def app(  # noqa: PLR0917 - pytest calls it by name
-    outage, fleet, control, metrics, survey, evidence
+    outage, fleet, templates, control, metrics, survey, evidence
 ):
     prices = {"chat": TokenPrice(input=3, output=15)}
 
@@ -76,6 +83,7 @@ async def app(  # noqa: PLR0917 - pytest calls it by name
         yield Parts(
             registry=outage,
             fleet=fleet,
+            templates=templates,
             control=control,
             gateway_namespace="tidegate",
             temporal_ui=UI,
@@ -83,6 +91,7 @@ async def app(  # noqa: PLR0917 - pytest calls it by name
             charts=Charts(evidence),
             gauges=Gauges(survey, metrics),
             hooks_allowed=AllowedHosts.read("hooks.example.com"),
+            prices=prices,
         )
 
     made = assemble(parts)

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from domain.errors import Contended
+from domain.evidence.baseline import Baseline
 from domain.evidence.intervals import Counts
 from domain.evidence_port import EvidenceLog
 from tests.projects import (
@@ -122,3 +123,35 @@ async def test_of_two_watchers_one_wins(append, load):
     )
     assert [type(result) for result in results if result] == [Contended]
     assert len((await load()).intervals) == 1
+
+
+BASELINE = Baseline(
+    phi=2.5, phi_source="3 stable pods, 60 min", slow_bounds={"slow": (50.0, 250.0)}
+)
+
+
+async def test_the_requests_that_began_come_back_and_so_does_that_nobody_counts_them(append, load):
+    counted = an_interval(0, candidate=Counts(requests=9, errors=1, started=12))
+    unknown = an_interval(1, candidate=Counts(requests=9, errors=1))
+    await append(counted, cursor_at(15))
+    await append(unknown, cursor_at(30))
+    assert [one.candidate.started for one in (await load()).intervals] == [12, None]
+
+
+async def test_a_baseline_comes_back_with_the_evidence(append, load, evidence, rollout):
+    assert (await load()).baseline is None
+    assert await evidence.keep_baseline(rollout.id, BASELINE) == BASELINE
+    await append(an_interval(0), cursor_at(15))
+    assert (await load()).baseline == BASELINE
+
+
+async def test_the_first_baseline_stands_for_good(load, evidence, rollout):
+    await evidence.keep_baseline(rollout.id, BASELINE)
+    assert await evidence.keep_baseline(rollout.id, Baseline(phi=9.0)) == BASELINE
+    assert (await load()).baseline == BASELINE
+
+
+async def test_of_two_watchers_that_measure_at_once_both_go_by_one_baseline(evidence, rollout):
+    given = [Baseline(phi=float(k)) for k in range(1, 6)]
+    stood = await asyncio.gather(*(evidence.keep_baseline(rollout.id, one) for one in given))
+    assert len({one.phi for one in stood}) == 1

@@ -15,6 +15,7 @@ from adapters.kubernetes.documents import MANAGED_BY, MANAGER
 from api.app import create_app
 from api.routes import PREFIX
 from api.schemas.fleet import FreezeWindowIn, RolloutGroupIn
+from api.schemas.gate_templates import GateTemplateIn, GateTemplatePatch
 from api.schemas.rollouts import ApproveIn, CommandIn, PromoteIn, RetryIn, RolloutIn
 from api.schemas.services import InferenceServicePatch
 from api.schemas.traffic import TrafficConfigPatch, VariantIn, WeightsPatch
@@ -36,6 +37,8 @@ BODIES: dict[str, type[BaseModel]] = {
     "/rollouts": RolloutIn,
     "/freeze_windows": FreezeWindowIn,
     "/rollout_groups": RolloutGroupIn,
+    "/gate_templates": GateTemplateIn,
+    "/{template_name}": GateTemplatePatch,
     "/variants": VariantIn,
     "/weights": WeightsPatch,
     "/{config_id}": TrafficConfigPatch,
