@@ -11,10 +11,11 @@ from bench.judging.peeking import PeekingZTest
 from bench.judging.product import ProductJudge
 from bench.judging.ranks import RankJudge
 from bench.judging.rules import Rule
-from bench.judging.scenarios import Scenario
+from bench.judging.scenarios import HOUR, Scenario
 from bench.judging.threshold import FixedThreshold
 from bench.judging.traffic import LOOK_SECONDS
 from domain.evidence.mixtures import Floats
+from domain.evidence.overdispersion import overdispersion
 
 PRODUCT = "Tidegate"
 NEVER = np.iinfo(np.int64).max
@@ -69,11 +70,18 @@ class Outcome:
         return float(np.mean(waited <= seconds)) if len(waited) else math.nan
 
 
-def rules(scenario: Scenario) -> Mapping[str, Rule]:
+def learnt_phi(scenario: Scenario, rng: np.random.Generator) -> Floats:
+    """What each life learns in an hour of stable's pods; 1 where they say too little."""
+    requests, bad = scenario.traffic.stable_pods(HOUR, scenario.lives, rng)
+    found = (overdispersion(*life) for life in zip(requests, bad, strict=True))
+    return np.array([phi or 1.0 for phi in found])
+
+
+def rules(scenario: Scenario, phi: float | Floats) -> Mapping[str, Rule]:
     """A fresh rule of each kind, for all lives of the scenario."""
     lives, limit = scenario.lives, scenario.limit
     return {
-        PRODUCT: ProductJudge(scenario.gate, lives, phi=scenario.phi),
+        PRODUCT: ProductJudge(scenario.gate, lives, phi=phi),
         "Flagger": FixedThreshold(limit, allowed=4, lives=lives),
         "Argo 0": FixedThreshold(limit, allowed=0, lives=lives),
         "Argo 3": FixedThreshold(limit, allowed=3, lives=lives),
@@ -88,8 +96,10 @@ RULES = (PRODUCT, "Flagger", "Argo 0", "Argo 3", "Kayenta", "z-test")
 def live(scenario: Scenario, seed: int) -> Mapping[str, Outcome]:
     """Every rule over the same traffic. The same seed, the same outcomes."""
     digest = hashlib.sha256((scenario.stream or scenario.title).encode()).digest()
-    rng = np.random.default_rng([seed, int.from_bytes(digest[:4], "big")])
-    judges = rules(scenario)
+    source = [seed, int.from_bytes(digest[:4], "big")]
+    rng, before = np.random.default_rng(source), np.random.default_rng([*source, 1])
+    phi = learnt_phi(scenario, before) if scenario.phi is None else scenario.phi
+    judges = rules(scenario, phi)
     ended = {name: np.full(scenario.lives, NEVER) for name in judges}
     for seen in scenario.traffic.looks(scenario.looks, scenario.lives, rng):
         for name, judge in judges.items():

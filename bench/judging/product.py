@@ -57,15 +57,19 @@ class _ManyRestarts:
 
 
 class ProductJudge:
-    """One gate with a rule against stable, alone in its family. Failed lives are not folded on."""
+    """One gate with a rule against stable, alone in its family. Failed lives are not folded on.
 
-    def __init__(self, gate: Gate, lives: int, *, phi: float = 1.0) -> None:
+    `phi` is one for all lives, or one for each.
+    """
+
+    def __init__(self, gate: Gate, lives: int, *, phi: float | Floats = 1.0) -> None:
         margins = gate.against_stable
         if margins is None or gate.limit is not None:
             raise ValueError("only gates with a rule against stable, and no limit")
         self._ratio = RatioTest(fail_ratio=margins.fail_ratio, pass_ratio=margins.pass_ratio)
         self._floor = FractionTest(margins.floor)
-        self._phi, self._needed = phi, math.log(1 / gate.alpha)
+        self._phi = np.broadcast_to(np.asarray(phi, np.float64), (lives,))[:, None]
+        self._needed = math.log(1 / gate.alpha)
         self._lives = np.arange(lives)
         self._failed = np.zeros(lives, dtype=np.bool_)
         self._ell = np.zeros((lives, len(self._ratio.nothing())))
@@ -86,7 +90,7 @@ class ProductJudge:
             counts[says, None]
             for counts in (seen.candidate, seen.candidate_bad, seen.stable, seen.stable_bad)
         )
-        self._ell[says] += self._ratio.increment((n_c, c), (n_b, b), self._phi)
+        self._ell[says] += self._ratio.increment((n_c, c), (n_b, b)) / self._phi[says]
         self._bad += seen.candidate_bad[:, None]
         self._requests += seen.candidate[:, None]
         self._ratio_starts.learn(says)
@@ -106,10 +110,11 @@ class ProductJudge:
         going[rows] = False
         self._lives, self._ell = self._lives[going], self._ell[going]
         self._bad, self._requests = self._bad[going], self._requests[going]
+        self._phi = self._phi[going]
         self._ratio_starts.keep(going)
         self._floor_starts.keep(going)
 
     def _above_floor(self, rows: np.ndarray) -> Floats:
         return self._floor.above_ratios(
-            self._bad[rows] / self._phi, self._requests[rows] / self._phi
+            self._bad[rows] / self._phi[rows], self._requests[rows] / self._phi[rows]
         )

@@ -23,7 +23,8 @@ LATENCY = Gate(
 class Scenario:
     """So many lives of one kind of traffic, each looked at so often.
 
-    `limit` is what a fixed threshold is set to: twice what is usual here. `stream` names the random
+    `limit` is what a fixed threshold is set to: twice what is usual here. `phi` is what the product
+    is told; None: what it learns from an hour of stable's pods before. `stream` names the random
     draws: scenarios of one stream and one traffic see the same requests.
     """
 
@@ -33,7 +34,7 @@ class Scenario:
     lives: int
     gate: Gate = ERRORS
     limit: float = 2 * BASE
-    phi: float = 1.0
+    phi: float | None = 1.0
     stream: str = ""
 
     def smoke(self) -> "Scenario":
@@ -68,18 +69,19 @@ HEALTHY: Mapping[str, Scenario] = {
         looks=4 * HOUR,
         lives=400,
     ),
-    "bursts-5": Scenario(
-        title="bursts of 3, phi 5", traffic=BURSTS, looks=4 * HOUR, lives=200, phi=5,
+    "bursts": Scenario(
+        title="bursts of 3, phi as learnt", traffic=BURSTS, looks=4 * HOUR, lives=200, phi=None,
         stream="bursts",
     ),
     "bursts-1": Scenario(
         title="bursts of 3, phi 1", traffic=BURSTS, looks=4 * HOUR, lives=200, stream="bursts"
     ),
     "pods": Scenario(
-        title="pods with noise of their own",
-        traffic=Traffic(pods=Pods()),
+        title="noise of pods, phi as learnt",
+        traffic=Traffic(pods=Pods(sd=0.2)),
         looks=4 * HOUR,
         lives=200,
+        phi=None,
     ),
     "slow-equal": Scenario(
         title="latency, equal",

@@ -6,6 +6,7 @@ and stable, as a database behind both would be.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -43,7 +44,7 @@ class Pods:
 
     candidate: int = 2
     stable: int = 8
-    sd: float = 0.2
+    sd: float = 0.0
     persistence: float = 0.98
 
 
@@ -65,20 +66,22 @@ class Traffic:
     outages: int = 0
     outage_rate: float = 0.2
     burst: float = 1.0
-    pods: Pods | None = None
+    pods: Pods = Pods()
     changed_at: int = 0
     changed_to: float | None = None
 
     def looks(self, number: int, lives: int, rng: np.random.Generator) -> Iterator[Look]:
         base = self._base(number, rng)
-        noise = self._noise(lives, rng)
+        pods = self._factors(lives, rng)
         for k in range(number):
             weight = self.weights[k * len(self.weights) // number]
             n_c = rng.poisson(LOOK_SECONDS * self.rate * weight / 100, lives)
             n_b = rng.poisson(LOOK_SECONDS * self.rate * (100 - weight) / 100, lives)
             is_changed = self.changed_to is not None and k >= self.changed_at
             p_c = self.changed_to if is_changed and self.changed_to is not None else base[k]
-            own, other = next(noise)
+            factors = next(pods)
+            own = factors[:, : self.pods.candidate].mean(axis=1)
+            other = factors[:, self.pods.candidate :].mean(axis=1)
             yield Look(
                 number=k,
                 weight=weight,
@@ -87,6 +90,20 @@ class Traffic:
                 stable=n_b.astype(np.float64),
                 stable_bad=self._bad(n_b, base[k] * other, rng),
             )
+
+    def stable_pods(
+        self, number: int, lives: int, rng: np.random.Generator
+    ) -> tuple[Floats, Floats]:
+        """Requests and bad ones of stable's pods before all looks, of shape (lives, pods, number).
+
+        They get equal shares of the traffic, and each burst comes to one of them.
+        """
+        pods = self.pods.stable
+        shape = (lives, pods, number)
+        requests = rng.poisson(LOOK_SECONDS * self.rate / pods, shape)
+        wandering = islice(self._factors(lives, rng), number)
+        factors = np.stack([each[:, -pods:] for each in wandering], axis=-1)
+        return requests.astype(np.float64), self._bad(requests, self.base * factors, rng)
 
     def _base(self, number: int, rng: np.random.Generator) -> Floats:
         """The base rate at each look, the same in all lives."""
@@ -99,19 +116,15 @@ class Traffic:
                 base[start : start + 6] = self.outage_rate
         return np.asarray(np.minimum(base, 1.0))
 
-    def _noise(
-        self, lives: int, rng: np.random.Generator
-    ) -> Iterator[tuple[Floats | float, Floats | float]]:
-        """Factors on the bad fraction of candidate and stable: the mean over their pods'."""
-        if self.pods is None:
-            while True:
-                yield 1.0, 1.0
+    def _factors(self, lives: int, rng: np.random.Generator) -> Iterator[Floats]:
+        """What each pod's bad fraction is multiplied by: the candidate's pods, then stable's."""
         pods, innovation = self.pods, self.pods.sd * np.sqrt(1 - self.pods.persistence**2)
-        logs = rng.normal(0, pods.sd, (lives, pods.candidate + pods.stable))
+        shape = (lives, pods.candidate + pods.stable)
+        logs = rng.normal(0, pods.sd, shape) if pods.sd else np.zeros(shape)
         while True:
-            logs = pods.persistence * logs + rng.normal(0, innovation, logs.shape)
-            factors = np.exp(logs - pods.sd**2 / 2)
-            yield factors[:, : pods.candidate].mean(1), factors[:, pods.candidate :].mean(1)
+            yield np.asarray(np.exp(logs - pods.sd**2 / 2))
+            if pods.sd:
+                logs = pods.persistence * logs + rng.normal(0, innovation, shape)
 
     def _bad(
         self, requests: np.ndarray, fraction: Floats | float, rng: np.random.Generator

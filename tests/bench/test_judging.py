@@ -10,7 +10,7 @@ import pytest
 
 from bench.judging import cost, ranks
 from bench.judging.__main__ import PAGE, rates
-from bench.judging.lives import NEVER, PRODUCT, RULES, Outcome, live
+from bench.judging.lives import NEVER, PRODUCT, RULES, Outcome, learnt_phi, live
 from bench.judging.page import block, filled
 from bench.judging.peeking import PeekingZTest, upper_tail, z_score
 from bench.judging.product import ProductJudge
@@ -180,7 +180,7 @@ def test_a_gate_with_a_limit_has_no_copy():
 
 @pytest.mark.parametrize(
     "traffic",
-    [Traffic(), Traffic(burst=3), Traffic(pods=Pods()), Traffic(base=0.005, changed_to=0.01)],
+    [Traffic(), Traffic(burst=3), Traffic(pods=Pods(sd=0.2)), Traffic(base=0.005, changed_to=0.01)],
 )
 def test_one_in_a_hundred_of_the_candidate_s_requests_is_bad(traffic):
     seen = list(traffic.looks(100, 400, np.random.default_rng(1)))
@@ -196,6 +196,19 @@ def test_bursts_scatter_five_times_as_much():
     seen = list(Traffic(burst=3).looks(200, 200, np.random.default_rng(2)))
     bad = np.stack([look.stable_bad for look in seen])
     assert bad.var() / bad.mean() == pytest.approx(5, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("traffic", "least", "most"),
+    [
+        (Traffic(), 1.0, 1.5),
+        (Traffic(burst=3), 4, 8),
+        (Traffic(pods=Pods(sd=0.2)), 1.5, 6),
+    ],
+)
+def test_stable_s_pods_tell_how_much_bad_requests_scatter(traffic, least, most):
+    scenario = Scenario(title="pods", traffic=traffic, looks=1, lives=20, phi=None)
+    assert least <= np.median(learnt_phi(scenario, np.random.default_rng(6))) <= most
 
 
 def test_a_ramp_climbs_through_its_weights_while_the_base_rises():
@@ -227,10 +240,10 @@ def test_a_seed_has_the_same_lives_again_and_another_seed_others():
 
 
 def test_scenarios_of_one_stream_see_the_same_requests():
-    five, one = (live(SCENARIOS[name].smoke(), 3) for name in ("bursts-5", "bursts-1"))
+    learnt, one = (live(SCENARIOS[name].smoke(), 3) for name in ("bursts", "bursts-1"))
     for rule in set(RULES) - {PRODUCT}:
-        assert five[rule].looks.tolist() == one[rule].looks.tolist()
-    assert five[PRODUCT].looks.tolist() != one[PRODUCT].looks.tolist()
+        assert learnt[rule].looks.tolist() == one[rule].looks.tolist()
+    assert learnt[PRODUCT].looks.tolist() != one[PRODUCT].looks.tolist()
 
 
 def test_waiting_begins_with_the_change_and_who_was_gone_before_is_left_out():
