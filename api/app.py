@@ -28,6 +28,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def parts() -> AsyncIterator[Parts]:
         chosen = settings or read_settings()
         async with api_clients(chosen, api_runtime()) as clients:
+            prices = _prices(chosen)
             yield Parts(
                 registry=clients.registry,
                 fleet=clients.fleet,
@@ -37,10 +38,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 temporal_ui=TemporalUI(
                     url=str(chosen.temporal_ui_url), namespace=chosen.temporal_namespace
                 ),
-                reports=Reports(clients.registry, clients.survey, clients.metrics, _prices(chosen)),
+                reports=Reports(clients.registry, clients.survey, clients.metrics, prices),
                 charts=Charts(clients.evidence),
                 gauges=Gauges(clients.survey, clients.metrics),
                 hooks_allowed=chosen.hooks_allowed_hosts or AllowedHosts(),
+                prices=prices,
             )
 
     return assemble(parts)

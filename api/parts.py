@@ -1,5 +1,6 @@
 """What the routes work with: the registry and the control, held at `app.state.parts`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Protocol
@@ -17,6 +18,7 @@ from domain.gate_templates.port import GateTemplates
 from domain.operations import Ending, Operation
 from domain.plan import Variant
 from domain.ports import Registry
+from domain.prices import TokenPrice
 from domain.registry import InferenceService, TrafficConfig
 from domain.rollout import Action, Command, Rollout
 from workflows.messages import OperationView, Reply, RolloutView, ServeInput
@@ -112,6 +114,7 @@ class Parts:
     charts: Charts
     gauges: Gauges
     hooks_allowed: AllowedHosts
+    prices: Mapping[str, TokenPrice]
 
 
 async def _parts(request: Request) -> Parts:

@@ -29,6 +29,7 @@ from api.errors import (
     Unfinished,
 )
 from api.rendering import PROBLEM_TYPE, as_json
+from api.schemas.gates import TAG_PREFIX
 from domain.errors import (
     AlreadyExists,
     AlreadyRunning,
@@ -287,7 +288,7 @@ async def _of_validation(request: Request, error: Exception) -> Response:
 def broken_rules(errors: Sequence[Mapping[str, Any]]) -> Iterator[BrokenRule]:
     """What pydantic found, in our words. The first part of a location says which part is meant."""
     for error in errors:
-        place, *path = error["loc"]
+        place, *path = (part for part in error["loc"] if not str(part).startswith(TAG_PREFIX))
         field = ".".join(str(part)[:80] for part in path) or str(place)
         yield BrokenRule(field=field, rule=_rule(error))
 

@@ -4,7 +4,7 @@ Steps are of few kinds and hold all they need, so that a plan can be shown befor
 replayed after a change of our code.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
@@ -15,6 +15,7 @@ from domain.comparison import Comparison
 from domain.gate_templates.pins import TemplatePin
 from domain.gates import Gate
 from domain.hooks import Hook
+from domain.reading_gates import AnyGate, ReadingGate
 from domain.steps import (
     Conclude,
     Deploy,
@@ -41,6 +42,7 @@ from domain.traffic import (
     compose,
 )
 from domain.trial import Trial
+from domain.verdicts import Verdict
 from domain.workloads import Workload
 
 PREVIEW = "preview"
@@ -114,6 +116,21 @@ class Plan:
     others: tuple[Variant, ...] = ()
     trial: Trial | None = None
     templates: tuple[TemplatePin, ...] = ()
+    reading_gates: tuple[ReadingGate, ...] = ()
+
+    @property
+    def all_gates(self) -> tuple[AnyGate, ...]:
+        """Those with statistics first, which is the order of their verdicts."""
+        return (*self.gates, *self.reading_gates)
+
+    def deciding(self, verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
+        """The verdicts that bear on what comes next: all but those of dry runs."""
+        shown = {gate.name for gate in self.all_gates if gate.dry_run}
+        return tuple(verdict for verdict in verdicts if verdict.gate not in shown)
+
+    def is_critical(self, verdict: Verdict) -> bool:
+        """Whether a FAIL rolls back; one on the answers does."""
+        return all(gate.critical for gate in self.all_gates if gate.name == verdict.gate)
 
     @property
     def challengers(self) -> tuple[Variant, ...]:
@@ -238,9 +255,16 @@ class Plan:
 
     def gates_at(self, step: int) -> tuple[Gate, ...]:
         """The gates that watch during a step; in a trial only once its arms have traffic."""
+        return self.gates if self._is_gated_at(step) else ()
+
+    def reading_gates_at(self, step: int) -> tuple[ReadingGate, ...]:
+        """The gates without statistics that watch during a step."""
+        return self.reading_gates if self._is_gated_at(step) else ()
+
+    def _is_gated_at(self, step: int) -> bool:
         soak = self.steps[step]
         is_open = self.trial is None or self._is_tried_at(step)
-        return self.gates if isinstance(soak, Soak) and soak.gated and is_open else ()
+        return isinstance(soak, Soak) and soak.gated and is_open
 
     def is_counted_at(self, step: int) -> bool:
         """Whether anything is counted during a step."""
@@ -261,8 +285,10 @@ class Plan:
         return soak.comparison if isinstance(soak, Soak) else None
 
     def verdicts_at(self, step: int) -> int:
-        """How many verdicts a step needs: one a gate, and one on the answers."""
-        return len(self.gates_at(step)) + (self.comparison_at(step) is not None)
+        """How many verdicts a step needs: one a gate that decides, and one on the answers."""
+        gates: tuple[AnyGate, ...] = (*self.gates_at(step), *self.reading_gates_at(step))
+        deciding = sum(not gate.dry_run for gate in gates)
+        return deciding + (self.comparison_at(step) is not None)
 
     def replicas_at(self, step: int) -> int | None:
         """How many replicas of the candidate were asked for, None where the cluster decides."""

@@ -128,6 +128,7 @@ class Verdict:
     """One gate's verdict. `reason` says in sentences what was seen and what was required.
 
     `variant` is the arm of a trial that it is about; empty where only the candidate is judged.
+    `doubt` says why no PASS can be given, whatever the evidence; empty where one can.
     `look` is the number of the interval that it rests on, counted from 1 as they are stored, and
     `decided_at` is when that interval closed; None while nothing is decided.
     """
@@ -140,6 +141,7 @@ class Verdict:
     samples: Samples | None = None
     seconds_to_pass: float | None = None
     variant: str = ""
+    doubt: str = ""
     absolute: Absolute | None = None
     quality: Quality | None = None
     forecast: Forecast | None = None

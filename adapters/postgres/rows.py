@@ -13,9 +13,9 @@ from domain.evidence.baseline import Baseline
 from domain.evidence.counters import ArmsCursor, Cursor
 from domain.evidence.intervals import ArmsInterval, CountedArm, Counts, Interval
 from domain.fleet import FreezeWindow, Group, QueueEntry, Span, Weekly
-from domain.gates import Gate
 from domain.operations import Change, Operation, OperationPhase, Subject
 from domain.plan import Plan, Policies
+from domain.reading_gates import AnyGate
 from domain.registry import (
     ConfigStatus,
     InferenceService,
@@ -42,7 +42,7 @@ _SERVED = TypeAdapter(tuple[ServedModel, ...])
 _WORKLOADS = TypeAdapter(tuple[Workload, ...])
 _VERSIONS = TypeAdapter(dict[str, UUID])
 _CHANGE: TypeAdapter[Change] = TypeAdapter(Change)
-_GATES = TypeAdapter(tuple[Gate, ...])
+_GATES: TypeAdapter[tuple[AnyGate, ...]] = TypeAdapter(tuple[AnyGate, ...])
 _POLICIES = TypeAdapter(Policies)
 _BACKENDS: TypeAdapter[Backends] = TypeAdapter(Backends)
 _TIMES: TypeAdapter[Span | Weekly] = TypeAdapter(Span | Weekly)
@@ -190,7 +190,7 @@ def times_json(times: Span | Weekly) -> str:
     return _TIMES.dump_json(times).decode()
 
 
-def gates_json(gates: tuple[Gate, ...] | None) -> str | None:
+def gates_json(gates: tuple[AnyGate, ...] | None) -> str | None:
     return None if gates is None else _GATES.dump_json(gates).decode()
 
 

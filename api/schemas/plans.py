@@ -10,7 +10,7 @@ from api.schemas.ab_tests import TrialPlanOut
 from api.schemas.comparisons import ComparisonOut
 from api.schemas.fields import Incoming, Outgoing, Seconds
 from api.schemas.gate_templates import TemplatePinOut
-from api.schemas.gates import GateBody
+from api.schemas.gates import AnyGateBody, gate_body
 from api.schemas.hooks import HookOut
 from domain.plan import Plan, Policies, Variant
 from domain.steps import Conclude, Promote, Reaction, Retire, Soak, Step, Until
@@ -140,7 +140,7 @@ class PlanOut(Outgoing):
     others: list[VariantOut] = Field(description="The further challengers of an ab_test.")
     trial: TrialPlanOut | None = Field(description="Of an ab_test: how its arms are compared.")
     steps: list[StepOut]
-    gates: list[GateBody]
+    gates: list[AnyGateBody]
     policies: PoliciesBody
     hooks: list[HookOut]
     group: str | None
@@ -160,7 +160,7 @@ class PlanOut(Outgoing):
             others=[VariantOut.from_domain(one) for one in plan.others],
             trial=None if plan.trial is None else TrialPlanOut.from_domain(plan.trial),
             steps=_steps(plan),
-            gates=[GateBody.from_domain(gate) for gate in plan.gates],
+            gates=[gate_body(gate) for gate in plan.all_gates],
             policies=PoliciesBody.from_domain(plan.policies),
             hooks=[HookOut.from_domain(hook) for hook in plan.hooks],
             group=plan.group,

@@ -29,8 +29,9 @@ class Counts:
 class Interval:
     """The counts between two readings, all taken while one weight had settled.
 
-    `sequence` numbers a rollout's intervals from 0. `bounds_ms` are the latency bounds of
-    `Counts.within`, ascending. `resets` counts the counters that were seen to start anew.
+    `sequence` numbers a rollout's intervals from 0. `bounds_ms` are the bounds of
+    `Counts.within`, ascending: milliseconds, but tokens where those are counted. `resets`
+    counts the counters that were seen to start anew.
     """
 
     sequence: int

@@ -5,9 +5,9 @@ store that is silent is not known here: the caller says so.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from domain.evidence import outlook, rate_ratio, reasons
@@ -15,28 +15,38 @@ from domain.evidence.arrivals import Arrivals
 from domain.evidence.baseline import Baseline
 from domain.evidence.forecasts import Rates, expected_rates
 from domain.evidence.intervals import Interval
+from domain.evidence.meter_folds import MeterFold, in_order
 from domain.evidence.mixtures import odds
+from domain.evidence.outlook import LEVEL
 from domain.evidence.quality import WARMING_UP, Circumstances, quality_of
 from domain.evidence.rules import AgainstStableRule, LimitRule, Rule
 from domain.evidence.tallies import Tally, increment_of, observe
 from domain.evidence.warm_up import WarmUp
 from domain.gates import AgainstStable, Gate
+from domain.meters import meter_of
 from domain.trial_verdicts import SplitVerdict
 from domain.verdicts import Absolute, AtWeight, Effect, Evidence, Forecast, Samples, Status, Verdict
 
-LEVEL = 0.95
-
 
 def judge(
-    gates: Sequence[Gate], intervals: Sequence[Interval], *, step: int, **terms: Any
+    gates: Sequence[Gate],
+    intervals: Sequence[Interval],
+    *,
+    step: int,
+    meters: Mapping[str, Sequence[Interval]] | None = None,
+    **terms: Any,
 ) -> tuple[Verdict, ...]:
     """One verdict a gate, in the order of the gates, on all intervals seen so far.
 
-    `step` is the one whose PASS is asked for, `terms` are those of `Judge`.
+    `intervals` are the gateway's, `meters` those of other meters by name. `step` is the one whose
+    PASS is asked for, `terms` are those of `Judge`.
     """
     fold = Judge(gates, **terms)
     for interval in intervals:
         fold.add(interval)
+    for meter, counted in (meters or {}).items():
+        for interval in counted:
+            fold.add(interval, meter)
     return fold.verdicts(step)
 
 
@@ -59,59 +69,84 @@ class Judge:
         checks_split: bool = True,
     ) -> None:
         self._baseline = baseline or Baseline(phi=phi)
-        family = sum((gate.limit is not None) + (gate.against_stable is not None) for gate in gates)
-        self._folds = tuple(_GateFold(gate, family, self._baseline.phi) for gate in gates)
+        family = sum(
+            (gate.limit is not None) + (gate.against_stable is not None)
+            for gate in gates
+            if not gate.dry_run
+        )
+        folds = [_GateFold(gate, family, self._baseline.phi) for gate in gates]
         needed = [max(family, 1) / gate.alpha for gate in gates]
-        self._warm_up = WarmUp(gates, needed, phi=self._baseline.phi, lasts=warm_up)
         self._arrivals = Arrivals(checks_split=checks_split)
-        self._last = -1
-        self._closed_at: datetime | None = None
         self._crossings: dict[int, Circumstances] = {}
+        self._meters: dict[str, MeterFold] = {}
+        for name, places in _by_meter(gates).items():
+            warming = WarmUp(
+                *([gates[i] for i in places], [needed[i] for i in places]),
+                phi=self._baseline.phi,
+                lasts=warm_up,
+            )
+            self._meters[name] = MeterFold(places, [folds[i] for i in places], warming)
+        self._meters.setdefault("", MeterFold([], [], WarmUp([], [], phi=1.0, lasts=warm_up)))
 
-    def add(self, interval: Interval) -> None:
-        """Take the next interval in. Raises ValueError when it is not after the last one."""
-        if interval.sequence <= self._last:
-            raise ValueError(f"interval {interval.sequence} came after {self._last}")
-        self._last, self._closed_at = interval.sequence, interval.closed_at
+    def add(self, interval: Interval, meter: str = "") -> None:
+        """Take the next interval of a meter in; only its gates see it.
+
+        Raises ValueError when it is not after the last one.
+        """
+        fold = self._meters[meter]
+        fold.add(interval)
+        if not meter:
+            self.arrive(interval)
+        for place in fold.failed():
+            if place not in self._crossings:
+                self._crossings[place] = self._circumstances(fold, None if meter else interval.step)
+
+    def arrive(self, interval: Interval) -> None:
+        """Take in only how the requests of an interval of the gateway's arrived.
+
+        Every PASS rests on that, of whatever meter.
+        """
         self._arrivals.add(interval)
-        if not self._warm_up.takes(interval):
-            for fold in self._folds:
-                fold.add(interval)
-        early = self._warm_up.statuses()
-        for gate, fold in enumerate(self._folds):
-            if (fold.has_failed or early[gate] is Status.FAIL) and gate not in self._crossings:
-                self._crossings[gate] = self._circumstances(interval.step)
 
     def verdicts(self, step: int, *, in_full: bool = True) -> tuple[Verdict, ...]:
         """One verdict a gate; asking changes nothing.
 
         Those not `in_full` lack what takes long and no chart shows: `absolute` and `forecast`.
         """
-        pairs = zip(self._warm_up.verdicts(), self._folds, strict=True)
-        found = [early or fold.verdict(step, in_full=in_full) for early, fold in pairs]
-        now = self._circumstances(step)
-        return tuple(
-            self._explained(verdict, self._crossings.get(gate, now))
-            for gate, verdict in enumerate(self._arrivals.held(found, step))
+        found = in_order(
+            zip(meter.places, meter.verdicts(step, in_full=in_full), strict=True)
+            for meter in self._meters.values()
         )
+        when = {
+            place: self._circumstances(meter, step)
+            for meter in self._meters.values()
+            for place in meter.places
+        } | self._crossings
+        held = enumerate(self._arrivals.held(found, step))
+        return tuple(self._explained(verdict, when[place]) for place, verdict in held)
 
     def statuses(self, step: int) -> tuple[Status, ...]:
         """What the verdicts say without their numbers, at a tenth of the cost."""
-        pairs = zip(self._warm_up.statuses(), self._folds, strict=True)
-        found = [early or fold.status(step) for early, fold in pairs]
+        found = in_order(
+            zip(meter.places, meter.statuses(step), strict=True) for meter in self._meters.values()
+        )
         return self._arrivals.held_statuses(found, step)
 
     def split(self, step: int) -> SplitVerdict | None:
         """How the requests of a step arrive; None where no split is checked."""
         return self._arrivals.split(step)
 
-    def _circumstances(self, step: int) -> Circumstances:
-        flags = self._arrivals.flags(step)
+    def _circumstances(self, meter: MeterFold, step: int | None) -> Circumstances:
+        """`step` is None where the gateway's intervals are not those that are judged.
+
+        How the two interleave is not stored, and what a FAIL keeps must be computable anew.
+        """
+        flags = () if step is None else self._arrivals.flags(step)
         return Circumstances(
-            look=self._last + 1,
-            closed_at=self._closed_at,
-            split=self._arrivals.shares(step),
-            flags=(WARMING_UP, *flags) if self._warm_up.goes_on else flags,
+            look=meter.look,
+            closed_at=meter.closed_at,
+            split=None if step is None else self._arrivals.shares(step),
+            flags=(WARMING_UP, *flags) if meter.is_warming_up else flags,
         )
 
     def _explained(self, verdict: Verdict, when: Circumstances) -> Verdict:
@@ -127,6 +162,14 @@ class Judge:
             look=when.look or None,
             decided_at=when.closed_at if verdict.status in (Status.PASS, Status.FAIL) else None,
         )
+
+
+def _by_meter(gates: Sequence[Gate]) -> dict[str, list[int]]:
+    """The places of the gates by the meter that they are judged on."""
+    found: dict[str, list[int]] = {}
+    for place, gate in enumerate(gates):
+        found.setdefault(meter_of(gate).name, []).append(place)
+    return found
 
 
 class _GateFold:
@@ -286,7 +329,7 @@ class _GateFold:
         )
 
     def _absolute(self) -> Absolute | None:
-        return outlook.absolute_of(self._total, self._gate, phi=self._phi, level=LEVEL)
+        return outlook.absolute_of(self._total, self._gate, phi=self._phi)
 
     def _effect(self) -> Effect | None:
         """The ratio; None while neither arm had a bad request beside requests of the other."""

@@ -18,6 +18,7 @@ from domain.evidence.tallies import Tally
 from domain.gates import AgainstStable, Gate
 from domain.verdicts import Absolute, AtWeight
 
+LEVEL = 0.95
 WEIGHTS = (10, 25, 50)
 FULL = 100
 # Whoever waits for less does not change a weight for it.
@@ -25,20 +26,20 @@ WORTH_ASKING_SECONDS = 100.0
 WORTH_SAYING = 0.5
 
 
-def absolute_of(total: Tally, gate: Gate, *, phi: float, level: float) -> Absolute | None:
+def absolute_of(total: Tally, gate: Gate, *, phi: float) -> Absolute | None:
     """Both fractions of all that was counted; None while the candidate had no request."""
     if not total.candidate_requests:
         return None
     candidate = total.candidate_bad / total.candidate_requests
     stable = total.stable_bad / total.stable_requests if total.stable_requests else None
     low, high = fraction.confidence_sequence(
-        total.candidate_bad / phi, total.candidate_requests / phi, alpha=1 - level
+        total.candidate_bad / phi, total.candidate_requests / phi, alpha=1 - LEVEL
     )
     return Absolute(
         candidate=candidate,
         low=low,
         high=high,
-        level=level,
+        level=LEVEL,
         stable=stable,
         difference_points=None if stable is None else 100 * (candidate - stable),
         floor=gate.against_stable.floor if gate.against_stable else None,

@@ -13,6 +13,7 @@ from domain.verdicts import AtWeight, Effect
 
 _ANY_LOOK = "95 % at any look"
 _LARGEST_ODDS = 1_000_000
+WITHHELD = "No pass is given meanwhile."
 
 
 def seen(gate: Gate, total: Tally, effect: Effect | None) -> str:
@@ -110,6 +111,8 @@ def nothing_counted(gate: Gate, since: datetime | None) -> str:
     what = "No request has reached the candidate"
     if gate.metric is Metric.LATENCY:
         what = "No response of the candidate has been timed"
+    elif gate.metric is not Metric.ERROR_RATE:
+        what = f"The source {gate.source} has counted no {_named(gate)} of the candidate"
     return f"{what} yet." if since is None else f"{what} since {moment(since)}."
 
 
@@ -163,10 +166,13 @@ def clustered(phi: float, source: str) -> str:
 
 def bound_missing(gate: Gate, bounds_ms: tuple[float, ...]) -> str:
     wanted = f"Responses slower than {_bound(gate)} cannot be counted"
+    if gate.metric is not Metric.LATENCY:
+        wanted = f"The {_named(gate)} cannot be counted at {_bound(gate)}"
     if not bounds_ms:
-        return f"{wanted}: the source shows no latency histogram."
-    known = ", ".join(f"{bound:,g}" for bound in bounds_ms)
-    return f"{wanted}: the source counts at {known} ms."
+        what = "latency" if gate.metric is Metric.LATENCY else _named(gate)
+        return f"{wanted}: the source shows no {what} histogram."
+    known = ", ".join(f"{bound:,.10g}" for bound in bounds_ms)
+    return f"{wanted}: the source counts at {known} {_unit(gate)}."
 
 
 def moment(at: datetime) -> str:
@@ -227,11 +233,30 @@ def _begun(requests: int) -> str:
 
 
 def _bad(gate: Gate) -> str:
-    return f"took longer than {_bound(gate)}" if gate.metric is Metric.LATENCY else "failed"
+    match gate.metric:
+        case Metric.ERROR_RATE:
+            return "failed"
+        case Metric.LATENCY:
+            return f"took longer than {_bound(gate)}"
+        case Metric.TIME_TO_FIRST_TOKEN:
+            return f"took longer than {_bound(gate)} to the first token"
+        case Metric.TIME_PER_OUTPUT_TOKEN:
+            return f"took longer than {_bound(gate)} for a token"
+        case Metric.TOKENS:
+            most = "no more than" if gate.no_more_than is not None else "more than"
+            return f"were answered with {most} {_bound(gate)}"
+
+
+def _named(gate: Gate) -> str:
+    return gate.metric.replace("_", " ")
+
+
+def _unit(gate: Gate) -> str:
+    return "tokens" if gate.metric is Metric.TOKENS else "ms"
 
 
 def _bound(gate: Gate) -> str:
-    return f"{gate.slow_over_ms:,g} ms"
+    return f"{gate.bound:,.10g} {_unit(gate)}"
 
 
 def _ratio(effect: Effect | None) -> str:

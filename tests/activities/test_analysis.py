@@ -10,6 +10,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.analysis import AnalysisActivities, Watcher, WatchOrder, WatchPorts
 from activities.comparing import ComparingPorts
+from activities.reading import ReadingPorts
 from domain.errors import Refused, Unreachable
 from domain.evidence.judge import judge
 from domain.gates import AgainstStable, Gate, Metric
@@ -22,6 +23,8 @@ from tests.activities.simulated import SimulatedCounters
 from tests.fakes.comparisons import MemoryComparisons, ScriptedAnswers
 from tests.fakes.evidence import MemoryEvidence
 from tests.fakes.history import ToldHistory
+from tests.fakes.metrics import ScriptedMetrics
+from tests.fakes.readings import MemoryReadings, ScriptedQueries, ScriptedWeb
 from tests.fakes.router import RecordingRouter
 from tests.fakes.runtime import ScriptedRuntime
 from tests.plans import canary_spec, plan, policies
@@ -90,6 +93,12 @@ class Scene:
             router=self.router,
             journal=self.journal,
             comparing=ComparingPorts(answers=self.answers, store=self.comparisons),
+            reading=ReadingPorts(
+                queries=ScriptedQueries(),
+                metrics=ScriptedMetrics(),
+                web=ScriptedWeb(),
+                store=MemoryReadings(),
+            ),
         )
 
 
@@ -215,9 +224,9 @@ class AbsentEvidence(MemoryEvidence):
         self._require()
         return await super().keep_baseline(rollout_id, baseline)
 
-    async def append(self, rollout_id, *, interval, cursor):
+    async def append(self, rollout_id, *, interval, cursor, meter=""):
         self._require()
-        await super().append(rollout_id, interval=interval, cursor=cursor)
+        await super().append(rollout_id, interval=interval, cursor=cursor, meter=meter)
 
     def _require(self):
         if self.is_away:
@@ -258,6 +267,43 @@ async def test_what_went_by_while_the_registry_was_away_joins_the_evidence(scene
     kept = sum(interval.candidate.requests for interval in log.intervals)
     assert kept == watched.counters.candidate.requests - 2, "all but the reading that opened"
     assert seen.verdicts[0].samples.candidate_requests == kept
+
+
+def shifted(store):
+    store.candidate.serve(100)
+    store.stable.serve(2900)
+
+
+async def test_requests_that_do_not_arrive_as_weighted_hold_a_pass_and_are_told_once(scene):
+    watched = await scene(shifted)
+
+    seen = await watched.watch(within=timedelta(seconds=1))
+
+    assert seen.verdicts[0].status is Status.UNDECIDED
+    assert "do not arrive as weighted" in seen.verdicts[0].reason
+    told = [entry.message for entry in watched.journal.entries if "as weighted" in entry.message]
+    assert len(told) == 1
+
+
+async def test_nothing_passes_while_it_warms_up(scene):
+    watched = await scene(warm_up=timedelta(hours=1))
+
+    seen = await watched.watch(within=timedelta(seconds=1))
+
+    assert seen.verdicts[0].status is Status.UNDECIDED
+    assert "Warming up until" in seen.verdicts[0].reason
+
+
+async def test_a_catastrophe_is_told_at_once_though_it_warms_up(scene):
+    watched = await scene(
+        lambda store: (store.candidate.serve(30, errors=30), store.stable.serve(270)),
+        warm_up=timedelta(hours=1),
+    )
+
+    seen = await watched.watch()
+
+    assert seen.verdicts[0].status is Status.FAIL
+    assert seen.verdicts[0].reason.startswith("A catastrophe, even for a warm-up")
 
 
 async def test_a_candidate_that_is_gone_is_noticed_without_any_request(scene):

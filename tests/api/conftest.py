@@ -91,6 +91,7 @@ async def app(  # noqa: PLR0917 - pytest calls it by name
             charts=Charts(evidence),
             gauges=Gauges(survey, metrics),
             hooks_allowed=AllowedHosts.read("hooks.example.com"),
+            prices=prices,
         )
 
     made = assemble(parts)

@@ -10,6 +10,7 @@ from adapters.postgres.fleet import PostgresFleet
 from adapters.postgres.gate_templates import PostgresGateTemplates
 from adapters.postgres.journal import PostgresJournal
 from adapters.postgres.pool import open_pool
+from adapters.postgres.readings import PostgresReadings
 from adapters.postgres.registry import PostgresChores, PostgresRegistry
 from adapters.postgres.rollouts import PostgresPatrol
 from adapters.postgres.survey import PostgresSurvey
@@ -18,12 +19,14 @@ from domain.evidence_port import EvidenceStore
 from domain.fleet_port import Fleet
 from domain.gate_templates.port import GateTemplates
 from domain.ports import Chores, Journal, Patrol, Registry, Survey
+from domain.reading_port import ReadingStore
 from tests.cluster.fixtures import cluster, hands, kube, kubeconfig, namespace
 from tests.fakes.comparisons import MemoryComparisons
 from tests.fakes.evidence import MemoryEvidence
 from tests.fakes.fleet import MemoryFleet
 from tests.fakes.gate_templates import MemoryGateTemplates
 from tests.fakes.journal import MemoryJournal
+from tests.fakes.readings import MemoryReadings
 from tests.fakes.registry import MemoryRegistry
 from tests.fakes.survey import MemorySurvey
 
@@ -36,6 +39,7 @@ class Stores:
     journal: Journal
     evidence: EvidenceStore
     comparisons: ComparisonStore
+    readings: ReadingStore
     patrol: Patrol
     chores: Chores
     survey: Survey
@@ -51,6 +55,7 @@ def memory_stores():
         journal=MemoryJournal(registry),
         evidence=MemoryEvidence(),
         comparisons=MemoryComparisons(),
+        readings=MemoryReadings(),
         patrol=registry,
         chores=registry,
         survey=MemorySurvey(registry),
@@ -67,6 +72,7 @@ async def postgres_stores(database_url):
         journal=PostgresJournal(pool),
         evidence=PostgresEvidence(pool),
         comparisons=PostgresComparisons(pool),
+        readings=PostgresReadings(pool),
         patrol=PostgresPatrol(pool),
         chores=PostgresChores(pool),
         survey=PostgresSurvey(pool),
@@ -99,6 +105,11 @@ def evidence(stores):
 @pytest.fixture
 def comparisons(stores):
     return stores.comparisons
+
+
+@pytest.fixture
+def readings(stores):
+    return stores.readings
 
 
 @pytest.fixture

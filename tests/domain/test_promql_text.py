@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.promql_text import QueryTextError, filled_in, placeholders
+from domain.promql_text import QueryTextError, Value, filled_in, placeholders
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 
@@ -28,7 +28,13 @@ texts = st.text(st.characters(exclude_categories=["Cs"]))
     ],
 )
 def test_placeholders_are_filled_in_as_their_place_asks_for(query, filled):
-    values = {"job": 'a"b.c', "window": "5m", "limit": 0.5, "count": 3, "yes": True}
+    values: dict[str, Value] = {
+        "job": 'a"b.c',
+        "window": "5m",
+        "limit": 0.5,
+        "count": 3,
+        "yes": True,
+    }
 
     assert filled_in(query, values) == filled
 
@@ -46,7 +52,7 @@ def test_placeholders_are_filled_in_as_their_place_asks_for(query, filled):
     ],
 )
 def test_what_cannot_be_filled_in_says_why(query, rule):
-    values = {"job": "a or b", "nan": float("nan"), "tick": "`", "yes": True}
+    values: dict[str, Value] = {"job": "a or b", "nan": float("nan"), "tick": "`", "yes": True}
 
     with pytest.raises(QueryTextError, match=rule):
         filled_in(query, values)

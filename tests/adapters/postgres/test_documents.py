@@ -10,6 +10,8 @@ from adapters.postgres import rows
 from domain.gate_templates.pins import PinnedArgument, TemplatePin, TemplateScope
 from domain.gates import ENVOY_BOUNDS_MS, AgainstStable, Gate, Metric
 from domain.plan import Plan, Policies, Strategy
+from domain.reading_gates import PromQuery, ReadingGate
+from domain.readings.rules import ReadingRules
 from domain.steps import Deploy, Promote, Reaction, Retire, SetWeights, Soak
 from domain.verdicts import Status, Verdict
 from tests.projects import a_cursor, a_project, an_entry
@@ -49,6 +51,12 @@ pins = st.builds(
     version=st.integers(1, 9),
     arguments=st.lists(arguments, max_size=3).map(tuple),
 )
+reading_gates = st.builds(
+    ReadingGate,
+    name=st.text("ab-"),
+    question=st.builds(PromQuery, query=st.text()),
+    rules=st.builds(ReadingRules, interval=st.none() | durations, initial_delay=durations),
+)
 plans = st.builds(
     Plan,
     strategy=st.sampled_from(Strategy),
@@ -57,6 +65,7 @@ plans = st.builds(
     candidate=st.just(PROJECT.plan.candidate),
     steps=st.lists(steps, max_size=5).map(tuple),
     gates=st.lists(gates, max_size=3).map(tuple),
+    reading_gates=st.lists(reading_gates, max_size=3).map(tuple),
     policies=st.builds(Policies, on_drift=st.sampled_from(Reaction), deadline=durations),
     templates=st.lists(pins, max_size=2).map(tuple),
 )
