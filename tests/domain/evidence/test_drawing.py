@@ -148,7 +148,8 @@ def test_a_chart_is_drawn_by_the_terms_of_the_verdicts():
     (series,) = draw([error_gate()], None, intervals, points=90, **terms).gates
     for place, point in enumerate(series.points):
         told = judge([error_gate()], intervals[: place + 1], step=0, **terms)[0]
-        assert point.verdict == told
+        assert shown(point.verdict) == shown(told)
+        assert (point.verdict.quality, point.verdict.doubt) == (told.quality, told.doubt)
     assert "Warming up" in series.points[0].verdict.reason
     assert "do not arrive as weighted" in series.points[-1].verdict.doubt
 
