@@ -11,8 +11,19 @@ from api import charts
 from api.problems import TABLE
 from api.routes.rollouts import rollout_evidence
 from api.schemas.evidence import ArmPointOut, GatePointOut, TrialPointOut
+from api.schemas.verdicts import (
+    AbsoluteOut,
+    ForecastOut,
+    QualityOut,
+    SamplesOut,
+    VerdictEffectOut,
+    VerdictEvidenceOut,
+    VerdictOut,
+)
+from domain.evidence.arrivals import REQUESTS_HANG, SPLIT_IN_DOUBT
 from domain.evidence.intervals import Counts, Interval
 from domain.evidence.judge import judge
+from domain.evidence.quality import WARMING_UP
 from domain.gates import AgainstStable, Gate, Metric
 from domain.verdicts import Status
 from tests.docs.pages import page, search, section, tables
@@ -128,7 +139,7 @@ def _interval(sequence, *, bad):
 
 
 def test_the_sentence_of_the_example_is_the_judge_s():
-    quoted = " ".join(re.findall(r"^> (.+)$", TEXT, re.MULTILINE))
+    quoted = " ".join(re.findall(r"^> (.+)$", section(TEXT, "The four verdicts"), re.MULTILINE))
     gates = (gate(against_stable=AgainstStable()),)
     assert verdict(gates, 10_000, candidate=7 / 10_000, stable=40 / 90_000).reason.startswith(
         quoted
@@ -167,6 +178,42 @@ def test_the_limits_of_a_chart_are_those_that_are_told():
     assert number(days) == charts.MOST_INTERVALS * 15 // 86_400
     kinds = {kind.slug for kind in TABLE.values()}
     assert set(search(r"of the kind `([\w-]+)`", text)) <= kinds
+
+
+def test_every_field_of_a_verdict_is_told():
+    (table,) = tables(section(TEXT, "What a verdict says"))
+    assert [row[0] for row in table] == list(VerdictOut.model_fields)
+    parts = (VerdictEffectOut, AbsoluteOut, VerdictEvidenceOut, SamplesOut, QualityOut, ForecastOut)
+    told = {row[0]: set(re.findall(r"`(\w+)`", row[1])) for row in table}
+    for name, part in zip(
+        ("effect", "absolute", "evidence", "samples", "quality", "forecast"), parts, strict=True
+    ):
+        known = {field.serialization_alias or key for key, field in part.model_fields.items()}
+        assert told[name] <= known, name
+
+
+def test_every_flag_is_told():
+    text = section(TEXT, "What a verdict says")
+    told = search(r"`flags` are `([\w ]+)`, `([\w ]+)`, `([\w ]+)` and `resets`", text)
+    assert told == (WARMING_UP, SPLIT_IN_DOUBT, REQUESTS_HANG)
+
+
+def test_the_forecast_of_the_example_is_the_judge_s():
+    slow = [
+        Interval(
+            sequence=k,
+            step=2,
+            weight=5,
+            opened_at=NOON + timedelta(seconds=5 * k),
+            closed_at=NOON + timedelta(seconds=5 * k + 5),
+            candidate=Counts(requests=3, errors=0),
+            stable=Counts(requests=57, errors=1),
+        )
+        for k in range(40)
+    ]
+    (found,) = judge((gate(against_stable=AgainstStable()),), slow, step=2)
+    (quoted,) = re.findall(r"^> (.+)$", section(TEXT, "What a verdict says"), re.MULTILINE)
+    assert found.reason.endswith(f"{quoted}.")
 
 
 def test_every_verdict_is_told():
