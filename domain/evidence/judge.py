@@ -10,14 +10,14 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from domain.evidence import outlook, rate_ratio, reasons
+from domain.evidence import prospects, rate_ratio, reasons
 from domain.evidence.arrivals import Arrivals
 from domain.evidence.baseline import Baseline
 from domain.evidence.forecasts import Rates, expected_rates
 from domain.evidence.intervals import Interval
 from domain.evidence.meter_folds import MeterFold, in_order
 from domain.evidence.mixtures import odds
-from domain.evidence.outlook import LEVEL
+from domain.evidence.prospects import LEVEL
 from domain.evidence.quality import WARMING_UP, Circumstances, quality_of
 from domain.evidence.rules import AgainstStableRule, LimitRule, Rule
 from domain.evidence.tallies import Tally, increment_of, observe
@@ -277,9 +277,9 @@ class _GateFold:
             return self._verdict(Status.PASS, because, here, seconds_to_pass=0.0, in_full=in_full)
         rates = expected_rates(self._total, here)
         rules = [rule for _, rule in self._rules]
-        seconds = outlook.seconds_to_pass(rules, here, rates, needed) if rates else None
+        seconds = prospects.seconds_to_pass(rules, here, rates, needed) if rates else None
         forecast = self._forecast(here, rates, seconds) if rates and in_full else None
-        other = outlook.sooner(seconds, forecast.at_weight) if forecast else None
+        other = prospects.sooner(seconds, forecast.at_weight) if forecast else None
         lacking = " and ".join(missing)
         because = f"Not enough data yet {place}: {lacking}; {reasons.still_needed(seconds, other)}."
         found = self._verdict(
@@ -290,9 +290,9 @@ class _GateFold:
     def _forecast(self, here: Tally, rates: Rates, seconds: float | None) -> Forecast:
         rules = [rule for _, rule in self._rules]
         others: tuple[AtWeight, ...] = ()
-        if seconds is None or seconds > outlook.WORTH_ASKING_SECONDS:
-            others = outlook.at_other_weights(rules, here, rates, math.log(self._pass_needed))
-        until_fail = outlook.seconds_to_fail(
+        if seconds is None or seconds > prospects.WORTH_ASKING_SECONDS:
+            others = prospects.at_other_weights(rules, here, rates, math.log(self._pass_needed))
+        until_fail = prospects.seconds_to_fail(
             self._gate,
             self._ratio,
             self._total,
@@ -329,7 +329,7 @@ class _GateFold:
         )
 
     def _absolute(self) -> Absolute | None:
-        return outlook.absolute_of(self._total, self._gate, phi=self._phi)
+        return prospects.absolute_of(self._total, self._gate, phi=self._phi)
 
     def _effect(self) -> Effect | None:
         """The ratio; None while neither arm had a bad request beside requests of the other."""

@@ -13,7 +13,7 @@ from domain.evidence import reasons
 from domain.evidence.fraction import FractionTest
 from domain.evidence.intervals import Interval
 from domain.evidence.mixtures import odds
-from domain.evidence.outlook import absolute_of
+from domain.evidence.prospects import absolute_of
 from domain.evidence.rate_ratio import RatioTest
 from domain.evidence.tallies import Tally, increment_of, observe
 from domain.gates import Gate, Metric

@@ -10,7 +10,7 @@ import pytest
 
 from domain.evidence.baseline import Baseline
 from domain.evidence.judge import Judge, judge
-from domain.evidence.outlook import seconds_to_pass, sooner
+from domain.evidence.prospects import seconds_to_pass, sooner
 from domain.gates import AgainstStable
 from domain.verdicts import AtWeight, Status
 from tests.domain.evidence.scenes import NOON, error_gate, interval, run
