@@ -29,15 +29,26 @@ class PrometheusClient:
     """
 
     def __init__(
-        self, client: PrometheusConnect, threads: ThreadPoolExecutor, timeout: timedelta
+        self,
+        client: PrometheusConnect,
+        threads: ThreadPoolExecutor,
+        timeout: timedelta,
+        *,
+        at: datetime | None = None,
     ) -> None:
         self._client = client
         self._threads = threads
         self._timeout = timeout.total_seconds()
+        self._at = at
+
+    def as_of(self, at: datetime) -> "PrometheusClient":
+        """The same connection, whose range selectors end at this moment instead of now."""
+        timeout = timedelta(seconds=self._timeout)
+        return PrometheusClient(self._client, self._threads, timeout, at=at)
 
     async def samples(self, query: str) -> tuple[RawSeries, ...]:
         """The raw samples of a query that is a range selector."""
-        return await self._run(lambda: read_matrix(self._instant(query, None)))
+        return await self._run(lambda: read_matrix(self._instant(query, self._at)))
 
     async def values(self, query: str, at: datetime) -> tuple[RawValue, ...]:
         """What a query says at one moment."""
