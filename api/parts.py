@@ -8,10 +8,12 @@ from uuid import UUID
 
 from fastapi import Depends, Header, Path, Request
 
+from api.analyses import Analyses
 from api.charts import Charts
 from api.gauges import Gauges
 from api.reports import Reports
 from domain.allowed_hosts import AllowedHosts
+from domain.evidence_port import EvidenceStore
 from domain.fleet_port import Fleet
 from domain.operations import Ending, Operation
 from domain.plan import Variant
@@ -108,6 +110,8 @@ class Parts:
     temporal_ui: TemporalUI
     reports: Reports
     charts: Charts
+    evidence: EvidenceStore
+    analyses: Analyses
     gauges: Gauges
     hooks_allowed: AllowedHosts
 

@@ -30,6 +30,7 @@ from adapters.postgres.survey import PostgresSurvey
 from adapters.prometheus.client import PrometheusClient
 from adapters.prometheus.client import connect as connect_prometheus
 from adapters.prometheus.counters import PrometheusCounters
+from adapters.prometheus.history import PrometheusHistory
 from adapters.prometheus.metrics import PrometheusMetrics
 from adapters.temporal.runs import TemporalRuns
 from adapters.webhook.notifier import WebhookNotifier
@@ -39,6 +40,7 @@ from domain.allowed_hosts import AllowedHosts
 from domain.comparison_port import Answers, ComparisonStore
 from domain.evidence_port import CounterSource, EvidenceStore
 from domain.fleet_port import Fleet
+from domain.history_port import CounterHistory
 from domain.ports import (
     Chores,
     Journal,
@@ -66,6 +68,7 @@ class ApiClients:
     evidence: EvidenceStore
     survey: Survey
     metrics: MetricsStore
+    history: CounterHistory
     temporal: Client
 
 
@@ -103,6 +106,7 @@ async def api_clients(
             evidence=PostgresEvidence(pool),
             survey=PostgresSurvey(pool),
             metrics=PrometheusMetrics(store, settings.token_metrics),
+            history=PrometheusHistory(store),
             temporal=temporal,
         )
 

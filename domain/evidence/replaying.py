@@ -151,7 +151,7 @@ class Replay:
 
     @property
     def lookback(self) -> timedelta:
-        """How long before a stretch its samples are to begin: its first look needs one behind it."""
+        """How long before a stretch its samples are to begin: its first look finds one there."""
         return stale_after(self._probe)
 
     def open(self, stretch: Stretch) -> None:
@@ -200,9 +200,7 @@ class Replay:
     def _note(self, interval: Interval) -> None:
         """Keep the verdicts of those that PASS or FAIL for the first time."""
         began = self._since or interval.opened_at
-        for gate, verdict in zip(
-            self._gates, self._judge.verdicts(interval.step), strict=True
-        ):
+        for gate, verdict in zip(self._gates, self._judge.verdicts(interval.step), strict=True):
             if verdict.status in (Status.PASS, Status.FAIL):
                 fired = Fired(
                     at=interval.closed_at,

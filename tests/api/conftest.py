@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
+from api.analyses import Analyses
 from api.assembly import assemble
 from api.charts import Charts
 from api.gauges import Gauges
@@ -18,6 +19,7 @@ from tests.api.staging import Outage
 from tests.api.traffic import Traffic
 from tests.fakes.evidence import MemoryEvidence
 from tests.fakes.fleet import MemoryFleet
+from tests.fakes.history import ScriptedHistory
 from tests.fakes.metrics import ScriptedMetrics
 from tests.fakes.registry import MemoryRegistry
 from tests.fakes.survey import MemorySurvey
@@ -66,8 +68,14 @@ def evidence():
 
 
 @pytest.fixture
+def history():
+    """The counters of the past."""
+    return ScriptedHistory()
+
+
+@pytest.fixture
 async def app(  # noqa: PLR0917 - pytest calls it by name
-    outage, fleet, control, metrics, survey, evidence
+    outage, fleet, control, metrics, survey, evidence, history
 ):
     prices = {"chat": TokenPrice(input=3, output=15)}
 
@@ -81,6 +89,8 @@ async def app(  # noqa: PLR0917 - pytest calls it by name
             temporal_ui=UI,
             reports=Reports(outage, survey, metrics, prices),
             charts=Charts(evidence),
+            evidence=evidence,
+            analyses=Analyses(history, metrics),
             gauges=Gauges(survey, metrics),
             hooks_allowed=AllowedHosts.read("hooks.example.com"),
         )
