@@ -35,10 +35,12 @@ CHUNK = timedelta(minutes=30)
 MOST_SAMPLES = 10_000_000
 MOST_WAITING = 8
 KEPT_SECONDS, MOST_KEPT = 60.0, 16
+# The traffic of now is not that of a minute ago.
+PLAN_KEPT_SECONDS = 5.0
 
 
 class Analyses:
-    """Carries them out one at a time, and keeps each for KEPT_SECONDS."""
+    """Carries them out one at a time, and keeps each for a while."""
 
     def __init__(
         self,
@@ -52,7 +54,8 @@ class Analyses:
         self._history, self._metrics = history, metrics
         self._patience_seconds, self._most_samples = patience_seconds, most_samples
         self._chunk = chunk
-        self._kept: Remembered[bytes] = Remembered(KEPT_SECONDS, most=MOST_KEPT)
+        self._backtests: Remembered[bytes] = Remembered(KEPT_SECONDS, most=MOST_KEPT)
+        self._plans: Remembered[bytes] = Remembered(PLAN_KEPT_SECONDS, most=MOST_KEPT)
         self._turn = asyncio.Lock()
         self._waiting = 0
 
@@ -62,19 +65,22 @@ class Analyses:
         Raises AnalysisUnfinished when it takes long, and goes on meanwhile; TooManySamples when it
         would take too long; MetricsUnreachable and MetricsRefused.
         """
-        return await self._done(("backtest", project, asked), lambda: self._backtest(asked))
+        key = (project, asked)
+        return await self._done(self._backtests, key, lambda: self._backtest(asked))
 
     async def plan(
         self, project: UUID, wish: AnalysisPlanIn, plan: Plan, stable: TrafficVariant, at: datetime
     ) -> bytes:
         """An AnalysisPlanOut as JSON. Raises as `backtest` does."""
-        key = ("plan", project, wish.model_dump_json(), as_json(PlanOut.from_domain(plan)))
-        return await self._done(key, lambda: self._plan(wish, plan, stable, at))
+        key = (project, wish.model_dump_json(), as_json(PlanOut.from_domain(plan)))
+        return await self._done(self._plans, key, lambda: self._plan(wish, plan, stable, at))
 
-    async def _done(self, key: Hashable, ask: Callable[[], Awaitable[bytes]]) -> bytes:
+    async def _done(
+        self, kept: Remembered[bytes], key: Hashable, ask: Callable[[], Awaitable[bytes]]
+    ) -> bytes:
         try:
             async with asyncio.timeout(self._patience_seconds):
-                return await self._kept.get(key, lambda: self._in_turn(ask))
+                return await kept.get(key, lambda: self._in_turn(ask))
         except TimeoutError as error:
             raise AnalysisUnfinished from error
 
