@@ -2,17 +2,18 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 from api.errors import broken
-from api.parts import Parts
 from api.schemas.analysis import LONGEST_RANGE, BacktestIn, RangeIn
 from api.schemas.gates import gates_of
 from domain.errors import InvalidSpec
 from domain.evidence.replaying import Stretch, stretches_of
+from domain.evidence_port import EvidenceStore
 from domain.gates import Gate
 from domain.plan import Plan, Variant
+from domain.ports import Registry
 from domain.registry import TrafficConfig, TrafficVariant
 from domain.rollout import Rollout
 from domain.strategies.gate_rules import gate_violations
@@ -26,6 +27,16 @@ NOTHING_COUNTED = (
     "nothing was counted in this rollout, so it has no range; give from and to, and name who is "
     "compared"
 )
+
+
+class Records(Protocol):
+    """What is known of the past beside the metrics store."""
+
+    @property
+    def registry(self) -> Registry: ...
+
+    @property
+    def evidence(self) -> EvidenceStore: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +80,9 @@ class Backtest:
     healthy: tuple[Past, ...]
 
 
-async def backtest_of(parts: Parts, project: UUID, wish: BacktestIn, now: datetime) -> Backtest:
+async def backtest_of(records: Records, project: UUID, wish: BacktestIn, now: datetime) -> Backtest:
     """Raises InvalidSpec with the rule that is broken, NotFound for what the project has not."""
-    wished = _Wished(parts, project, wish)
+    wished = _Wished(records, project, wish)
     base = await (wished.of_config() if wish.rollout_id is None else wished.of_rollout())
     healthy = [
         await wished.healthy(f"healthy_ranges.{i}", one, base)
@@ -108,8 +119,8 @@ class _Base:
 class _Wished:
     """What a wish means in the registry."""
 
-    def __init__(self, parts: Parts, project: UUID, wish: BacktestIn) -> None:
-        self._parts, self._project, self._wish = parts, project, wish
+    def __init__(self, records: Records, project: UUID, wish: BacktestIn) -> None:
+        self._records, self._project, self._wish = records, project, wish
 
     async def of_rollout(self) -> _Base:
         rollout = await self._rollout(self._wish.rollout_id)
@@ -117,7 +128,7 @@ class _Wished:
         if self._wish.traffic_config_id not in (None, rollout.config_id):
             raise broken("rollout_id", "must be a rollout of the traffic config that is named")
         arm = _arm(plan, self._wish.candidate)
-        past = await _of_rollout(self._parts, rollout, arm, "rollout_id")
+        past = await _of_rollout(self._records.evidence, rollout, arm, "rollout_id")
         return _Base(
             past=past,
             arms=(past.pieces[-1].candidate, past.pieces[-1].stable),
@@ -127,7 +138,7 @@ class _Wished:
         )
 
     async def of_config(self) -> _Base:
-        config = await self._parts.registry.config(
+        config = await self._records.registry.config(
             self._project, _required("traffic_config_id", self._wish.traffic_config_id)
         )
         arms, since = _arms(config, self._wish)
@@ -142,14 +153,14 @@ class _Wished:
             # Of a plain rollout the candidate is meant, whatever the other one's was called.
             name = self._wish.candidate if rollout.plan.trial is not None else None
             arm = _arm(rollout.plan, name)
-            return await _of_rollout(self._parts, rollout, arm, f"{at}.rollout_id")
+            return await _of_rollout(self._records.evidence, rollout, arm, f"{at}.rollout_id")
         past = _explicit(base.past.route, one, base.arms)
         _require_own(past, base.since, f"{at}.from")
         return past
 
     async def _rollout(self, rollout_id: UUID | None) -> Rollout:
         found = _required("rollout_id", rollout_id)
-        return await self._parts.registry.rollout(self._project, found)
+        return await self._records.registry.rollout(self._project, found)
 
 
 def _gates(wish: BacktestIn, default: tuple[Gate, ...]) -> tuple[Gate, ...]:
@@ -168,10 +179,10 @@ def _required(field: str, given: T | None) -> T:
     return given
 
 
-async def _of_rollout(parts: Parts, rollout: Rollout, arm: Variant, field: str) -> Past:
+async def _of_rollout(evidence: EvidenceStore, rollout: Rollout, arm: Variant, field: str) -> Past:
     """The stretches that a rollout's stored intervals tell of, at their places."""
     plan = rollout.plan
-    intervals = (await parts.evidence.load(rollout.id)).intervals
+    intervals = (await evidence.load(rollout.id)).intervals
     stretches = stretches_of(intervals, arm.name, plan.stable.name)
     if not stretches:
         raise broken(field, NOTHING_COUNTED)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from domain.evidence.counters import Reading, Series, SeriesRole, advance
+from domain.evidence.intervals import Interval
 from domain.evidence.judge import judge
 from domain.evidence.replaying import Replay, Stretch, stretches_of
 from domain.gates import AgainstStable, Gate, Metric
@@ -69,7 +70,8 @@ def replayed(reading, *stretches, chunk=timedelta(seconds=120), gates=GATES, **o
 
 def live(reading, *stretches):
     """What a watch would have stored: it reads the last minute at each probe."""
-    read, cursor, intervals = whole(reading), None, []
+    read, cursor = whole(reading), None
+    intervals: list[Interval] = []
     for stretch in stretches:
         moment = stretch.since
         while moment <= stretch.until:
