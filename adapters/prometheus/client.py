@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from copy import copy
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -28,27 +29,24 @@ class PrometheusClient:
     it calls the query wrong.
     """
 
+    _at: datetime | None = None
+
     def __init__(
-        self,
-        client: PrometheusConnect,
-        threads: ThreadPoolExecutor,
-        timeout: timedelta,
-        *,
-        at: datetime | None = None,
+        self, client: PrometheusConnect, threads: ThreadPoolExecutor, timeout: timedelta
     ) -> None:
         self._client = client
         self._threads = threads
         self._timeout = timeout.total_seconds()
-        self._at = at
 
     def as_of(self, at: datetime) -> "PrometheusClient":
-        """The same connection, whose range selectors end at this moment instead of now."""
-        timeout = timedelta(seconds=self._timeout)
-        return PrometheusClient(self._client, self._threads, timeout, at=at)
+        """The same connection, whose raw samples end at this moment instead of now."""
+        then = copy(self)
+        then._at = at  # noqa: SLF001 - it is one of us
+        return then
 
     async def samples(self, query: str) -> tuple[RawSeries, ...]:
         """The raw samples of a query that is a range selector."""
-        return await self._run(lambda: read_matrix(self._instant(query, self._at)))
+        return await self._run(lambda: read_matrix(self._instant(query, None)))
 
     async def values(self, query: str, at: datetime) -> tuple[RawValue, ...]:
         """What a query says at one moment."""
@@ -70,6 +68,7 @@ class PrometheusClient:
             ) from error
 
     def _instant(self, query: str, at: datetime | None) -> Any:
+        at = at or self._at
         when = {} if at is None else {"time": f"{at.timestamp():.3f}"}
         return self._client.custom_query(query, params={**when, **self._patience})
 

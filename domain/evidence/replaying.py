@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from domain.evidence import reasons
-from domain.evidence.counters import Cursor, Reading, Sample, Series, advance
+from domain.evidence.counters import Cursor, Reading, Sample, Series, SeriesRole, advance
 from domain.evidence.intervals import ArmsInterval, Interval
 from domain.evidence.judge import Judge
-from domain.gates import Gate
+from domain.gates import Gate, Metric
 from domain.verdicts import Status, Verdict
 
 # As for a watch: so many probes without a fresh sample, or so long, are a hole.
@@ -93,6 +93,12 @@ class _Stream:
     series: Series
     samples: list[Sample] = field(default_factory=list)
 
+    def give(self, count: int) -> Series:
+        """Take the first ones out."""
+        given, self.samples[:count] = tuple(self.samples[:count]), []
+        one = self.series
+        return Series(key=one.key, role=one.role, bound_ms=one.bound_ms, samples=given)
+
 
 class _Arm:
     """What is known of one arm between two looks, and of when it was scraped at all."""
@@ -121,10 +127,9 @@ class _Arm:
         """Give the samples up to a moment out, each once."""
         given = []
         for stream in self._streams.values():
-            count = bisect_right(stream.samples, moment + _CLOSE, key=lambda sample: sample[0])
+            count = bisect_right(stream.samples, moment + _CLOSE, key=_time)
             if count:
-                given.append(replace(stream.series, samples=tuple(stream.samples[:count])))
-                del stream.samples[:count]
+                given.append(stream.give(count))
         return tuple(given)
 
 
@@ -134,6 +139,7 @@ class Replay:
     def __init__(self, gates: Sequence[Gate], *, probe: timedelta, phi: float = 1.0) -> None:
         self._gates, self._probe = tuple(gates), probe
         self._judge = Judge(gates, phi=phi)
+        self._times_count = any(gate.metric is not Metric.ERROR_RATE for gate in gates)
         self._candidate, self._stable = _Arm(), _Arm()
         self._cursor: Cursor | None = None
         self._stretch: Stretch | None = None
@@ -161,8 +167,8 @@ class Replay:
 
     def take(self, piece: Reading, until: datetime) -> None:
         """Look at a piece, which has all samples up to `until`, at each moment that is due."""
-        self._candidate.take(piece.candidate)
-        self._stable.take(piece.stable)
+        self._candidate.take(filter(self._is_judged, piece.candidate))
+        self._stable.take(filter(self._is_judged, piece.stable))
         if self._stretch is None:
             raise ValueError("a stretch must be opened first")
         end = min(until, self._stretch.until).timestamp()
@@ -171,6 +177,10 @@ class Replay:
             self._due += self._probe.total_seconds()
         if until >= self._stretch.until:
             self._look(self._stretch, end)  # what came behind the last probe
+
+    def _is_judged(self, series: Series) -> bool:
+        """Most of what is read are buckets, which no gate on errors asks for."""
+        return self._times_count or series.role is not SeriesRole.BUCKET
 
     def _look(self, stretch: Stretch, moment: float) -> None:
         reading = Reading(
@@ -246,6 +256,10 @@ class Replay:
             yield f"No fresh sample of both for {length:,.0f} s until {_told(closed)}."
         if not self._intervals and self._candidate.samples and self._stable.samples:
             yield "Too few samples of both to count anything."
+
+
+def _time(sample: Sample) -> float:
+    return sample[0]
 
 
 def stale_after(probe: timedelta) -> timedelta:
