@@ -30,8 +30,8 @@ from adapters.postgres.survey import PostgresSurvey
 from adapters.prometheus.client import PrometheusClient
 from adapters.prometheus.client import connect as connect_prometheus
 from adapters.prometheus.counters import PrometheusCounters
-from adapters.prometheus.history import PrometheusHistory
 from adapters.prometheus.metrics import PrometheusMetrics
+from adapters.prometheus.past import PrometheusHistory
 from adapters.temporal.runs import TemporalRuns
 from adapters.webhook.notifier import WebhookNotifier
 from adapters.webhook.notifier import connect as connect_hooks

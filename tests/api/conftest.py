@@ -19,8 +19,8 @@ from tests.api.staging import Outage
 from tests.api.traffic import Traffic
 from tests.fakes.evidence import MemoryEvidence
 from tests.fakes.fleet import MemoryFleet
-from tests.fakes.history import ScriptedHistory
 from tests.fakes.metrics import ScriptedMetrics
+from tests.fakes.past import ScriptedHistory
 from tests.fakes.registry import MemoryRegistry
 from tests.fakes.survey import MemorySurvey
 

@@ -24,8 +24,8 @@ from tests.api.caller import canary
 from tests.api.test_ab_tests import a_test
 from tests.api.test_metrics import add_variant
 from tests.cluster.builders import route_in
-from tests.fakes.history import ScriptedHistory
 from tests.fakes.metrics import ScriptedMetrics
+from tests.fakes.past import ScriptedHistory
 from tests.projects import a_cursor, an_arms_cursor, an_arms_interval, an_interval
 
 BEGAN = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -5,14 +5,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from adapters.prometheus import client
-from adapters.prometheus.history import PrometheusHistory
+from adapters.prometheus.past import PrometheusHistory
 from domain.errors import Unreachable
 from domain.evidence.counters import Series, SeriesRole
 from domain.gates import Source
 from domain.traffic import Place
 from sandbox.ports import free_port
 from tests.cluster.builders import route_in
-from tests.fakes.history import ScriptedHistory
+from tests.fakes.past import ScriptedHistory
 from tests.metrics.gateway import routed
 from tests.metrics.servers import until
 
