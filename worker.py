@@ -20,6 +20,7 @@ from activities.fleet import FleetActivities
 from activities.guard import GuardActivities
 from activities.heartbeats import Heartbeats
 from activities.notify import NotifyActivities
+from activities.reading import ReadingPorts
 from activities.record import RecordActivities
 from activities.traffic import TrafficActivities
 from activities.virtual_models import VirtualModelActivities
@@ -65,11 +66,15 @@ def activities(clients: WorkerClients) -> tuple[Activities, Activities]:
     analysis = AnalysisActivities(
         WatchPorts(
             counters=clients.counters,
+            history=clients.history,
             evidence=clients.evidence,
             runtime=clients.workloads,
             router=clients.router,
             journal=clients.journal,
             comparing=ComparingPorts(answers=clients.answers, store=clients.comparisons),
+            reading=ReadingPorts(
+                queries=clients.queries, metrics=clients.metrics, store=clients.readings
+            ),
         )
     )
     writes: Activities = [

@@ -1,6 +1,5 @@
 """The watch over a soak: counters become intervals, intervals verdicts, verdicts a decision."""
 
-import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -11,9 +10,11 @@ from temporalio import activity
 from activities.comparing import Beside, ComparingPorts, comparing
 from activities.heartbeats import say
 from activities.ledger import Ledger
+from activities.reading import ReadingPorts, Readings, reading
+from activities.streams import stale_after
 from domain.decision import decide
 from domain.errors import Refused, TransientError
-from domain.evidence_port import CounterSource, EvidenceStore
+from domain.evidence_port import CounterSource, EvidenceStore, StableHistory
 from domain.plan import Plan, Variant
 from domain.ports import Journal, TrafficRouter, WorkloadRuntime
 from domain.progress import Hold, Progress, Seen
@@ -26,9 +27,6 @@ from domain.workloads import Workload, WorkloadPhase
 CLUSTER_LOOK = timedelta(seconds=2)
 # However seldom the probes are: what somebody else changes is to be noticed within 10 seconds.
 CLUSTER_LOOK_AT_LEAST = timedelta(seconds=8)
-# So many probes without a fresh sample make the metrics unavailable, not the candidate bad.
-STALE_PROBES = 3
-STALE_AT_LEAST = timedelta(seconds=10)
 MIN_NAP = timedelta(milliseconds=50)
 
 
@@ -47,11 +45,13 @@ class WatchPorts:
     """All that a watcher looks at and writes to."""
 
     counters: CounterSource
+    history: StableHistory
     evidence: EvidenceStore
     runtime: WorkloadRuntime
     router: TrafficRouter
     journal: Journal
     comparing: ComparingPorts
+    reading: ReadingPorts
 
 
 class AnalysisActivities:
@@ -64,11 +64,15 @@ class AnalysisActivities:
 
         May be cut off and started again anywhere: its state is the stored intervals.
         """
-        step, ports = order.progress.step, self._ports
-        async with comparing(order.rollout_id, order.plan, step, ports.comparing) as answers:
-            return await self._watch(order, Watcher(order, ports, answers))
+        rollout, plan, progress, ports = order.rollout_id, order.plan, order.progress, self._ports
+        async with (
+            comparing(rollout, plan, progress.step, ports.comparing) as answers,
+            reading(rollout, plan, progress, ports.reading) as readings,
+        ):
+            beside: Beside = lambda seen: answers(readings.beside(seen))  # noqa: E731
+            return await self._watch(order, Watcher(order, ports, beside), readings)
 
-    async def _watch(self, order: WatchOrder, watcher: "Watcher") -> Seen:
+    async def _watch(self, order: WatchOrder, watcher: "Watcher", readings: Readings) -> Seen:
         while True:
             seen = await watcher.look()
             say(_headline(seen))
@@ -79,7 +83,7 @@ class AnalysisActivities:
             if decision.clears != order.progress.asking:  # the workflow asks the fleet
                 return seen
             nap = min(watcher.nap(now), decision.until - now)
-            await asyncio.sleep(max(nap, MIN_NAP).total_seconds())
+            await readings.nap(max(nap, MIN_NAP))
 
 
 class Watcher:
@@ -91,7 +95,7 @@ class Watcher:
         self._answers = answers
         self._order, self._plan, self._ports = order, order.plan, ports
         self._step = order.progress.step
-        self._ledger = Ledger(order.plan, ports.counters, ports.evidence)
+        self._ledger = Ledger(order.plan, ports.counters, ports.evidence, ports.history)
         self._fresh_at = datetime.now(UTC)
         self._seen = self._told = order.progress.seen
         self._probe_at = self._cluster_looked_at = datetime.min.replace(tzinfo=UTC)
@@ -123,7 +127,7 @@ class Watcher:
         now = datetime.now(UTC)
         if is_fresh:
             self._fresh_at = now
-        stale = max(self._plan.policies.probe_interval * STALE_PROBES, STALE_AT_LEAST)
+        stale = stale_after(self._plan.policies)
         # Once away, the metrics are back with the first fresh sample: a store that has just come up
         # answers for some seconds with what it knew before.
         still_away = self._seen.unavailable_since is not None and not is_fresh
@@ -219,7 +223,7 @@ def _news(before: Seen, after: Seen, step: int, sequence: int, now: datetime) ->
     """What changed between two looks, as lines of the rollout's history."""
     key = f"{step}/{sequence}"
     entries: list[Entry] = []
-    known = {(v.variant, v.gate): v.status for v in before.verdicts}
+    known = {(v.variant, v.gate): _standing(v) for v in before.verdicts}
     if after.unavailable_since and not before.unavailable_since:
         reason = next((v.reason for v in after.verdicts), "The metrics are unavailable")
         entries.append(_entry(f"lost/{key}/{now.timestamp()}", EventKind.METRICS_LOST, reason, now))
@@ -228,10 +232,11 @@ def _news(before: Seen, after: Seen, step: int, sequence: int, now: datetime) ->
         text = f"The metrics are back after {away} s; the evidence goes on where it stood"
         entries.append(_entry(f"back/{key}/{now.timestamp()}", EventKind.METRICS_BACK, text, now))
     for verdict in after.verdicts:
-        is_new = verdict.status is not known.get((verdict.variant, verdict.gate))
-        if is_new and not after.unavailable_since:
+        is_new = _standing(verdict) != known.get((verdict.variant, verdict.gate))
+        is_silent = after.unavailable_since and verdict.status is Status.UNAVAILABLE
+        if is_new and not is_silent:
             what = verdict.named
-            name = f"verdict/{what}/{key}/{verdict.status}"
+            name = f"verdict/{what}/{key}/{verdict.status}{'/doubt' if verdict.doubt else ''}"
             text = f"{what}: {verdict.status}. {verdict.reason}"
             entries.append(
                 replace(_entry(name, EventKind.VERDICT, text, now), data={"verdict": verdict})
@@ -248,6 +253,11 @@ def _news(before: Seen, after: Seen, step: int, sequence: int, now: datetime) ->
         if found and found != was:
             entries.append(_entry(f"{kind}/{key}/{now.timestamp()}", EventKind.DRIFTED, found, now))
     return [replace(entry, step=step) for entry in entries]
+
+
+def _standing(verdict: Verdict) -> tuple[Status, bool]:
+    """What of a verdict is told anew when it changes: its numbers change with every probe."""
+    return verdict.status, bool(verdict.doubt)
 
 
 def _entry(key: str, kind: EventKind, message: str, at: datetime) -> Entry:

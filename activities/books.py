@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from domain.evidence.allocation import next_allocation
+from domain.evidence.baseline import Baseline
 from domain.evidence.counters import ArmsCursor, Cursor, Series, advance, advance_arms
 from domain.evidence.intervals import ArmsInterval, Interval
 from domain.evidence.judge import Judge
 from domain.evidence.trial import TrialJudge
 from domain.evidence.trial_intervals import TrialInterval, of_arms
 from domain.evidence_port import CounterSource
+from domain.gates import Source
 from domain.plan import Plan, Variant
 from domain.progress import Progress
 from domain.steps import Soak
@@ -51,8 +53,8 @@ class Book(ABC):
         """Read the counters once. Changes nothing here."""
 
     @abstractmethod
-    def add(self, interval: AnyInterval) -> None:
-        """Take the next interval in."""
+    def add(self, interval: AnyInterval, meter: str = "") -> None:
+        """Take the next interval of a meter in; without a name it is the gateway's."""
 
     @abstractmethod
     def verdicts(self, progress: Progress) -> tuple[Verdict, ...]:
@@ -65,17 +67,18 @@ class Book(ABC):
         """The weights that all arms of a trial should have by now; None: those that they have."""
         return None
 
-    @property
-    def _window(self) -> timedelta:
-        return max(self._plan.policies.probe_interval * SAMPLES_READ, READ_AT_LEAST)
+
+def window_of(plan: Plan) -> timedelta:
+    """How far back counters are read: some probes, in case one comes late."""
+    return max(plan.policies.probe_interval * SAMPLES_READ, READ_AT_LEAST)
 
 
 class PairBook(Book):
     """The candidate beside stable."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, baseline: Baseline) -> None:
         super().__init__(plan)
-        self._judge = Judge(plan.gates)
+        self._judge = Judge(plan.gates, baseline=baseline, warm_up=plan.policies.warm_up)
 
     async def look(
         self,
@@ -87,10 +90,10 @@ class PairBook(Book):
         plan, soak = self._plan, self._plan.steps[progress.step]
         reading = await counters.read(
             plan.route,
-            plan.gates[0].source,
+            Source.ENVOY,
             candidate=plan.candidate_at(progress.step),
             stable=Place(position=plan.stable.slot),
-            window=self._window,
+            window=window_of(self._plan),
         )
         interval, behind = advance(
             cursor if isinstance(cursor, Cursor) else None,
@@ -102,10 +105,10 @@ class PairBook(Book):
         times = _times((*reading.candidate, *reading.stable))
         return Look(interval=interval, cursor=behind, times=times)
 
-    def add(self, interval: AnyInterval) -> None:
+    def add(self, interval: AnyInterval, meter: str = "") -> None:
         if not isinstance(interval, Interval):
             raise TypeError(f"interval {interval.sequence} is of a trial")
-        self._judge.add(interval)
+        self._judge.add(interval, meter)
 
     def verdicts(self, progress: Progress) -> tuple[Verdict, ...]:
         return self._judge.verdicts(progress.step)
@@ -114,10 +117,13 @@ class PairBook(Book):
 class TrialBook(Book):
     """All arms of a trial: each challenger beside stable for its gates, all by their reward."""
 
-    def __init__(self, plan: Plan, trial: Trial) -> None:
+    def __init__(self, plan: Plan, trial: Trial, baseline: Baseline) -> None:
         super().__init__(plan)
-        self._trial = trial
-        self._judges = {one.name: Judge(plan.gates) for one in plan.challengers}
+        self._trial, warm_up = trial, plan.policies.warm_up
+        self._judges = {
+            one.name: Judge(plan.gates, baseline=baseline, warm_up=warm_up, checks_split=False)
+            for one in plan.challengers
+        }
         self._fold = TrialJudge(trial.arms, trial.reward, trial.rules, phi=trial.phi)
         self._seen: list[TrialInterval] = []
 
@@ -149,19 +155,19 @@ class TrialBook(Book):
             plan.route,
             reward.source,
             arms={one.name: plan.places_of(one) for one in present},
-            window=self._window,
+            window=window_of(self._plan),
         )
         if reward.counters is None:
             return reading
         rewarded = await counters.read_rewards(
             reward.counters,
             workloads={one.name: one.workload.name for one in present},
-            window=self._window,
+            window=window_of(self._plan),
         )
         return {name: (*series, *rewarded[name]) for name, series in reading.items()}
 
-    def add(self, interval: AnyInterval) -> None:
-        if not isinstance(interval, ArmsInterval):
+    def add(self, interval: AnyInterval, meter: str = "") -> None:
+        if not isinstance(interval, ArmsInterval) or meter:
             raise TypeError(f"interval {interval.sequence} is of no trial")
         for name, judge in self._judges.items():
             if (pair := interval.pair(name, self._plan.stable.name)) is not None:
@@ -195,8 +201,10 @@ class TrialBook(Book):
         return (known[name] for name in self._trial.arms if name not in left)
 
 
-def book_of(plan: Plan) -> Book:
-    return PairBook(plan) if plan.trial is None else TrialBook(plan, plan.trial)
+def book_of(plan: Plan, baseline: Baseline) -> Book:
+    if plan.trial is None:
+        return PairBook(plan, baseline)
+    return TrialBook(plan, plan.trial, baseline)
 
 
 def _times(series: Iterable[Series]) -> tuple[float, ...]:

@@ -4,13 +4,17 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from activities.books import AnyCursor, AnyInterval, book_of
+from activities.baselines import Baselines
+from activities.books import AnyCursor, AnyInterval, book_of, window_of
+from activities.streams import Stream
 from domain.errors import TransientError
+from domain.evidence.baseline import Baseline
 from domain.evidence.rhythm import seconds_to_news
-from domain.evidence_port import CounterSource, EvidenceStore
+from domain.evidence_port import CounterSource, EvidenceStore, StableHistory
+from domain.meters import meter_of, meters_of
 from domain.plan import Plan
 from domain.progress import Progress
 from domain.trial_verdicts import TrialVerdict
@@ -28,9 +32,18 @@ class Ledger:
     back, what lies between joins the stored evidence as one interval: counters lose nothing.
     """
 
-    def __init__(self, plan: Plan, counters: CounterSource, evidence: EvidenceStore) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        counters: CounterSource,
+        evidence: EvidenceStore,
+        history: StableHistory,
+    ) -> None:
         self._plan, self._counters, self._evidence = plan, counters, evidence
-        self._book = book_of(plan)
+        self._baselines = Baselines(plan, history, evidence)
+        self._book = book_of(plan, Baseline())
+        meters = meters_of(plan.gates) if plan.trial is None else ()
+        self._streams = {meter.name: Stream(plan, meter) for meter in meters}
         self._cursor: AnyCursor | None = None
         self._is_kept = False
         self._times: tuple[float, ...] = ()
@@ -39,11 +52,18 @@ class Ledger:
     async def open(self, rollout_id: UUID) -> None:
         """Take up where the stored intervals end."""
         log = await self._evidence.load(rollout_id)
-        book = book_of(self._plan)
+        await self._baselines.open(rollout_id, log)
+        book = book_of(self._plan, self._baselines.standing or Baseline())
         for interval in log.intervals:
             book.add(interval)
             if interval.sequence % YIELD_EVERY == 0:
                 await asyncio.sleep(0)
+        for name, stream in self._streams.items():
+            stream.resume(log.meters.get(name))
+            for interval in log.meters[name].intervals if name in log.meters else ():
+                book.add(interval, name)
+                if interval.sequence % YIELD_EVERY == 0:
+                    await asyncio.sleep(0)
         self._book, self._cursor = book, log.cursor
         self.sequence = len(log.intervals)
         self._is_kept = True
@@ -57,6 +77,8 @@ class Ledger:
             with suppress(TransientError):
                 await self.open(rollout_id)
         look = await self._book.look(self._counters, progress, self._cursor, self.sequence)
+        if self._baselines.standing is None:
+            await self._begin(rollout_id)
         self._times, interval = look.times, look.interval
         if look.cursor != self._cursor:
             await self._keep(rollout_id, interval, look.cursor)
@@ -64,16 +86,39 @@ class Ledger:
         if interval is not None:
             self._book.add(interval)
             self.sequence += 1
+        await asyncio.gather(
+            *(self._read(stream, rollout_id, progress) for stream in self._streams.values())
+        )
         return interval is not None
 
+    async def _begin(self, rollout_id: UUID) -> None:
+        """Measure what all evidence is to be judged by, before there is any."""
+        await self._baselines.measure(rollout_id, is_open=self._is_kept)
+        self._is_kept = self._is_kept and self._baselines.is_kept
+        self._book = book_of(self._plan, self._baselines.standing or Baseline())
+
+    async def _read(self, stream: Stream, rollout_id: UUID, progress: Progress) -> None:
+        """Read another meter once. Trouble with it is its own, and told by its gates."""
+        read = await stream.look(self._counters, progress, window_of(self._plan))
+        if read is None:
+            return
+        name = stream.meter.name
+        await self._keep(rollout_id, read.interval, read.cursor, name)
+        if read.interval is not None:
+            self._book.add(read.interval, name)
+
     async def _keep(
-        self, rollout_id: UUID, interval: AnyInterval | None, cursor: AnyCursor
+        self,
+        rollout_id: UUID,
+        interval: AnyInterval | None,
+        cursor: AnyCursor,
+        meter: str = "",
     ) -> None:
         """Store what was read; what is not stored is read again, from where the store stands."""
         if not self._is_kept:
             return
         try:
-            await self._evidence.append(rollout_id, interval=interval, cursor=cursor)
+            await self._evidence.append(rollout_id, interval=interval, cursor=cursor, meter=meter)
         except TransientError:  # away, or another watcher of this rollout was first
             self._is_kept = False
 
@@ -84,8 +129,18 @@ class Ledger:
         return timedelta(seconds=wait)
 
     def verdicts(self, progress: Progress) -> tuple[Verdict, ...]:
-        verdicts = self._book.verdicts(progress)
+        verdicts = tuple(map(self._of_what_speaks, self._book.verdicts(progress)))
         return verdicts if self._is_kept else tuple(map(_unkept, verdicts))
+
+    def _of_what_speaks(self, verdict: Verdict) -> Verdict:
+        """The verdict; unavailable where its meter is silent. What has failed stays failed."""
+        gate = next(gate for gate in self._plan.gates if gate.name == verdict.gate)
+        stream = self._streams.get(meter_of(gate).name)
+        silence = "" if stream is None else stream.silence(datetime.now(UTC))
+        if not silence or verdict.status is Status.FAIL:
+            return verdict
+        reason = f"The counts are unavailable: {silence}"
+        return Verdict(gate=verdict.gate, status=Status.UNAVAILABLE, reason=reason)
 
     def trial(self, progress: Progress) -> TrialVerdict | None:
         """How a trial stands; None where there is none, or nothing is kept of what it shows."""

@@ -21,7 +21,8 @@ from api.schemas.analysis import (
 )
 from api.schemas.gates import GateBody
 from api.schemas.plans import PlanOut
-from domain.evidence.replaying import Replay
+from domain.evidence.replaying import Replay, is_replayed
+from domain.gates import Source
 from domain.history_port import CounterHistory
 from domain.metrics import NOTHING, SHORTEST, MeasuredVariant
 from domain.outlook import PlanOutlook, StepOutlook, TrafficSeen, traffic_seen
@@ -103,34 +104,39 @@ class Analyses:
             found.append(replayed)
         replay, *healthy = found
         answer = BacktestOut(
-            gates=[GateBody.from_domain(gate) for gate in asked.gates],
+            gates=[GateBody.from_domain(gate) for gate in asked.gates if is_replayed(gate)],
             phi=asked.phi,
+            warm_up_seconds=asked.warm_up.total_seconds(),
             probe_interval_seconds=asked.probe.total_seconds(),
             replay=replay,
-            healthy=HealthyOut.of(asked.gates, healthy) if healthy else None,
+            healthy=HealthyOut.of(healthy) if healthy else None,
         )
         return as_json(answer)
 
     async def _replayed(self, asked: Backtest, past: Past, most: int) -> ReplayOut:
-        replay = Replay(asked.gates, probe=asked.probe, phi=asked.phi)
+        replay = Replay(
+            asked.gates,
+            probe=asked.probe,
+            phi=asked.phi,
+            warm_up=asked.warm_up,
+            checks_split=past.checks_split,
+        )
         for piece in past.pieces:
             replay.open(piece.stretch)
-            await self._take(asked, past, piece, replay, most)
+            await self._take(past, piece, replay, most)
         found = await asyncio.to_thread(replay.result, past.stretches)
         return ReplayOut.from_domain(
             found, rollout_id=past.rollout_id, since=past.since, until=past.until
         )
 
-    async def _take(
-        self, asked: Backtest, past: Past, piece: Piece, replay: Replay, most: int
-    ) -> None:
+    async def _take(self, past: Past, piece: Piece, replay: Replay, most: int) -> None:
         """Read a stretch, chunk by chunk, and a little before it for the first look."""
         since, end = piece.stretch.since - replay.lookback, piece.stretch.until
         while since < end:
             until = min(since + self._chunk, end)
             reading = await self._history.read(
                 past.route,
-                asked.gates[0].source,  # as a watch does
+                Source.ENVOY,
                 candidate=piece.candidate,
                 stable=piece.stable,
                 since=since,

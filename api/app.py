@@ -29,20 +29,23 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def parts() -> AsyncIterator[Parts]:
         chosen = settings or read_settings()
         async with api_clients(chosen, api_runtime()) as clients:
+            prices = _prices(chosen)
             yield Parts(
                 registry=clients.registry,
                 fleet=clients.fleet,
+                templates=clients.templates,
                 control=Control(clients.temporal),
                 gateway_namespace=chosen.gateway_namespace,
                 temporal_ui=TemporalUI(
                     url=str(chosen.temporal_ui_url), namespace=chosen.temporal_namespace
                 ),
-                reports=Reports(clients.registry, clients.survey, clients.metrics, _prices(chosen)),
+                reports=Reports(clients.registry, clients.survey, clients.metrics, prices),
                 charts=Charts(clients.evidence),
                 evidence=clients.evidence,
                 analyses=Analyses(clients.history, clients.metrics),
                 gauges=Gauges(clients.survey, clients.metrics),
                 hooks_allowed=chosen.hooks_allowed_hosts or AllowedHosts(),
+                prices=prices,
             )
 
     return assemble(parts)

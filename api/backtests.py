@@ -1,5 +1,6 @@
 """From the wish for a backtest to what is read: the places, the stretches, the gates."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
@@ -7,13 +8,13 @@ from uuid import UUID
 
 from api.errors import broken
 from api.schemas.analysis import LONGEST_RANGE, BacktestIn, RangeIn
-from api.schemas.gates import gates_of
-from domain.errors import InvalidSpec
-from domain.evidence.replaying import Stretch, stretches_of
+from domain.errors import InvalidSpec, Violation
+from domain.evidence.replaying import Stretch, is_replayed, stretches_of
 from domain.evidence_port import EvidenceStore
 from domain.gates import Gate
 from domain.plan import Plan, Variant
 from domain.ports import Registry
+from domain.reading_gates import AnyGate
 from domain.registry import TrafficConfig, TrafficVariant
 from domain.rollout import Rollout
 from domain.strategies.gate_rules import gate_violations
@@ -55,6 +56,7 @@ class Past:
     rollout_id: UUID | None
     route: Route
     pieces: tuple[Piece, ...]
+    checks_split: bool = False
 
     @property
     def stretches(self) -> tuple[Stretch, ...]:
@@ -75,6 +77,7 @@ class Backtest:
 
     gates: tuple[Gate, ...]
     phi: float
+    warm_up: timedelta
     probe: timedelta
     past: Past
     healthy: tuple[Past, ...]
@@ -93,7 +96,8 @@ async def backtest_of(records: Records, project: UUID, wish: BacktestIn, now: da
         probe = timedelta(seconds=wish.probe_interval_seconds)
     found = Backtest(
         gates=_gates(wish, base.gates),
-        phi=wish.phi,
+        phi=base.phi if wish.phi is None else wish.phi,
+        warm_up=base.warm_up,
         probe=probe,
         past=base.past,
         healthy=tuple(healthy),
@@ -112,8 +116,10 @@ class _Base:
     past: Past
     arms: tuple[tuple[Place, ...], tuple[Place, ...]]
     since: datetime | None
-    gates: tuple[Gate, ...]
+    gates: Sequence[AnyGate]
     probe: timedelta
+    phi: float = 1.0
+    warm_up: timedelta = timedelta(0)
 
 
 class _Wished:
@@ -133,8 +139,10 @@ class _Wished:
             past=past,
             arms=(past.pieces[-1].candidate, past.pieces[-1].stable),
             since=None,
-            gates=plan.gates,
+            gates=plan.all_gates,
             probe=plan.policies.probe_interval,
+            phi=await _phi(self._records.evidence, rollout),
+            warm_up=plan.policies.warm_up,
         )
 
     async def of_config(self) -> _Base:
@@ -144,7 +152,9 @@ class _Wished:
         arms, since = _arms(config, self._wish)
         past = _explicit(config.route, self._wish, arms)
         _require_own(past, since, "from")
-        gates = DEFAULT_GATES if config.default_gates is None else config.default_gates
+        gates: Sequence[AnyGate] = (
+            DEFAULT_GATES if config.default_gates is None else config.default_gates
+        )
         return _Base(past=past, arms=arms, since=since, gates=gates, probe=DEFAULT_PROBE)
 
     async def healthy(self, at: str, one: RangeIn, base: _Base) -> Past:
@@ -163,14 +173,32 @@ class _Wished:
         return await self._records.registry.rollout(self._project, found)
 
 
-def _gates(wish: BacktestIn, default: tuple[Gate, ...]) -> tuple[Gate, ...]:
-    own = gates_of(wish.gates)
-    gates = default if own is None else own
-    if not gates:
+async def _phi(evidence: EvidenceStore, rollout: Rollout) -> float:
+    """What the rollout's own evidence was divided by."""
+    baseline = (await evidence.load(rollout.id)).baseline
+    return 1.0 if baseline is None else baseline.phi
+
+
+def _gates(wish: BacktestIn, default: Sequence[AnyGate]) -> tuple[Gate, ...]:
+    """The gates with statistics, of which some that can be replayed.
+
+    What is named must be one of those; of a rollout's own the others are left out.
+    """
+    if wish.gates is not None:
+        named = tuple(body.to_domain() for body in wish.gates)
+        if violations := (*gate_violations(named), *_unreplayed(named)):
+            raise InvalidSpec(*violations)
+        return named
+    gates = tuple(gate for gate in default if isinstance(gate, Gate))
+    if not any(map(is_replayed, gates)):
         raise broken("gates", "must be given: there are none to replay")
-    if violations := tuple(gate_violations(gates)):
-        raise InvalidSpec(*violations)
     return gates
+
+
+def _unreplayed(gates: Sequence[Gate]) -> Iterator[Violation]:
+    for i, gate in enumerate(gates):
+        if not is_replayed(gate):
+            yield Violation(f"gates.{i}.source", "must be envoy: only what it counts is replayed")
 
 
 def _required(field: str, given: T | None) -> T:
@@ -198,7 +226,12 @@ async def _of_rollout(evidence: EvidenceStore, rollout: Rollout, arm: Variant, f
         )
         for stretch in stretches
     )
-    return Past(rollout_id=rollout.id, route=plan.route, pieces=pieces)
+    return Past(
+        rollout_id=rollout.id,
+        route=plan.route,
+        pieces=pieces,
+        checks_split=plan.trial is None,  # as a watch does
+    )
 
 
 def _arm(plan: Plan, name: str | None) -> Variant:

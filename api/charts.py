@@ -13,8 +13,11 @@ from api.remembered import Remembered
 from api.rendering import as_json
 from api.schemas.evidence import EvidenceChartOut
 from domain.evidence.chart import Chart
-from domain.evidence.drawing import Drawing, series_of
-from domain.evidence_port import EvidenceStore
+from domain.evidence.drawing import Drawing, merged, series_of
+from domain.evidence.intervals import Interval
+from domain.evidence_port import EvidenceLog, EvidenceStore
+from domain.meters import meters_of
+from domain.plan import Plan
 from domain.rollout import Rollout
 
 PATIENCE_SECONDS = 20.0
@@ -73,10 +76,25 @@ class Charts:
             self._waiting -= 1
 
     async def _folded(self, rollout: Rollout, points: int) -> Chart:
-        plan = rollout.plan
-        intervals = (await self._evidence.load(rollout.id)).intervals
+        plan, log = rollout.plan, await self._evidence.load(rollout.id)
         most = min(points, self._most_points // max(series_of(plan.gates, plan.trial), 1))
-        drawing = await asyncio.to_thread(Drawing, plan.gates, plan.trial, intervals, points=most)
+        charts = [await self._of_meter(plan, log, most, "")]
+        charts += [await self._of_meter(plan, log, most, one.name) for one in meters_of(plan.gates)]
+        return merged(charts, plan.gates)
+
+    async def _of_meter(self, plan: Plan, log: EvidenceLog, most: int, meter: str) -> Chart:
+        gateway, stream = log.intervals, log.meters.get(meter)
+        intervals = (() if stream is None else stream.intervals) if meter else gateway
+        beside = [one for one in gateway if isinstance(one, Interval)] if meter else ()
+        drawing = await asyncio.to_thread(
+            Drawing,
+            *(plan.gates, plan.trial, intervals),
+            points=most,
+            meter=meter,
+            beside=beside,
+            baseline=log.baseline,
+            warm_up=plan.policies.warm_up,
+        )
         since = time.monotonic()
         for interval in intervals:
             drawing.add(interval)

@@ -57,6 +57,9 @@ _TAGS = {
         "What holds between rollouts: when none advances, and how many do at once. A rollback is "
         "never held."
     ),
+    "gate templates": (
+        "Named, versioned sets of gates with arguments: of the project, and global ones for all."
+    ),
     "process": "Whether this process works, and what it has done.",
 }
 

@@ -15,6 +15,8 @@ from api.errors import KeyReused, RolloutRunning, broken
 from api.parties import parties_of
 from api.parts import Parts
 from api.schemas.rollouts import RolloutIn
+from api.templates import fill
+from domain.costs import priced
 from domain.division import was_stable_lately
 from domain.errors import (
     AlreadyExists,
@@ -50,21 +52,25 @@ async def compiled(parts: Parts, config: TrafficConfig, wish: RolloutIn) -> Plan
     """
     stable = _splittable(config)
     parties = await parties_of(parts.registry, config, stable, wish.challengers)
-    spec = wish.to_domain(config)
+    templates = await fill(parts, config.project_id, wish.gate_templates)
     is_way_back = wish.skip_steps and was_stable_lately(
         config.variants,
         parties.candidate.version_id,
         now=datetime.now(UTC),
         window=config.rollback_window,
     )
-    if is_way_back and wish.strategy not in (Strategy.SHADOW, Strategy.AB_TEST):
-        plan = compile_way_back(wish.strategy, spec, parties)
-    else:
-        plan = compile_plan(spec, parties)
+    is_way_back = is_way_back and wish.strategy not in (Strategy.SHADOW, Strategy.AB_TEST)
+    with templates.placing(wish):
+        spec = templates.over(wish).to_domain(config)
+        spec = replace(spec, gates=priced(spec.gates, config.inference_service_name, parts.prices))
+        if is_way_back:
+            plan = compile_way_back(wish.strategy, spec, parties)
+        else:
+            plan = compile_plan(spec, parties)
     if violations := tuple(hook_violations(plan.hooks, parts.hooks_allowed)):
         raise InvalidSpec(*violations)
     await _require_group(parts, config.project_id, wish.group)
-    return replace(plan, group=wish.group, asks_the_fleet=True)
+    return replace(plan, group=wish.group, asks_the_fleet=True, templates=templates.pins)
 
 
 async def _require_group(parts: Parts, project_id: UUID, name: str | None) -> None:

@@ -11,6 +11,12 @@ from typing import Any
 from pydantic import BaseModel
 
 from api.schemas.fleet import FreezeWindowOut, RolloutGroupOut, RolloutGroupSummary
+from api.schemas.gate_templates import (
+    GateTemplateOut,
+    GateTemplateSummary,
+    GlobalGateTemplateOut,
+    GlobalGateTemplateSummary,
+)
 from api.schemas.operations import OperationOut
 from api.schemas.registry import ModelVersionOut, RegisteredModelOut, ServingEnvironmentOut
 from api.schemas.rollouts import CommandOut, RolloutOut, RolloutSummary
@@ -35,6 +41,8 @@ class _Shown:
 
 _ROLLOUT = _Shown(own={"rollout_id": "/id"}, others={"config_id": "/traffic_config_id"})
 _GROUP = _Shown(own={"group_name": "/name"}, others={})
+_TEMPLATE = _Shown(own={"template_name": "/name"}, others={})
+_GLOBAL_TEMPLATE = _Shown(own={"global_template_name": "/name"}, others={})
 _SHOWN: Mapping[type[BaseModel], _Shown] = {
     RegisteredModelOut: _Shown(own={"model_id": "/id", "registered_model_id": "/id"}, others={}),
     ModelVersionOut: _Shown(own={"version_id": "/id"}, others={"model_id": "/registered_model_id"}),
@@ -76,6 +84,10 @@ _SHOWN: Mapping[type[BaseModel], _Shown] = {
     FreezeWindowOut: _Shown(own={"window_id": "/id"}, others={}),
     RolloutGroupSummary: _GROUP,
     RolloutGroupOut: _GROUP,
+    GateTemplateOut: _TEMPLATE,
+    GateTemplateSummary: _TEMPLATE,
+    GlobalGateTemplateOut: _GLOBAL_TEMPLATE,
+    GlobalGateTemplateSummary: _GLOBAL_TEMPLATE,
     OperationOut: _Shown(own={"operation_id": "/id"}, others={}),
 }
 _BY_SCHEMA = {schema.__name__: shown for schema, shown in _SHOWN.items()}

@@ -1,5 +1,6 @@
 """What the routes work with: the registry and the control, held at `app.state.parts`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Protocol
@@ -15,9 +16,11 @@ from api.reports import Reports
 from domain.allowed_hosts import AllowedHosts
 from domain.evidence_port import EvidenceStore
 from domain.fleet_port import Fleet
+from domain.gate_templates.port import GateTemplates
 from domain.operations import Ending, Operation
 from domain.plan import Variant
 from domain.ports import Registry
+from domain.prices import TokenPrice
 from domain.registry import InferenceService, TrafficConfig
 from domain.rollout import Action, Command, Rollout
 from workflows.messages import OperationView, Reply, RolloutView, ServeInput
@@ -105,6 +108,7 @@ class TemporalUI:
 class Parts:
     registry: Registry
     fleet: Fleet
+    templates: GateTemplates
     control: RolloutControl
     gateway_namespace: str
     temporal_ui: TemporalUI
@@ -114,6 +118,7 @@ class Parts:
     analyses: Analyses
     gauges: Gauges
     hooks_allowed: AllowedHosts
+    prices: Mapping[str, TokenPrice]
 
 
 async def _parts(request: Request) -> Parts:

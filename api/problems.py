@@ -31,6 +31,7 @@ from api.errors import (
     Unfinished,
 )
 from api.rendering import PROBLEM_TYPE, as_json
+from api.schemas.gates import TAG_PREFIX
 from domain.errors import (
     AlreadyExists,
     AlreadyRunning,
@@ -286,7 +287,7 @@ async def _of_validation(request: Request, error: Exception) -> Response:
         malformed = Kind(status=400, slug="malformed", title="The request cannot be read")
         return _respond(request, malformed, "the body is not valid JSON")
     unreadable = [e for e in found if e["loc"][0] in _UNREADABLE_PLACES]
-    rules = list(_broken_rules(unreadable or found))[:MOST_VIOLATIONS]
+    rules = list(broken_rules(unreadable or found))[:MOST_VIOLATIONS]
     kind = (
         Kind(status=400, slug="malformed", title="The request cannot be read")
         if unreadable
@@ -296,9 +297,10 @@ async def _of_validation(request: Request, error: Exception) -> Response:
     return _respond(request, kind, detail, errors=rules)
 
 
-def _broken_rules(errors: Sequence[Mapping[str, Any]]) -> Iterator[BrokenRule]:
+def broken_rules(errors: Sequence[Mapping[str, Any]]) -> Iterator[BrokenRule]:
+    """What pydantic found, in our words. The first part of a location says which part is meant."""
     for error in errors:
-        place, *path = error["loc"]
+        place, *path = (part for part in error["loc"] if not str(part).startswith(TAG_PREFIX))
         field = ".".join(str(part)[:80] for part in path) or str(place)
         yield BrokenRule(field=field, rule=_rule(error))
 

@@ -21,7 +21,13 @@ ERRORS = {
 """The default gate, with a floor at which 30 requests a second can prove something."""
 
 LONG_SOAK = {"weight": WEIGHT, "soak_seconds": 600, "pace": "time"}
-POLICIES = {"probe_interval_seconds": 1, "scale_down_delay_seconds": 1, "drain_seconds": 1}
+POLICIES = {
+    "probe_interval_seconds": 1,
+    "scale_down_delay_seconds": 1,
+    "drain_seconds": 1,
+    "warm_up_seconds": 0,
+    "overdispersion": 1,
+}
 
 
 class Canary:

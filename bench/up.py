@@ -150,7 +150,11 @@ async def _memory(layout: Layout) -> dict[str, dict[str, float]]:
         "target_version_id": seeded.versions["v2"],
         "steps": [{"weight": 10, "soak_seconds": 3}, {"weight": 50, "soak_seconds": 3}],
         "gates": [],
-        "policies": {"probe_interval_seconds": 1, "scale_down_delay_seconds": 1},
+        "policies": {
+            "probe_interval_seconds": 1,
+            "scale_down_delay_seconds": 1,
+            "warm_up_seconds": 0,
+        },
     }
     samples = []
     async with Load(layout.gateway_url, MODEL, _RATE), calling(layout) as caller:

@@ -22,24 +22,28 @@ from adapters.kubernetes.client import connect as connect_kubernetes
 from adapters.postgres.comparisons import PostgresComparisons
 from adapters.postgres.evidence import PostgresEvidence
 from adapters.postgres.fleet import PostgresFleet
+from adapters.postgres.gate_templates import PostgresGateTemplates
 from adapters.postgres.journal import PostgresJournal
 from adapters.postgres.pool import open_pool
+from adapters.postgres.readings import PostgresReadings
 from adapters.postgres.registry import PostgresChores, PostgresRegistry
 from adapters.postgres.rollouts import PostgresPatrol
 from adapters.postgres.survey import PostgresSurvey
 from adapters.prometheus.client import PrometheusClient
 from adapters.prometheus.client import connect as connect_prometheus
 from adapters.prometheus.counters import PrometheusCounters
+from adapters.prometheus.history import PrometheusHistory
 from adapters.prometheus.metrics import PrometheusMetrics
-from adapters.prometheus.past import PrometheusHistory
+from adapters.prometheus.past import PrometheusPast
 from adapters.temporal.runs import TemporalRuns
 from adapters.webhook.notifier import WebhookNotifier
 from adapters.webhook.notifier import connect as connect_hooks
 from bootstrap.settings import Settings
 from domain.allowed_hosts import AllowedHosts
 from domain.comparison_port import Answers, ComparisonStore
-from domain.evidence_port import CounterSource, EvidenceStore
+from domain.evidence_port import CounterSource, EvidenceStore, StableHistory
 from domain.fleet_port import Fleet
+from domain.gate_templates.port import GateTemplates
 from domain.history_port import CounterHistory
 from domain.ports import (
     Chores,
@@ -53,6 +57,7 @@ from domain.ports import (
     TrafficRouter,
     WorkloadRuntime,
 )
+from domain.reading_port import QueryStore, ReadingStore
 from domain.virtual_port import VirtualModelRouter
 
 # Somebody waits for the answer: rather tell them soon that Temporal is down.
@@ -65,6 +70,7 @@ class ApiClients:
 
     registry: Registry
     fleet: Fleet
+    templates: GateTemplates
     evidence: EvidenceStore
     survey: Survey
     metrics: MetricsStore
@@ -81,9 +87,13 @@ class WorkerClients:
     router: TrafficRouter
     virtual_models: VirtualModelRouter
     counters: CounterSource
+    history: StableHistory
     evidence: EvidenceStore
     answers: Answers
     comparisons: ComparisonStore
+    queries: QueryStore
+    metrics: MetricsStore
+    readings: ReadingStore
     journal: Journal
     patrol: Patrol
     chores: Chores
@@ -103,10 +113,11 @@ async def api_clients(
         yield ApiClients(
             registry=PostgresRegistry(pool),
             fleet=PostgresFleet(pool),
+            templates=PostgresGateTemplates(pool),
             evidence=PostgresEvidence(pool),
             survey=PostgresSurvey(pool),
             metrics=PrometheusMetrics(store, settings.token_metrics),
-            history=PrometheusHistory(store),
+            history=PrometheusPast(store),
             temporal=temporal,
         )
 
@@ -135,9 +146,13 @@ async def worker_clients(
             ),
             virtual_models=AIGatewayVirtualModels(cluster, gateway),
             counters=PrometheusCounters(store),
+            history=PrometheusHistory(store),
             evidence=PostgresEvidence(pool),
             answers=answers,
             comparisons=PostgresComparisons(pool),
+            queries=store,
+            metrics=PrometheusMetrics(store, settings.token_metrics),
+            readings=PostgresReadings(pool),
             journal=PostgresJournal(pool),
             patrol=PostgresPatrol(pool),
             chores=PostgresChores(pool),

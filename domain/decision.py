@@ -228,7 +228,7 @@ def _said_yes(progress: Progress) -> str:
 
 
 def _proven(plan: Plan, progress: Progress) -> tuple[bool, str]:
-    verdicts = progress.seen.verdicts
+    verdicts = plan.deciding(progress.seen.verdicts)
     pending = next((v for v in verdicts if v.status is not Status.PASS), None)
     if pending is not None:
         return False, pending.reason
@@ -239,7 +239,7 @@ def _proven(plan: Plan, progress: Progress) -> tuple[bool, str]:
 
 def _silence(plan: Plan, progress: Progress) -> str:
     """Why the metrics say nothing; nothing where they say something."""
-    verdicts = progress.seen.verdicts
+    verdicts = plan.deciding(progress.seen.verdicts)
     silent = (v.reason for v in verdicts if v.status is Status.UNAVAILABLE)
     if len(verdicts) < plan.verdicts_at(progress.step):
         return "waiting for the first look at the metrics"

@@ -5,16 +5,30 @@ from enum import StrEnum
 
 
 class Metric(StrEnum):
-    """What is counted as bad. Both are fractions of requests, so one test judges both."""
+    """What is counted as bad. All are fractions of what was counted, so one test judges them all.
+
+    TOKENS are those of an answer.
+    """
 
     ERROR_RATE = "error_rate"
     LATENCY = "latency"
+    TIME_TO_FIRST_TOKEN = "time_to_first_token"  # noqa: S105 - of a language model
+    TIME_PER_OUTPUT_TOKEN = "time_per_output_token"  # noqa: S105
+    TOKENS = "tokens"
+
+
+TIMES = frozenset({Metric.LATENCY, Metric.TIME_TO_FIRST_TOKEN, Metric.TIME_PER_OUTPUT_TOKEN})
 
 
 class Source(StrEnum):
-    """Where the counters of a variant come from."""
+    """Where the counters of a variant come from: who counts them. `domain.sources` says what."""
 
     ENVOY = "envoy"
+    GEN_AI = "gen_ai"
+    VLLM = "vllm"
+    KSERVE = "kserve"
+    KNATIVE = "knative"
+    ISTIO = "istio"
 
 
 # Envoy's default histogram bounds, in milliseconds: a latency gate can only count at one of these.
@@ -40,9 +54,11 @@ class AgainstStable:
 class Gate:
     """One metric with its rules: against stable, against an absolute limit, or both.
 
-    `limit` is the largest acceptable fraction of bad requests. For latency a request is bad when
-    it took longer than `slow_over_ms`. `alpha` bounds the chance of a false FAIL over the whole
-    rollout, however often one looks; `beta` that of a false PASS.
+    `limit` is the largest acceptable fraction of bad requests. For a time a request is bad when it
+    took longer than `slow_over_ms`; for tokens, when its answer has `more_than`, or `no_more_than`,
+    so many. `alpha` bounds the chance of a false FAIL over the whole rollout, however often one
+    looks; `beta` that of a false PASS. A gate that is not `critical` pauses where another rolls
+    back; one in a `dry_run` decides nothing.
     """
 
     name: str
@@ -53,3 +69,13 @@ class Gate:
     against_stable: AgainstStable | None = None
     alpha: float = 0.05
     beta: float = 0.05
+    more_than: float | None = None
+    no_more_than: float | None = None
+    critical: bool = True
+    dry_run: bool = False
+
+    @property
+    def bound(self) -> float | None:
+        """The bound of the histogram that the gate counts at; None where it counts failures."""
+        given = (self.slow_over_ms, self.more_than, self.no_more_than)
+        return next((bound for bound in given if bound is not None), None)

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from domain.evidence.planning import Forecaster, Outlook, Shares, rules_of
 from domain.gates import Gate, Metric
+from domain.meters import GATEWAY, meter_of
 from domain.metrics import MILLISECONDS, Measurement
 from domain.plan import Plan, Variant
 from domain.spans import spoken
@@ -91,6 +92,8 @@ def traffic_seen(gates: Sequence[Gate], measured: Measurement, window: timedelta
 
 def _bad_fraction(gate: Gate, measured: Measurement) -> float | str:
     """Stable's fraction of bad requests, or why it is not known."""
+    if meter_of(gate) != GATEWAY:
+        return f"what {gate.source} counts of stable is not looked at before a start"
     if gate.metric is Metric.ERROR_RATE:
         return min(1.0, (measured.errors or 0.0) / (measured.requests or 1.0))
     if measured.latency is None or gate.slow_over_ms is None or not measured.latency.buckets:

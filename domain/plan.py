@@ -4,7 +4,7 @@ Steps are of few kinds and hold all they need, so that a plan can be shown befor
 replayed after a change of our code.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
@@ -12,8 +12,10 @@ from uuid import UUID
 
 from domain import arm_traffic
 from domain.comparison import Comparison
+from domain.gate_templates.pins import TemplatePin
 from domain.gates import Gate
 from domain.hooks import Hook
+from domain.reading_gates import AnyGate, ReadingGate
 from domain.steps import (
     Conclude,
     Deploy,
@@ -40,6 +42,7 @@ from domain.traffic import (
     compose,
 )
 from domain.trial import Trial
+from domain.verdicts import Verdict
 from domain.workloads import Workload
 
 PREVIEW = "preview"
@@ -65,7 +68,11 @@ class Variant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policies:
-    """A reaction per cause, and how long each thing may take."""
+    """A reaction per cause, and how long each thing may take.
+
+    `overdispersion` divides all evidence; None: it is learnt from stable's pods. Both that and the
+    warm-up are off here, as in plans of before there were any: who asks for a rollout says more.
+    """
 
     on_failure: Reaction = Reaction.ROLL_BACK
     on_undecided: Reaction = Reaction.HOLD
@@ -81,6 +88,8 @@ class Policies:
     scale_down_delay: timedelta = timedelta(seconds=30)
     drain: timedelta = timedelta(seconds=5)
     probe_interval: timedelta = timedelta(seconds=15)
+    overdispersion: float | None = 1.0
+    warm_up: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +99,7 @@ class Plan:
     Bystanders are variants that stand by: they keep their slots, at weight 0, all the way. One that
     asks the fleet gives the candidate more traffic in no freeze, and only when its `group` has a
     place for it. A `trial` has `others` beside the candidate, who challenge stable alike.
+    `templates` are those that some of the gates were made of.
     """
 
     strategy: Strategy
@@ -105,6 +115,22 @@ class Plan:
     asks_the_fleet: bool = False
     others: tuple[Variant, ...] = ()
     trial: Trial | None = None
+    templates: tuple[TemplatePin, ...] = ()
+    reading_gates: tuple[ReadingGate, ...] = ()
+
+    @property
+    def all_gates(self) -> tuple[AnyGate, ...]:
+        """Those with statistics first, which is the order of their verdicts."""
+        return (*self.gates, *self.reading_gates)
+
+    def deciding(self, verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
+        """The verdicts that bear on what comes next: all but those of dry runs."""
+        shown = {gate.name for gate in self.all_gates if gate.dry_run}
+        return tuple(verdict for verdict in verdicts if verdict.gate not in shown)
+
+    def is_critical(self, verdict: Verdict) -> bool:
+        """Whether a FAIL rolls back; one on the answers does."""
+        return all(gate.critical for gate in self.all_gates if gate.name == verdict.gate)
 
     @property
     def challengers(self) -> tuple[Variant, ...]:
@@ -229,9 +255,16 @@ class Plan:
 
     def gates_at(self, step: int) -> tuple[Gate, ...]:
         """The gates that watch during a step; in a trial only once its arms have traffic."""
+        return self.gates if self._is_gated_at(step) else ()
+
+    def reading_gates_at(self, step: int) -> tuple[ReadingGate, ...]:
+        """The gates without statistics that watch during a step."""
+        return self.reading_gates if self._is_gated_at(step) else ()
+
+    def _is_gated_at(self, step: int) -> bool:
         soak = self.steps[step]
         is_open = self.trial is None or self._is_tried_at(step)
-        return self.gates if isinstance(soak, Soak) and soak.gated and is_open else ()
+        return isinstance(soak, Soak) and soak.gated and is_open
 
     def is_counted_at(self, step: int) -> bool:
         """Whether anything is counted during a step."""
@@ -252,8 +285,10 @@ class Plan:
         return soak.comparison if isinstance(soak, Soak) else None
 
     def verdicts_at(self, step: int) -> int:
-        """How many verdicts a step needs: one a gate, and one on the answers."""
-        return len(self.gates_at(step)) + (self.comparison_at(step) is not None)
+        """How many verdicts a step needs: one a gate that decides, and one on the answers."""
+        gates: tuple[AnyGate, ...] = (*self.gates_at(step), *self.reading_gates_at(step))
+        deciding = sum(not gate.dry_run for gate in gates)
+        return deciding + (self.comparison_at(step) is not None)
 
     def replicas_at(self, step: int) -> int | None:
         """How many replicas of the candidate were asked for, None where the cluster decides."""

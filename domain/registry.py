@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from domain.gates import Gate
 from domain.names import workload_name
 from domain.plan import Policies
+from domain.reading_gates import AnyGate
 from domain.traffic import Route
 from domain.workloads import Protocol, Workload, served_as
 
@@ -194,7 +194,7 @@ class TrafficConfig:
     status: ConfigStatus
     status_reason: str = ""
     paused: bool = False
-    default_gates: tuple[Gate, ...] | None = None
+    default_gates: tuple[AnyGate, ...] | None = None
     default_policies: Policies | None = None
     rollback_window: timedelta = DEFAULT_ROLLBACK_WINDOW
     namespace: str

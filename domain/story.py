@@ -28,7 +28,7 @@ def headline(plan: Plan) -> str:
 def overview(plan: Plan) -> str:
     """The plan as Markdown."""
     steps = "\n".join(f"{i}. {step}" for i, step in enumerate(plan.steps, start=1))
-    gates = ", ".join(f"`{gate.name}`" for gate in plan.gates) or "none"
+    gates = ", ".join(f"`{gate.name}`" for gate in plan.all_gates) or "none"
     return f"**{headline(plan)}**\n\n{steps}\n\nGates: {gates}"
 
 

@@ -161,6 +161,8 @@ def _arm_violations(arms: Sequence[str]) -> Iterator[Violation]:
 
 def _reward_violations(reward: Reward) -> Iterator[Violation]:
     is_fast_rate = reward.metric is RewardMetric.FAST_RATE
+    if reward.source is not Source.ENVOY:
+        yield Violation("reward.source", "must be envoy: arms are compared where traffic is split")
     if is_fast_rate and reward.slow_over_ms not in ENVOY_BOUNDS_MS:
         bounds = ", ".join(f"{bound:g}" for bound in ENVOY_BOUNDS_MS)
         rule = f"must be a bound that the source counts at: {bounds}"

@@ -19,11 +19,19 @@ Trouble = tuple[Cause, Reaction, str]
 
 def troubles_of(plan: Plan, verdicts: Iterable[Verdict], not_ready: str) -> Iterator[Trouble]:
     """What speaks against one challenger by itself."""
-    failed = next((v for v in verdicts if v.status is Status.FAIL), None)
-    if failed is not None:
-        yield Cause.GATE_FAILED, plan.policies.on_failure, failed.reason
+    failed = [v for v in plan.deciding(verdicts) if v.status is Status.FAIL]
+    for verdict in sorted(failed, key=plan.is_critical, reverse=True):
+        yield Cause.GATE_FAILED, _reaction_to(plan, verdict), verdict.reason
     if not_ready:
         yield Cause.NOT_READY, plan.policies.on_not_ready, not_ready
+
+
+def _reaction_to(plan: Plan, failed: Verdict) -> Reaction:
+    """The policy's; a gate that is not critical asks a person at the most."""
+    reaction = plan.policies.on_failure
+    if reaction is Reaction.ROLL_BACK and not plan.is_critical(failed):
+        return Reaction.PAUSE
+    return reaction
 
 
 def troubles(plan: Plan, progress: Progress) -> Iterator[Trouble]:
@@ -99,8 +107,8 @@ def chosen_by(plan: Plan, traffic: SetWeights, command: Command) -> str | None:
 
 def _unproven(plan: Plan, progress: Progress, winner: str) -> str:
     """Why the gates do not let the winner have all traffic; nothing where they do."""
-    verdicts = [v for v in progress.seen.verdicts if v.variant == winner]
-    if len(verdicts) < len(plan.gates_at(progress.step)):
+    verdicts = [v for v in plan.deciding(progress.seen.verdicts) if v.variant == winner]
+    if len(verdicts) < plan.verdicts_at(progress.step):
         return "waiting for its gates"
     pending = (v.reason for v in verdicts if v.status is not Status.PASS)
     return next(pending, "")

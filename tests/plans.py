@@ -8,6 +8,8 @@ from uuid import UUID, uuid4
 
 from domain.gates import AgainstStable, Gate, Metric
 from domain.plan import Plan, Policies, Variant
+from domain.reading_gates import PromQuery, ReadingGate
+from domain.readings.rules import ReadingRules
 from domain.strategies.ab_test import AbTestSpec, OnWinner
 from domain.strategies.canary import CanarySpec
 from domain.strategies.canary_steps import CanaryStep, Pace
@@ -23,6 +25,12 @@ PROJECT = UUID("11111111-1111-4111-8111-111111111111")
 SERVICE = UUID("22222222-2222-4222-8222-222222222222")
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 ERRORS = Gate(name="errors", metric=Metric.ERROR_RATE, against_stable=AgainstStable())
+
+QUALITY = ReadingGate(
+    name="quality",
+    question=PromQuery(query="vector(1)"),
+    rules=ReadingRules(success_condition="result[0] >= 0.95", interval=timedelta(seconds=30)),
+)
 
 
 def route() -> Route:

@@ -253,7 +253,7 @@ class Acts:
             SettleOrder(
                 route=plan.route,
                 slots=slots,
-                source=self._source,
+                source=Source.ENVOY,
                 candidate_slot=plan.candidate.slot,
                 stable_slot=plan.stable.slot,
                 weight=traffic.candidate,
@@ -278,7 +278,7 @@ class Acts:
                 route=plan.route,
                 slots=slots,
                 before=plan.slots_under(before),
-                source=self._source,
+                source=Source.ENVOY,
                 probe_interval=plan.policies.probe_interval,
                 see_until=deadline,
                 deadline=deadline,
@@ -287,10 +287,6 @@ class Acts:
             summary="see the traffic divided",
             **look(),
         )
-
-    @property
-    def _source(self) -> Source:
-        return self.plan.gates[0].source if self.plan.gates else Source.ENVOY
 
 
 def root(error: BaseException) -> str:

@@ -5,10 +5,11 @@ from uuid import UUID
 
 import asyncpg
 
-from adapters.postgres import rows
+from adapters.postgres import meter_evidence, rows
 from adapters.postgres.database import Database, found
 from adapters.postgres.sql import load
 from domain.errors import Contended
+from domain.evidence.baseline import Baseline
 from domain.evidence.counters import ArmsCursor, Cursor
 from domain.evidence.intervals import ArmsInterval, Interval
 from domain.evidence_port import EvidenceLog
@@ -27,15 +28,20 @@ class PostgresEvidence:
         async with self._db.transaction(what, isolation="repeatable_read") as connection:
             intervals = await connection.fetch(_SQL["intervals"], rollout_id)
             cursor = await connection.fetchrow(_SQL["cursor"], rollout_id)
+            baseline = await connection.fetchval(_SQL["baseline"], rollout_id)
+            meters = await meter_evidence.streams(connection, rollout_id)
         return EvidenceLog(
             # Those of a week take half a second to read: others go on meanwhile.
             intervals=await asyncio.to_thread(_read, intervals),
             cursor=cursor and rows.cursor_of(cursor["cursor"]),
+            baseline=baseline and rows.baseline_of(baseline),
+            meters=meters,
         )
 
     async def size(self, rollout_id: UUID) -> int:
-        row = await self._db.row(_SQL["size"], rollout_id, what="the evidence")
-        return int(row["size"]) if row else 0
+        async with self._db.transaction(f"the evidence of rollout {rollout_id}") as connection:
+            gateway = await connection.fetchval(_SQL["size"], rollout_id)
+            return int(gateway) + await meter_evidence.size(connection, rollout_id)
 
     async def append(
         self,
@@ -43,6 +49,7 @@ class PostgresEvidence:
         *,
         interval: Interval | ArmsInterval | None,
         cursor: Cursor | ArmsCursor,
+        meter: str = "",
     ) -> None:
         """The same interval again is success and leaves the cursor: it was kept with the first."""
         async with self._db.transaction(f"the evidence of rollout {rollout_id}") as connection:
@@ -50,6 +57,10 @@ class PostgresEvidence:
                 await connection.fetchrow(_SQL["project"], rollout_id), "rollout", rollout_id
             )
             project_id = row["project_id"]
+            if meter:
+                of = (connection, project_id, rollout_id, meter)
+                await meter_evidence.append(*of, interval=interval, cursor=cursor)
+                return
             if interval and not await _append(connection, project_id, rollout_id, interval):
                 return
             kept = await connection.fetchval(
@@ -57,6 +68,16 @@ class PostgresEvidence:
             )
             if kept is None:
                 raise Contended(f"a later cursor of rollout {rollout_id} stands already")
+
+    async def keep_baseline(self, rollout_id: UUID, baseline: Baseline) -> Baseline:
+        what = f"the baseline of rollout {rollout_id}"
+        async with self._db.transaction(what) as connection:
+            row = found(
+                await connection.fetchrow(_SQL["project"], rollout_id), "rollout", rollout_id
+            )
+            document = rows.baseline_json(baseline)
+            await connection.execute(_SQL["keep_baseline"], row["project_id"], rollout_id, document)
+            return rows.baseline_of(await connection.fetchval(_SQL["baseline"], rollout_id))
 
 
 def _read(intervals: list[asyncpg.Record]) -> tuple[Interval | ArmsInterval, ...]:

@@ -9,12 +9,13 @@ from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
 
 from adapters.postgres.database import Row
+from domain.evidence.baseline import Baseline
 from domain.evidence.counters import ArmsCursor, Cursor
 from domain.evidence.intervals import ArmsInterval, CountedArm, Counts, Interval
 from domain.fleet import FreezeWindow, Group, QueueEntry, Span, Weekly
-from domain.gates import Gate
 from domain.operations import Change, Operation, OperationPhase, Subject
 from domain.plan import Plan, Policies
+from domain.reading_gates import AnyGate
 from domain.registry import (
     ConfigStatus,
     InferenceService,
@@ -33,6 +34,7 @@ from domain.workloads import Protocol, Workload
 
 _PLAN = TypeAdapter(Plan)
 _CURSOR: TypeAdapter[Cursor | ArmsCursor] = TypeAdapter(Cursor | ArmsCursor)
+_BASELINE = TypeAdapter(Baseline)
 _COUNTS = TypeAdapter(Counts)
 _ARMS = TypeAdapter(tuple[CountedArm, ...])
 _VARIANTS = TypeAdapter(tuple[TrafficVariant, ...])
@@ -40,7 +42,7 @@ _SERVED = TypeAdapter(tuple[ServedModel, ...])
 _WORKLOADS = TypeAdapter(tuple[Workload, ...])
 _VERSIONS = TypeAdapter(dict[str, UUID])
 _CHANGE: TypeAdapter[Change] = TypeAdapter(Change)
-_GATES = TypeAdapter(tuple[Gate, ...])
+_GATES: TypeAdapter[tuple[AnyGate, ...]] = TypeAdapter(tuple[AnyGate, ...])
 _POLICIES = TypeAdapter(Policies)
 _BACKENDS: TypeAdapter[Backends] = TypeAdapter(Backends)
 _TIMES: TypeAdapter[Span | Weekly] = TypeAdapter(Span | Weekly)
@@ -188,7 +190,7 @@ def times_json(times: Span | Weekly) -> str:
     return _TIMES.dump_json(times).decode()
 
 
-def gates_json(gates: tuple[Gate, ...] | None) -> str | None:
+def gates_json(gates: tuple[AnyGate, ...] | None) -> str | None:
     return None if gates is None else _GATES.dump_json(gates).decode()
 
 
@@ -206,6 +208,14 @@ def cursor_json(cursor: Cursor | ArmsCursor) -> str:
 
 def cursor_of(document: str) -> Cursor | ArmsCursor:
     return _CURSOR.validate_json(document)
+
+
+def baseline_json(baseline: Baseline) -> str:
+    return _BASELINE.dump_json(baseline).decode()
+
+
+def baseline_of(document: str) -> Baseline:
+    return _BASELINE.validate_json(document)
 
 
 def data_json(data: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Asks Prometheus for the raw counters of places of a route."""
+"""Asks Prometheus for raw counters: of places of a route, and of workloads."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -8,15 +8,30 @@ from adapters.prometheus import client, rewards
 from adapters.prometheus.answers import RawSeries
 from adapters.prometheus.client import CALL_TIMEOUT, CONCURRENT_READS, PrometheusClient
 from adapters.prometheus.envoy import EnvoyCounters
+from adapters.prometheus.gen_ai import GEN_AI
+from adapters.prometheus.istio import ISTIO
+from adapters.prometheus.knative import KNATIVE
+from adapters.prometheus.kserve import KSERVE
+from adapters.prometheus.labelled import LabelledCounters
 from adapters.prometheus.sources import CounterQueries, Meaning
+from adapters.prometheus.vllm import VLLM
 from domain.errors import Unreachable
 from domain.evidence.counters import Reading, Series
 from domain.evidence_port import CounterSource
 from domain.gates import Source
+from domain.meters import Meter
 from domain.traffic import Place, Route
 from domain.trial import RewardCounters
 
 SOURCES: Mapping[Source, CounterQueries] = {Source.ENVOY: EnvoyCounters()}
+# Of several dialects, which name a workload by different labels, a target speaks one.
+BY_WORKLOAD: Mapping[Source, tuple[LabelledCounters, ...]] = {
+    Source.GEN_AI: (GEN_AI,),
+    Source.VLLM: (VLLM,),
+    Source.KSERVE: (KSERVE,),
+    Source.KNATIVE: KNATIVE,
+    Source.ISTIO: (ISTIO,),
+}
 
 
 class PrometheusCounters(CounterSource):
@@ -55,6 +70,33 @@ class PrometheusCounters(CounterSource):
             arm: tuple(series for place in listed for series in by_place[place])
             for arm, listed in arms.items()
         }
+
+    async def read_workloads(
+        self, route: Route, meter: Meter, *, workloads: Mapping[str, str], window: timedelta
+    ) -> dict[str, tuple[Series, ...]]:
+        by_workload: dict[str, list[Series]] = {name: [] for name in workloads.values()}
+        for dialect in BY_WORKLOAD[meter.source]:
+            found = await self._labelled(dialect, meter, route, list(by_workload), window)
+            for workload, series in found:
+                by_workload[workload].append(series)
+        return {arm: tuple(by_workload[workload]) for arm, workload in workloads.items()}
+
+    async def _labelled(
+        self,
+        dialect: LabelledCounters,
+        meter: Meter,
+        route: Route,
+        workloads: Sequence[str],
+        window: timedelta,
+    ) -> list[tuple[str, Series]]:
+        found = await self._store.samples(dialect.query(meter.counts, route, workloads, window))
+        further = dialect.query_of_targets(meter.counts, route, found, window)
+        if further is not None:
+            found = (*found, *await self._store.samples(further))
+        try:
+            return list(dialect.series(meter.counts, found, workloads))
+        except ValueError as error:
+            raise Unreachable(f"the metrics store answered oddly: {error}") from error
 
     async def read_rewards(
         self, counters: RewardCounters, *, workloads: Mapping[str, str], window: timedelta

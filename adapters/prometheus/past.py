@@ -11,7 +11,7 @@ from domain.history_port import CounterHistory
 from domain.traffic import Place, Route
 
 
-class PrometheusHistory(CounterHistory):
+class PrometheusPast(CounterHistory):
     """One instant query with a range selector, at the end of the range."""
 
     def __init__(self, store: PrometheusClient) -> None:

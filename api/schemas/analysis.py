@@ -76,7 +76,7 @@ class BacktestIn(RangeIn):
         max_length=MOST_LISTED,
         description="Left out: the rollout's, the traffic config's, or ours.",
     )
-    phi: Phi = 1.0
+    phi: Phi | None = Field(default=None, description="Left out: the rollout's, else 1.")
     probe_interval_seconds: float | None = Field(
         default=None,
         ge=1,
@@ -193,12 +193,13 @@ class HealthyOut(Outgoing):
     ranges: list[ReplayOut]
 
     @classmethod
-    def of(cls, gates: Sequence[Gate], ranges: list[ReplayOut]) -> Self:
+    def of(cls, ranges: list[ReplayOut]) -> Self:
+        named = [gate.gate for gate in ranges[0].gates]
         failed = [g.gate for one in ranges for g in one.gates if g.first_fail is not None]
         return cls(
             counted=sum(one.intervals > 0 for one in ranges),
             fired=sum(one.fired for one in ranges),
-            fired_by_gate={gate.name: failed.count(gate.name) for gate in gates},
+            fired_by_gate={name: failed.count(name) for name in named},
             ranges=ranges,
         )
 
@@ -206,6 +207,7 @@ class HealthyOut(Outgoing):
 class BacktestOut(Outgoing):
     gates: list[GateBody]
     phi: float
+    warm_up_seconds: float
     probe_interval_seconds: float
     replay: ReplayOut
     healthy: HealthyOut | None = Field(description="Null where no healthy range was named.")

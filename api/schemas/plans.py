@@ -9,13 +9,15 @@ from pydantic import Field
 from api.schemas.ab_tests import TrialPlanOut
 from api.schemas.comparisons import ComparisonOut
 from api.schemas.fields import Incoming, Outgoing, Seconds
-from api.schemas.gates import GateBody
+from api.schemas.gate_templates import TemplatePinOut
+from api.schemas.gates import AnyGateBody, gate_body
 from api.schemas.hooks import HookOut
 from domain.plan import Plan, Policies, Variant
 from domain.steps import Conclude, Promote, Reaction, Retire, Soak, Step, Until
 
 MOST_LISTED = 200
 _POLICIES = Policies()
+WARM_UP_SECONDS = 60.0
 
 
 class PoliciesBody(Incoming):
@@ -35,6 +37,11 @@ class PoliciesBody(Incoming):
     scale_down_delay_seconds: Seconds = _POLICIES.scale_down_delay.total_seconds()
     drain_seconds: Seconds = _POLICIES.drain.total_seconds()
     probe_interval_seconds: Seconds = _POLICIES.probe_interval.total_seconds()
+    warm_up_seconds: Seconds = WARM_UP_SECONDS
+    overdispersion: float | None = Field(
+        default=None,
+        description="Divides all evidence, 1 to 20; null: learnt from stable's pods.",
+    )
 
     def to_domain(self) -> Policies:
         return Policies(
@@ -52,6 +59,8 @@ class PoliciesBody(Incoming):
             scale_down_delay=timedelta(seconds=self.scale_down_delay_seconds),
             drain=timedelta(seconds=self.drain_seconds),
             probe_interval=timedelta(seconds=self.probe_interval_seconds),
+            warm_up=timedelta(seconds=self.warm_up_seconds),
+            overdispersion=self.overdispersion,
         )
 
     def over(self, defaults: Policies | None) -> Policies:
@@ -78,6 +87,8 @@ class PoliciesBody(Incoming):
             scale_down_delay_seconds=policies.scale_down_delay.total_seconds(),
             drain_seconds=policies.drain.total_seconds(),
             probe_interval_seconds=policies.probe_interval.total_seconds(),
+            warm_up_seconds=policies.warm_up.total_seconds(),
+            overdispersion=policies.overdispersion,
         )
 
 
@@ -129,10 +140,13 @@ class PlanOut(Outgoing):
     others: list[VariantOut] = Field(description="The further challengers of an ab_test.")
     trial: TrialPlanOut | None = Field(description="Of an ab_test: how its arms are compared.")
     steps: list[StepOut]
-    gates: list[GateBody]
+    gates: list[AnyGateBody]
     policies: PoliciesBody
     hooks: list[HookOut]
     group: str | None
+    gate_templates: list[TemplatePinOut] = Field(
+        description="The templates that some of the gates were made of."
+    )
 
     @classmethod
     def from_domain(cls, plan: Plan) -> Self:
@@ -146,10 +160,11 @@ class PlanOut(Outgoing):
             others=[VariantOut.from_domain(one) for one in plan.others],
             trial=None if plan.trial is None else TrialPlanOut.from_domain(plan.trial),
             steps=_steps(plan),
-            gates=[GateBody.from_domain(gate) for gate in plan.gates],
+            gates=[gate_body(gate) for gate in plan.all_gates],
             policies=PoliciesBody.from_domain(plan.policies),
             hooks=[HookOut.from_domain(hook) for hook in plan.hooks],
             group=plan.group,
+            gate_templates=[TemplatePinOut.from_domain(pin) for pin in plan.templates],
         )
 
 

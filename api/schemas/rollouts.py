@@ -11,7 +11,8 @@ from api.schemas.ab_tests import AbTestIn
 from api.schemas.events import LiveOut
 from api.schemas.fields import Incoming, Label, Name, Outgoing, Prose
 from api.schemas.fleet import ClearanceOut
-from api.schemas.gates import GateBody, gates_of
+from api.schemas.gate_templates import MOST_TEMPLATES, TemplateUseIn
+from api.schemas.gates import AnyGateBody, gates_of
 from api.schemas.hooks import HookIn, hooks_of
 from api.schemas.plans import MOST_LISTED, PlanOut, PoliciesBody
 from api.schemas.steps import MOST_ROLES, StepIn
@@ -66,10 +67,15 @@ class RolloutIn(Incoming):
     blue_green: BlueGreenIn | None = Field(default=None, description="For blue_green.")
     shadow: ShadowIn | None = Field(default=None, description="For a shadow, which needs it.")
     ab_test: AbTestIn | None = Field(default=None, description="For an ab_test, which needs it.")
-    gates: list[GateBody] | None = Field(
+    gates: list[AnyGateBody] | None = Field(
         default=None,
         max_length=MOST_LISTED,
         description="Left out: the traffic config's, else the error rate against stable.",
+    )
+    gate_templates: list[TemplateUseIn] = Field(
+        default_factory=list,
+        max_length=MOST_TEMPLATES,
+        description="Whose gates hold beside `gates`; with any, no default gates do.",
     )
     policies: PoliciesBody = Field(
         default_factory=PoliciesBody,

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import Field, WithJsonSchema
 
 from api.schemas.fields import Incoming, Name, Outgoing, Prose, Seconds, whole
-from api.schemas.gates import GateBody
+from api.schemas.gates import AnyGateBody, gate_body
 from api.schemas.operations import OperationOut
 from api.schemas.plans import MOST_LISTED, PoliciesBody
 from domain.division import CANARY_WEIGHTS, STABLE
@@ -55,7 +55,7 @@ class TrafficConfigIn(Incoming):
     stable_variant_name: VariantName = Field(
         default=STABLE, description="What the stable variant is called, such as `blue`."
     )
-    default_gates: list[GateBody] | None = Field(default=None, max_length=MOST_LISTED)
+    default_gates: list[AnyGateBody] | None = Field(default=None, max_length=MOST_LISTED)
     default_policies: PoliciesBody | None = None
     rollback_window_seconds: Seconds = DEFAULT_ROLLBACK_WINDOW.total_seconds()
 
@@ -68,7 +68,7 @@ class TrafficConfigPatch(Incoming):
         default=None,
         description="A paused config takes no change but a rollback; a rollout pauses with it.",
     )
-    default_gates: list[GateBody] | None = Field(default=None, max_length=MOST_LISTED)
+    default_gates: list[AnyGateBody] | None = Field(default=None, max_length=MOST_LISTED)
     default_policies: PoliciesBody | None = None
     rollback_window_seconds: Seconds | None = Field(
         default=None, description="How long a variant that lost its traffic stays warm."
@@ -157,7 +157,7 @@ class TrafficConfigOut(Outgoing):
     status: ConfigStatus
     status_reason: str
     paused: bool
-    default_gates: list[GateBody] | None
+    default_gates: list[AnyGateBody] | None
     default_policies: PoliciesBody | None
     rollback_window_seconds: float
     namespace: str
@@ -178,7 +178,7 @@ class TrafficConfigOut(Outgoing):
             status=config.status,
             status_reason=config.status_reason,
             paused=config.paused,
-            default_gates=None if gates is None else [GateBody.from_domain(g) for g in gates],
+            default_gates=None if gates is None else [gate_body(gate) for gate in gates],
             default_policies=None if policies is None else PoliciesBody.from_domain(policies),
             rollback_window_seconds=config.rollback_window.total_seconds(),
             namespace=config.namespace,

@@ -22,7 +22,8 @@ _ROUNDING = 1e-6  # a counter of 2.9999999 counted three requests
 class SeriesRole(StrEnum):
     """What a series counts. Several series of one role in one arm add up.
 
-    STARTED counts requests as they begin: settling looks at those, evidence only at finished ones.
+    STARTED counts requests as they begin: settling and the check of the split look at those, the
+    tests of a gate only at finished ones.
     TRIED and WON are counted by whoever uses the answers.
     """
 
@@ -61,10 +62,11 @@ class Owed:
     """Increments counted but not yet in an interval: waiting for the other arm, or clamped off.
 
     `within` holds (bound, increments) with ascending finite bounds. `timed` is None while the arm
-    has no bucket of infinity. `started`, `tried` and `won` are counted for trials only.
+    has no bucket of infinity, `started` while nobody counts what begins. `tried` and `won` are
+    counted for trials only.
     """
 
-    started: float = 0.0
+    started: float | None = None
     tried: float = 0.0
     won: float = 0.0
     requests: float = 0.0
@@ -112,7 +114,7 @@ def advance(
     """Take a reading of two arms in, as `advance_arms` does."""
     found, behind = advance_arms(
         None if cursor is None else _of_two(cursor),
-        {"candidate": _finished(reading.candidate), "stable": _finished(reading.stable)},
+        {"candidate": reading.candidate, "stable": reading.stable},
         sequence=sequence,
         step=step,
         weights={"candidate": weight},
@@ -160,10 +162,6 @@ def advance_arms(
 def _of_two(cursor: Cursor) -> ArmsCursor:
     arms = {"candidate": cursor.candidate, "stable": cursor.stable}
     return ArmsCursor(step=cursor.step, division=0, opened_at=cursor.opened_at, arms=arms)
-
-
-def _finished(series: Iterable[Series]) -> list[Series]:
-    return [one for one in series if one.role is not SeriesRole.STARTED]
 
 
 def increase(values: Sequence[float]) -> float:
@@ -216,7 +214,7 @@ def _owing(owed: Owed, grown: Iterable[tuple[Series, float]], began_anew: int) -
     timed, within = owed.timed, dict(owed.within)
     for series, growth in grown:
         if series.role is not SeriesRole.BUCKET:
-            sums[series.role.value] += growth
+            sums[series.role.value] = (sums[series.role.value] or 0.0) + growth
         elif series.bound_ms is None:
             raise ValueError(f"the bucket {series.key} has no bound")
         elif math.isinf(series.bound_ms):
@@ -247,6 +245,7 @@ def _has_news(arm: ArmCursor) -> bool:
 def _opened(arm: ArmCursor) -> ArmCursor:
     """The marks without the increments before them; the bounds stay known."""
     owed = Owed(
+        started=None if arm.owed.started is None else 0.0,
         timed=None if arm.owed.timed is None else 0.0,
         within=tuple((bound, 0.0) for bound, _ in arm.owed.within),
     )
@@ -280,7 +279,7 @@ def _counted(name: str, weight: int, owed: Owed, counts: Counts) -> CountedArm:
     return CountedArm(
         arm=name,
         weight=weight,
-        started=_whole(owed.started),
+        started=counts.started or 0,
         counts=counts,
         tried=tried,
         won=won,
@@ -327,7 +326,7 @@ def _give(owed: Owed, bounds: tuple[float, ...]) -> tuple[Counts, Owed]:
             grown[bound] -= below
     tried, won = _tried(owed)
     left = Owed(
-        started=owed.started - _whole(owed.started),
+        started=None if owed.started is None else owed.started - _whole(owed.started),
         tried=owed.tried - tried,
         won=owed.won - won,
         requests=owed.requests - requests,
@@ -335,7 +334,13 @@ def _give(owed: Owed, bounds: tuple[float, ...]) -> tuple[Counts, Owed]:
         timed=None if owed.timed is None else owed.timed - (timed or 0),
         within=tuple((bound, grown[bound] if bound in bounds else 0.0) for bound in sorted(grown)),
     )
-    counts = Counts(requests=requests, errors=errors, within=tuple(within), timed=timed)
+    counts = Counts(
+        requests=requests,
+        errors=errors,
+        within=tuple(within),
+        timed=timed,
+        started=None if owed.started is None else _whole(owed.started),
+    )
     return counts, left
 
 

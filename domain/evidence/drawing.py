@@ -3,10 +3,12 @@
 A pure fold over the stored intervals, as the verdicts themselves are, so that each point is the
 verdict of its moment and the last one that of now. Long histories are thinned; the last moment at
 each step and weight stays, and so does each at which a verdict changed: between two points nothing
-but numbers moved. All series have their points at the same moments.
+but numbers moved. All series of a meter have their points at the same moments.
 """
 
+from collections import deque
 from collections.abc import Hashable, Iterator, Sequence
+from typing import Any
 
 from domain.evidence.chart import (
     ArmPoint,
@@ -24,6 +26,7 @@ from domain.evidence.thinning import ends, even, thinned
 from domain.evidence.trial import TrialJudge
 from domain.evidence.trial_intervals import of_arms
 from domain.gates import Gate
+from domain.meters import meter_of
 from domain.trial import Trial
 from domain.trial_verdicts import Outcome, PairVerdict, Standing, TrialVerdict
 from domain.verdicts import Status
@@ -42,16 +45,36 @@ def draw(
     intervals: Sequence[Interval | ArmsInterval],
     *,
     points: int,
+    **terms: Any,
 ) -> Chart:
     """The chart of all intervals, with `points` moments, or more where so many must stay."""
-    drawing = Drawing(gates, trial, intervals, points=points)
+    drawing = Drawing(gates, trial, intervals, points=points, **terms)
     for interval in intervals:
         drawing.add(interval)
     return drawing.chart()
 
 
+def merged(charts: Sequence[Chart], gates: Sequence[Gate]) -> Chart:
+    """One chart of those of several meters, the first of which is the gateway's."""
+    order = {gate.name: i for i, gate in enumerate(gates)}
+    drawn = [series for chart in charts for series in chart.gates]
+    if len(charts) > 1:
+        drawn.sort(key=lambda series: order[series.gate.name])
+    return Chart(
+        intervals=sum(chart.intervals for chart in charts),
+        gates=tuple(drawn),
+        trial=charts[0].trial,
+    )
+
+
 class Drawing:
-    """The same, to be fed all of `intervals` one by one: a long history takes seconds."""
+    """The same, to be fed all of `intervals` one by one: a long history takes seconds.
+
+    It has the gates of one meter, whose intervals these are; `merged` makes one chart of several.
+    `beside` are the gateway's where another meter is drawn: no gate passes while those show that
+    requests arrive otherwise than weighted.
+    `terms` are those of the `Judge` that the verdicts came from.
+    """
 
     def __init__(
         self,
@@ -60,12 +83,20 @@ class Drawing:
         intervals: Sequence[Interval | ArmsInterval],
         *,
         points: int,
+        meter: str = "",
+        beside: Sequence[Interval] = (),
+        **terms: Any,
     ) -> None:
-        self._points = points
+        self._points, self._beside = points, deque(beside)
         self._ends = ends(map(_place, intervals))
         self._due = self._ends | even(len(intervals), points)
         stable, *challengers = ("", "") if trial is None else trial.arms
-        self._gates = [_GateLines(gates, variant, stable) for variant in challengers]
+        self._gates = [
+            _GateLines(
+                *(gates, variant, stable, meter), Judge(gates, checks_split=trial is None, **terms)
+            )
+            for variant in challengers
+        ]
         self._trial = None if trial is None else _TrialLine(trial)
         self._lines = (*self._gates, *((self._trial,) if self._trial else ()))
         self._required: list[bool] = []
@@ -73,12 +104,18 @@ class Drawing:
 
     def add(self, interval: Interval | ArmsInterval) -> None:
         """Take the next interval in. Raises ValueError when it is not after the last one."""
+        while self._beside and self._beside[0].closed_at <= interval.closed_at:
+            self._arrive(self._beside.popleft())
         place, self._count = self._count, self._count + 1
         changed = [line.add(interval) for line in self._lines]
         if any(changed) or place in self._due:
             self._required.append(any(changed) or place in self._ends)
             for line in self._lines:
                 line.mark(interval)
+
+    def _arrive(self, interval: Interval) -> None:
+        for lines in self._gates:
+            lines.arrive(interval)
 
     def chart(self) -> Chart:
         """The chart of what was taken in."""
@@ -97,11 +134,14 @@ def _place(interval: Interval | ArmsInterval) -> Hashable:
 
 
 class _GateLines:
-    """All gates of one challenger."""
+    """All gates of one challenger that are judged on a meter."""
 
-    def __init__(self, gates: Sequence[Gate], variant: str, stable: str) -> None:
+    def __init__(
+        self, gates: Sequence[Gate], variant: str, stable: str, meter: str, judge: Judge
+    ) -> None:
         self._all, self._variant, self._stable = gates, variant, stable
-        self._judge = Judge(gates)
+        self._meter, self._judge = meter, judge
+        self._drawn = [i for i, gate in enumerate(gates) if meter_of(gate).name == meter]
         self._statuses: tuple[Status, ...] = ()
         self._moments: list[tuple[GatePoint, ...]] = []
 
@@ -110,9 +150,13 @@ class _GateLines:
         pair = self._pair(interval)
         if pair is None:
             return False
-        self._judge.add(pair)
+        self._judge.add(pair, self._meter)
         before, self._statuses = self._statuses, self._judge.statuses(pair.step)
         return self._statuses != before
+
+    def arrive(self, interval: Interval) -> None:
+        """Take in how the gateway's requests arrived; makes no point."""
+        self._judge.arrive(interval)
 
     def mark(self, interval: Interval | ArmsInterval) -> None:
         """Make a point for each gate; none for an arm that is not in the trial any more."""
@@ -121,20 +165,20 @@ class _GateLines:
 
     def _points(self, pair: Interval) -> Iterator[GatePoint]:
         verdicts = self._judge.verdicts(pair.step)
-        for gate, verdict in zip(self._all, verdicts, strict=True):
+        for i in self._drawn:
             yield GatePoint(
                 at=pair.closed_at,
                 step=pair.step,
                 weight=pair.weight,
-                seen=observe(gate, pair),
-                verdict=verdict,
+                seen=observe(self._all[i], pair),
+                verdict=verdicts[i],
             )
 
     def series(self, places: Sequence[int]) -> Iterator[GateSeries]:
         kept = [moment for place in places if (moment := self._moments[place])]
-        for i, gate in enumerate(self._all):
-            points = tuple(moment[i] for moment in kept)
-            yield GateSeries(gate=gate, variant=self._variant, points=points)
+        for place, i in enumerate(self._drawn):
+            points = tuple(moment[place] for moment in kept)
+            yield GateSeries(gate=self._all[i], variant=self._variant, points=points)
 
     def _pair(self, interval: Interval | ArmsInterval) -> Interval | None:
         if isinstance(interval, Interval):

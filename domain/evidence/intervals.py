@@ -15,20 +15,23 @@ class Counts:
     `timed` is the histogram's own count, of which `within` are parts: a proxy may merge its
     histograms later than its counters, so that requests and times of one scrape do not belong
     together. None: the source has no such count, and every request is taken as timed.
+    `started` requests began in it, whether they ended or not; None where nobody counts those.
     """
 
     requests: int
     errors: int
     within: tuple[int, ...] = ()
     timed: int | None = None
+    started: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
     """The counts between two readings, all taken while one weight had settled.
 
-    `sequence` numbers a rollout's intervals from 0. `bounds_ms` are the latency bounds of
-    `Counts.within`, ascending. `resets` counts the counters that were seen to start anew.
+    `sequence` numbers a rollout's intervals from 0. `bounds_ms` are the bounds of
+    `Counts.within`, ascending: milliseconds, but tokens where those are counted. `resets`
+    counts the counters that were seen to start anew.
     """
 
     sequence: int

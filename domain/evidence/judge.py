@@ -5,58 +5,169 @@ store that is silent is not known here: the caller says so.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
 from functools import partial
+from itertools import chain
+from operator import itemgetter
+from typing import Any, TypeVar
 
 from domain.evidence import fraction, rate_ratio, reasons
+from domain.evidence.arrivals import Arrivals
+from domain.evidence.baseline import Baseline
 from domain.evidence.forecasts import expected_rates, seconds_until
 from domain.evidence.intervals import Interval
 from domain.evidence.mixtures import odds
 from domain.evidence.rules import AgainstStableRule, LimitRule, Rule
 from domain.evidence.tallies import Tally, increment_of, observe
+from domain.evidence.warm_up import WarmUp
 from domain.gates import AgainstStable, Gate
+from domain.meters import meter_of
+from domain.trial_verdicts import SplitVerdict
 from domain.verdicts import Effect, Evidence, Samples, Status, Verdict
 
 LEVEL = 0.95
+T = TypeVar("T")
 
 
 def judge(
-    gates: Sequence[Gate], intervals: Sequence[Interval], *, step: int, phi: float = 1.0
+    gates: Sequence[Gate],
+    intervals: Sequence[Interval],
+    *,
+    step: int,
+    meters: Mapping[str, Sequence[Interval]] | None = None,
+    **terms: Any,
 ) -> tuple[Verdict, ...]:
     """One verdict a gate, in the order of the gates, on all intervals seen so far.
 
-    `step` is the one whose PASS is asked for. `phi` >= 1 is how much more the bad requests scatter
-    than independent ones, fixed before the rollout; it divides all evidence.
+    `intervals` are the gateway's, `meters` those of other meters by name. `step` is the one whose
+    PASS is asked for, `terms` are those of `Judge`.
     """
-    fold = Judge(gates, phi=phi)
+    fold = Judge(gates, **terms)
     for interval in intervals:
         fold.add(interval)
+    for meter, counted in (meters or {}).items():
+        for interval in counted:
+            fold.add(interval, meter)
     return fold.verdicts(step)
 
 
 class Judge:
-    """The same fold, fed interval by interval as a watcher sees them."""
+    """The same fold, fed interval by interval as a watcher sees them.
 
-    def __init__(self, gates: Sequence[Gate], *, phi: float = 1.0) -> None:
-        family = sum((gate.limit is not None) + (gate.against_stable is not None) for gate in gates)
-        self._folds = tuple(_GateFold(gate, family, phi) for gate in gates)
-        self._last = -1
+    `baseline` is what was known of stable before the rollout. Its phi >= 1 is how much more the bad
+    requests scatter than independent ones; it divides all evidence (`phi` alone is short for such a
+    baseline). Evidence begins `warm_up` after the first interval did; until then only a catastrophe
+    counts. `checks_split`: no PASS while requests do not arrive as weighted.
+    """
 
-    def add(self, interval: Interval) -> None:
-        """Take the next interval in. Raises ValueError when it is not after the last one."""
-        if interval.sequence <= self._last:
-            raise ValueError(f"interval {interval.sequence} came after {self._last}")
-        self._last = interval.sequence
-        for fold in self._folds:
-            fold.add(interval)
+    def __init__(
+        self,
+        gates: Sequence[Gate],
+        *,
+        phi: float = 1.0,
+        baseline: Baseline | None = None,
+        warm_up: timedelta = timedelta(0),
+        checks_split: bool = True,
+    ) -> None:
+        self._baseline = baseline or Baseline(phi=phi)
+        family = sum(
+            (gate.limit is not None) + (gate.against_stable is not None)
+            for gate in gates
+            if not gate.dry_run
+        )
+        folds = [_GateFold(gate, family, self._baseline.phi) for gate in gates]
+        needed = [max(family, 1) / gate.alpha for gate in gates]
+        self._arrivals = Arrivals(checks_split=checks_split)
+        self._meters: dict[str, _MeterFold] = {}
+        for name, places in _by_meter(gates).items():
+            warming = WarmUp(
+                *([gates[i] for i in places], [needed[i] for i in places]),
+                phi=self._baseline.phi,
+                lasts=warm_up,
+            )
+            self._meters[name] = _MeterFold(places, [folds[i] for i in places], warming)
+        self._meters.setdefault("", _MeterFold([], [], WarmUp([], [], phi=1.0, lasts=warm_up)))
+
+    def add(self, interval: Interval, meter: str = "") -> None:
+        """Take the next interval of a meter in; only its gates see it.
+
+        Raises ValueError when it is not after the last one.
+        """
+        self._meters[meter].add(interval)
+        if not meter:
+            self.arrive(interval)
+
+    def arrive(self, interval: Interval) -> None:
+        """Take in only how the requests of an interval of the gateway's arrived.
+
+        Every PASS rests on that, of whatever meter.
+        """
+        self._arrivals.add(interval)
 
     def verdicts(self, step: int) -> tuple[Verdict, ...]:
         """One verdict a gate; asking changes nothing."""
-        return tuple(fold.verdict(step) for fold in self._folds)
+        found = _in_order(
+            zip(meter.places, meter.verdicts(step), strict=True) for meter in self._meters.values()
+        )
+        return tuple(map(self._explained, self._arrivals.held(found, step)))
 
     def statuses(self, step: int) -> tuple[Status, ...]:
         """What the verdicts say without their numbers, at a tenth of the cost."""
-        return tuple(fold.status(step) for fold in self._folds)
+        found = _in_order(
+            zip(meter.places, meter.statuses(step), strict=True) for meter in self._meters.values()
+        )
+        return self._arrivals.held_statuses(found, step)
+
+    def split(self, step: int) -> SplitVerdict | None:
+        """How the requests of a step arrive; None where no split is checked."""
+        return self._arrivals.split(step)
+
+    def _explained(self, verdict: Verdict) -> Verdict:
+        """With what the evidence was divided by, where somebody has said why."""
+        phi, source = self._baseline.phi, self._baseline.phi_source
+        if phi <= 1 or not source or verdict.samples is None:
+            return verdict
+        return replace(verdict, reason=f"{verdict.reason} {reasons.clustered(phi, source)}")
+
+
+class _MeterFold:
+    """The gates that are judged on one meter; `places` are theirs among all gates."""
+
+    def __init__(self, places: list[int], folds: list["_GateFold"], warm_up: WarmUp) -> None:
+        self.places, self._folds, self._warm_up = places, folds, warm_up
+        self._last = -1
+
+    def add(self, interval: Interval) -> None:
+        if interval.sequence <= self._last:
+            raise ValueError(f"interval {interval.sequence} came after {self._last}")
+        self._last = interval.sequence
+        if self._warm_up.takes(interval):
+            return
+        for fold in self._folds:
+            fold.add(interval)
+
+    def verdicts(self, step: int) -> list[Verdict]:
+        pairs = zip(self._warm_up.verdicts(), self._folds, strict=True)
+        return [early or fold.verdict(step) for early, fold in pairs]
+
+    def statuses(self, step: int) -> list[Status]:
+        pairs = zip(self._warm_up.statuses(), self._folds, strict=True)
+        return [early or fold.status(step) for early, fold in pairs]
+
+
+def _by_meter(gates: Sequence[Gate]) -> dict[str, list[int]]:
+    """The places of the gates by the meter that they are judged on."""
+    found: dict[str, list[int]] = {}
+    for place, gate in enumerate(gates):
+        found.setdefault(meter_of(gate).name, []).append(place)
+    return found
+
+
+def _in_order(placed: Iterable[Iterable[tuple[int, T]]]) -> list[T]:
+    """What stands at each place, from what each meter says of its own."""
+    return [one for _, one in sorted(chain.from_iterable(placed), key=itemgetter(0))]
 
 
 class _GateFold:
@@ -86,14 +197,12 @@ class _GateFold:
         return rules
 
     def add(self, interval: Interval) -> None:
-        before, self._latest = self._latest, interval
+        self._latest = interval
         seen = observe(self._gate, interval)
         if self._failed or seen is None:
             return
-        at = (interval.step, interval.weight)
-        is_new_weight = before is not None and at != (before.step, before.weight)
         for _, rule in self._rules:
-            rule.restart(self._total, is_new_weight=is_new_weight)
+            rule.restart(self._total)
         increment = increment_of(self._ratio, seen, self._phi)
         self._total.add(seen, interval, increment)
         self._step(interval.step).add(seen, interval, increment)

@@ -61,9 +61,9 @@ class Forecaster:
     def __init__(
         self, gate: Gate, *, rules: int, requests_per_second: float, bad: float, phi: float = 1.0
     ) -> None:
-        own = rules_of(gate)
         # Alone before the judge, the gate must still pay its share of the family's false alarms.
-        self._gate = replace(gate, alpha=gate.alpha * own / max(rules, own))
+        self._alone = max(rules_of(gate), 1)
+        self._gate = replace(gate, alpha=gate.alpha * self._alone / max(rules, 1))
         self._rps, self._bad, self._phi = requests_per_second, bad, phi
 
     def outlook(self, shares: Shares, soak_seconds: float) -> Outlook:
@@ -114,7 +114,7 @@ class Forecaster:
         return self._status(gate, shares, bad, seconds) is Status.FAIL
 
     def _fail_pace(self, bad: float) -> float:
-        needed = math.log(rules_of(self._gate) / self._gate.alpha)
+        needed = math.log(self._alone / self._gate.alpha)
         return median_pace(needed, bad / self._fail_line)
 
     @property
@@ -130,7 +130,7 @@ class Forecaster:
             yield self._gate.limit
 
     def _status(self, gate: Gate, shares: Shares, candidate_bad: float, seconds: float) -> Status:
-        judge = Judge((gate,), phi=self._phi * _PARTS)
+        judge = Judge((gate,), phi=self._phi * _PARTS, checks_split=False)
         judge.add(
             Interval(
                 sequence=0,
@@ -158,7 +158,9 @@ class Forecaster:
 
 
 def rules_of(gate: Gate) -> int:
-    """How many chances of a false alarm a gate is."""
+    """How many chances of a false alarm a gate is; one in a dry run decides nothing."""
+    if gate.dry_run:
+        return 0
     return (gate.limit is not None) + (gate.against_stable is not None)
 
 

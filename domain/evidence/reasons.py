@@ -13,6 +13,7 @@ from domain.verdicts import Effect
 
 _ANY_LOOK = "95 % at any look"
 _LARGEST_ODDS = 1_000_000
+WITHHELD = "No pass is given meanwhile."
 
 
 def seen(gate: Gate, total: Tally, effect: Effect | None) -> str:
@@ -103,15 +104,68 @@ def nothing_counted(gate: Gate, since: datetime | None) -> str:
     what = "No request has reached the candidate"
     if gate.metric is Metric.LATENCY:
         what = "No response of the candidate has been timed"
+    elif gate.metric is not Metric.ERROR_RATE:
+        what = f"The source {gate.source} has counted no {_named(gate)} of the candidate"
     return f"{what} yet." if since is None else f"{what} since {moment(since)}."
+
+
+def warming_up(gate: Gate, total: Tally, ends_at: datetime) -> str:
+    """That nothing but a catastrophe counts yet."""
+    until = f"Warming up until {moment(ends_at)}: evidence counts from then on"
+    if not total.candidate_requests:
+        return f"{until}."
+    seen_so_far = part(total.candidate_bad, total.candidate_requests, "candidate")
+    return f"{seen_so_far} {_bad(gate)}. {until}."
+
+
+def catastrophe(total: Tally, claims: tuple[float, float | None], e: float, needed: float) -> str:
+    """The FAIL of a warm-up; `claims` are the limit, and the ratio to stable where that counts."""
+    limit, ratio = claims
+    candidate = part(total.candidate_bad, total.candidate_requests, "candidate")
+    stable = part(total.stable_bad, total.stable_requests, "stable")
+    claim = f"at most {percent(limit)} of requests"
+    if ratio is not None and total.stable_requests:
+        claim = f"{claim}, or at most {times(ratio)} times stable's rate"
+    return (
+        f"A catastrophe, even for a warm-up: {candidate} failed, and {stable}. "
+        f'Evidence {odds(e)} against "{claim}"; {odds(needed)} was required.'
+    )
+
+
+def split_in_doubt(shares: tuple[float, float], e: float, needed: float) -> str:
+    """`shares` are the candidate's expected and observed fractions of the requests."""
+    expected, observed = (percent(share) for share in shares)
+    against = f"odds {odds(e)} against the weights, {odds(needed)} is a doubt"
+    return (
+        f"Requests do not arrive as weighted: {observed} of them reached the candidate, "
+        f"{expected} were due ({against})."
+    )
+
+
+def hanging(requests: int, started: int) -> str:
+    return f"{_many(requests, 'request')} of the candidate, of {started:,}, {_begun(requests)}."
+
+
+def none_ended(requests: int) -> str:
+    """The reason of a gate that has nothing to judge although requests have arrived."""
+    said = f"{_many(requests, 'request')} of the candidate {_begun(requests)}"
+    return f"{said}: there is no answer to judge."
+
+
+def clustered(phi: float, source: str) -> str:
+    """By how much less is believed than if bad requests were independent."""
+    return f"Evidence is divided by {times(phi)}, as bad requests may cluster ({source})."
 
 
 def bound_missing(gate: Gate, bounds_ms: tuple[float, ...]) -> str:
     wanted = f"Responses slower than {_bound(gate)} cannot be counted"
+    if gate.metric is not Metric.LATENCY:
+        wanted = f"The {_named(gate)} cannot be counted at {_bound(gate)}"
     if not bounds_ms:
-        return f"{wanted}: the source shows no latency histogram."
-    known = ", ".join(f"{bound:,g}" for bound in bounds_ms)
-    return f"{wanted}: the source counts at {known} ms."
+        what = "latency" if gate.metric is Metric.LATENCY else _named(gate)
+        return f"{wanted}: the source shows no {what} histogram."
+    known = ", ".join(f"{bound:,.10g}" for bound in bounds_ms)
+    return f"{wanted}: the source counts at {known} {_unit(gate)}."
 
 
 def moment(at: datetime) -> str:
@@ -155,12 +209,39 @@ def duration(seconds: float) -> str:
     return f"{amount} more {unit}{'' if amount == 1 else 's'}"
 
 
+def _many(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _begun(requests: int) -> str:
+    return f"{'has' if requests == 1 else 'have'} begun and not ended"
+
+
 def _bad(gate: Gate) -> str:
-    return f"took longer than {_bound(gate)}" if gate.metric is Metric.LATENCY else "failed"
+    match gate.metric:
+        case Metric.ERROR_RATE:
+            return "failed"
+        case Metric.LATENCY:
+            return f"took longer than {_bound(gate)}"
+        case Metric.TIME_TO_FIRST_TOKEN:
+            return f"took longer than {_bound(gate)} to the first token"
+        case Metric.TIME_PER_OUTPUT_TOKEN:
+            return f"took longer than {_bound(gate)} for a token"
+        case Metric.TOKENS:
+            most = "no more than" if gate.no_more_than is not None else "more than"
+            return f"were answered with {most} {_bound(gate)}"
+
+
+def _named(gate: Gate) -> str:
+    return gate.metric.replace("_", " ")
+
+
+def _unit(gate: Gate) -> str:
+    return "tokens" if gate.metric is Metric.TOKENS else "ms"
 
 
 def _bound(gate: Gate) -> str:
-    return f"{gate.slow_over_ms:,g} ms"
+    return f"{gate.bound:,.10g} {_unit(gate)}"
 
 
 def _ratio(effect: Effect | None) -> str:

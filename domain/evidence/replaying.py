@@ -5,15 +5,17 @@ and go through the same `advance` and the same Judge as those of a rollout that 
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from domain.evidence import reasons
 from domain.evidence.counters import Cursor, Reading, Sample, Series, SeriesRole, advance
 from domain.evidence.intervals import ArmsInterval, Interval
 from domain.evidence.judge import Judge
 from domain.gates import Gate, Metric
+from domain.meters import GATEWAY, meter_of
 from domain.verdicts import Status, Verdict
 
 # As for a watch: so many probes without a fresh sample, or so long, are a hole.
@@ -136,9 +138,14 @@ class _Arm:
 class Replay:
     """One watch over all stretches of a range. Open a stretch, then take its pieces in order."""
 
-    def __init__(self, gates: Sequence[Gate], *, probe: timedelta, phi: float = 1.0) -> None:
+    def __init__(self, gates: Sequence[Gate], *, probe: timedelta, **terms: Any) -> None:
+        """`terms` are those of `Judge`.
+
+        Gates on other meters than the gateway's count among the chances of a false alarm, as they
+        do in a rollout, but are not replayed.
+        """
         self._gates, self._probe = tuple(gates), probe
-        self._judge = Judge(gates, phi=phi)
+        self._judge = Judge(gates, **terms)
         self._times_count = any(gate.metric is not Metric.ERROR_RATE for gate in gates)
         self._candidate, self._stable = _Arm(), _Arm()
         self._cursor: Cursor | None = None
@@ -210,7 +217,7 @@ class Replay:
     def _note(self, interval: Interval) -> None:
         """Keep the verdicts of those that PASS or FAIL for the first time."""
         began = self._since or interval.opened_at
-        for gate, verdict in zip(self._gates, self._judge.verdicts(interval.step), strict=True):
+        for gate, verdict in self._verdicts(interval.step):
             if verdict.status in (Status.PASS, Status.FAIL):
                 fired = Fired(
                     at=interval.closed_at,
@@ -220,6 +227,12 @@ class Replay:
                     verdict=verdict,
                 )
                 self._firsts.setdefault((gate.name, verdict.status), fired)
+
+    def _verdicts(self, step: int) -> Iterator[tuple[Gate, Verdict]]:
+        """Those of the gates that are replayed."""
+        for gate, verdict in zip(self._gates, self._judge.verdicts(step), strict=True):
+            if is_replayed(gate):
+                yield gate, verdict
 
     def result(self, stretches: Sequence[Stretch]) -> Replayed:
         """What was found in these stretches. Where nothing was counted, no gate has a verdict."""
@@ -236,7 +249,7 @@ class Replay:
                     first_pass=self._firsts.get((gate.name, Status.PASS)),
                     verdict=verdict if self._intervals else _unavailable(gate, missing),
                 )
-                for gate, verdict in zip(self._gates, self._judge.verdicts(step), strict=True)
+                for gate, verdict in self._verdicts(step)
             ),
         )
 
@@ -256,6 +269,11 @@ class Replay:
             yield f"No fresh sample of both for {length:,.0f} s until {_told(closed)}."
         if not self._intervals and self._candidate.samples and self._stable.samples:
             yield "Too few samples of both to count anything."
+
+
+def is_replayed(gate: Gate) -> bool:
+    """Only what the gateway counts is."""
+    return meter_of(gate) == GATEWAY
 
 
 def _time(sample: Sample) -> float:

@@ -13,62 +13,90 @@ from domain.evidence.mixtures import Floats, log_sum_exp
 
 Note = TypeVar("Note")
 
-FROM_THE_START = 0.5  # the share of the mixture that never restarts
-KEPT_PER_DOUBLING = 4  # restarts kept for each doubling of their age
-
-
-def _share(ordinal: int) -> float:
-    """What the restart of this ordinal (from 1) weighs; all together weigh the other half."""
-    return (1 - FROM_THE_START) * 6 / (math.pi * ordinal) ** 2
+HALVED_AFTER = 360  # so many restarts spend half of what is there for them
+KEPT_PER_DOUBLING = 4  # notes kept for each doubling of their age
 
 
 class _Start(NamedTuple, Generic[Note]):
+    """A restart for words: its share and those of the ones after it that are not kept."""
+
     ordinal: int
+    share: float
     log_ratios: Floats
     note: Note | None
 
 
 class Restarts(Generic[Note]):
-    """e = 0.5 e_{0:t} + 0.5 sum_j 6/(pi j)^2 e_{s_j:t} (Shin, Ramdas & Rinaldo).
+    """e = a e_{0:t} + sum_j w_j e_{s_j:t} + u_t, where a + sum_j w_j + u_t = 1 (Shin et al.).
 
-    A restart that has not happened counts as 1, so the whole starts at 1 and is an e-process under
-    the same null as its parts. Old restarts are thinned out, evenly on a logarithmic scale of
-    their age: leaving a term out only makes the sum smaller, hence keeps it valid.
+    The j-th restart is given w_j = u_{j-1} - u_j of what is unspent. Valid: the shares are fixed
+    beforehand, whether to restart is known before the interval that follows, and until then a
+    restart is worth 1. So the whole starts at 1 and is a sum of e-processes under the same null,
+    hence one itself.
 
-    Each restart carries a note of its moment, to say later from when on the evidence speaks.
+    For an alternative g the parts differ by a constant, LR_{s:t} = LR_{0:t} / LR_{0:s}. So all
+    restarts together are one vector, S_g = a + sum_j w_j / LR_{0:s_j}, and e = sum_g prior_g
+    LR_{0:t} S_g + u_t: it costs the same after any number of restarts, and none is left out.
+
+    Each restart carries a note of its moment, to say later from when on the evidence speaks. Only
+    notes are thinned out, evenly on a logarithmic scale of their age.
     """
 
-    def __init__(self, log_prior: Floats) -> None:
+    def __init__(self, log_prior: Floats, *, late_share: float = 0.5) -> None:
+        """`late_share` is that of all restarts together; the rest begins at the beginning."""
         self._log_prior = log_prior
-        self._starts: list[_Start[Note]] = [_Start(0, np.zeros_like(log_prior), None)]
-        self._unspent = 1 - FROM_THE_START
+        self._late_share = late_share
+        self._log_sum = np.full_like(log_prior, math.log1p(-late_share))
+        nowhere = np.zeros_like(log_prior)
+        self._starts: list[_Start[Note]] = [_Start(0, 1 - late_share, nowhere, None)]
+        self._last = nowhere
         self._marked = 0
-        self._tabulate()
 
     def mark(self, log_ratios: Floats, note: Note) -> None:
         """Restart here: `log_ratios` are those of the alternatives from the beginning until now.
 
         Where nothing was learnt since the last restart a new one would be its twin: none is made.
         """
-        if np.array_equal(log_ratios, self._starts[-1].log_ratios):
+        if np.array_equal(log_ratios, self._last):
             return
         self._marked += 1
-        self._unspent -= _share(self._marked)
-        self._starts.append(_Start(self._marked, log_ratios.copy(), note))
-        self._starts = [start for start in self._starts if self._is_kept(start.ordinal)]
-        self._tabulate()
+        self._last = log_ratios.copy()
+        share = self._unspent(self._marked - 1) - self._unspent(self._marked)
+        self._log_sum = np.logaddexp(self._log_sum, math.log(share) - self._last)
+        self._starts.append(_Start(self._marked, share, self._last, note))
+        if self._marked % KEPT_PER_DOUBLING == 0:
+            self._thin()
 
     def log_e(self, log_ratios: Floats) -> float:
         """The mixture's value, from the log ratios of the alternatives since the beginning."""
-        terms = self._table + log_ratios
-        unspent = math.log(self._unspent)
-        top = max(float(terms.max()), unspent)
-        return top + math.log(float(np.exp(terms - top).sum()) + math.exp(unspent - top))
+        terms = self._log_prior + self._log_sum + log_ratios
+        rest = math.log(self._unspent(self._marked))
+        top = max(float(terms.max()), rest)
+        return top + math.log(float(np.exp(terms - top).sum()) + math.exp(rest - top))
 
     def leading(self, log_ratios: Floats) -> Note | None:
         """The note of the restart with the most evidence; None when that is the beginning."""
-        terms = log_sum_exp(self._table + log_ratios)
+        offsets = np.stack([each.log_ratios for each in self._starts])
+        shares = np.array([each.share for each in self._starts])
+        terms = log_sum_exp(self._log_prior - offsets + log_ratios) + np.log(shares)
         return self._starts[int(terms.argmax())].note
+
+    def _unspent(self, marked: int) -> float:
+        """What is left of the share of restarts after so many.
+
+        It falls with the root of their number: there is enough for a regression after days, and
+        one after minutes does not wait much longer for it.
+        """
+        return self._late_share / math.sqrt(1 + 3 * marked / HALVED_AFTER)
+
+    def _thin(self) -> None:
+        kept: list[_Start[Note]] = []
+        for start in self._starts:
+            if self._is_kept(start.ordinal):
+                kept.append(start)
+            elif kept[-1].ordinal:  # the beginning speaks for itself alone
+                kept[-1] = kept[-1]._replace(share=kept[-1].share + start.share)
+        self._starts = kept
 
     def _is_kept(self, ordinal: int) -> bool:
         age = self._marked - ordinal
@@ -76,8 +104,3 @@ class Restarts(Generic[Note]):
             return True
         spacing = int(2 ** math.floor(math.log2(age / KEPT_PER_DOUBLING)))
         return ordinal % spacing == 0
-
-    def _tabulate(self) -> None:
-        shares = [_share(each.ordinal) if each.ordinal else FROM_THE_START for each in self._starts]
-        offsets = np.stack([each.log_ratios for each in self._starts])
-        self._table = self._log_prior - offsets + np.log(shares)[:, None]

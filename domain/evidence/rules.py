@@ -16,16 +16,15 @@ from domain.evidence.restarts import Restarts
 from domain.evidence.tallies import Counted, Tally
 from domain.gates import AgainstStable
 
-# A ratio loses nothing while neither arm has bad requests, a fraction loses with every good one:
-# it forgets sooner, and can afford to, as its whole state is two numbers.
-RATIO_RESTARTS_EVERY = 60
-FRACTION_RESTARTS_EVERY = 10
+# What is bet on late regressions is missing for early ones, which the ratio is slower to find than
+# the fraction is: its bets stay with them.
+RATIO_LATE_SHARE = 0.2
 
 
 class Rule(Protocol):
     """One claim of a gate. Evidence is logarithmic and valid at every look."""
 
-    def restart(self, total: Tally, *, is_new_weight: bool) -> None:
+    def restart(self, total: Tally) -> None:
         """Called before each interval is added, with the tally of those before it."""
 
     def log_e_fail(self, total: Tally) -> float:
@@ -55,14 +54,12 @@ class AgainstStableRule:
         self._ratio = ratio
         self._floor = FractionTest(rule.floor)
         self._phi = phi
-        self._ratio_starts = Restarts[Counted](ratio.worse_prior)
+        self._ratio_starts = Restarts[Counted](ratio.worse_prior, late_share=RATIO_LATE_SHARE)
         self._floor_starts = Restarts[Counted](self._floor.prior)
 
-    def restart(self, total: Tally, *, is_new_weight: bool) -> None:
-        if is_new_weight or total.intervals % RATIO_RESTARTS_EVERY == 0:
-            self._ratio_starts.mark(self._ratio.worse_ratios(total.ell), total.counted())
-        if is_new_weight or total.intervals % FRACTION_RESTARTS_EVERY == 0:
-            self._floor_starts.mark(self._above_floor(total), total.counted())
+    def restart(self, total: Tally) -> None:
+        self._ratio_starts.mark(self._ratio.worse_ratios(total.ell), total.counted())
+        self._floor_starts.mark(self._above_floor(total), total.counted())
 
     def log_e_fail(self, total: Tally) -> float:
         return min(self._log_e_ratio(total), self._log_e_floor(total))
@@ -115,9 +112,8 @@ class LimitRule:
         self._phi = phi
         self._starts = Restarts[Counted](self._test.prior)
 
-    def restart(self, total: Tally, *, is_new_weight: bool) -> None:
-        if is_new_weight or total.intervals % FRACTION_RESTARTS_EVERY == 0:
-            self._starts.mark(self._above(total), total.counted())
+    def restart(self, total: Tally) -> None:
+        self._starts.mark(self._above(total), total.counted())
 
     def log_e_fail(self, total: Tally) -> float:
         return self._starts.log_e(self._above(total))

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import assert_never
 
 from domain.evidence.intervals import Counts, Interval
 from domain.evidence.mixtures import Floats
@@ -22,18 +21,15 @@ class Observation:
 
 def observe(gate: Gate, interval: Interval) -> Observation | None:
     """What the gate counts in the interval; None when it holds no count at the gate's bound."""
-    match gate.metric:
-        case Metric.ERROR_RATE:
-            candidate = _bad(interval.candidate.requests, interval.candidate.errors)
-            stable = _bad(interval.stable.requests, interval.stable.errors)
-        case Metric.LATENCY:
-            if gate.slow_over_ms not in interval.bounds_ms:
-                return None
-            bound = interval.bounds_ms.index(gate.slow_over_ms)
-            candidate = _slow(interval.candidate, bound)
-            stable = _slow(interval.stable, bound)
-        case _:
-            assert_never(gate.metric)
+    if gate.metric is Metric.ERROR_RATE:
+        candidate = _bad(interval.candidate.requests, interval.candidate.errors)
+        stable = _bad(interval.stable.requests, interval.stable.errors)
+    else:
+        if gate.bound not in interval.bounds_ms:
+            return None
+        bound = interval.bounds_ms.index(gate.bound)
+        candidate = _beyond(gate, interval.candidate, bound)
+        stable = _beyond(gate, interval.stable, bound)
     return Observation(
         candidate_requests=candidate[0],
         candidate_bad=candidate[1],
@@ -42,9 +38,11 @@ def observe(gate: Gate, interval: Interval) -> Observation | None:
     )
 
 
-def _slow(counts: Counts, bound: int) -> tuple[int, int]:
+def _beyond(gate: Gate, counts: Counts, bound: int) -> tuple[int, int]:
+    """Those on the bad side of a bound, which is above it unless the gate says otherwise."""
     requests = counts.requests if counts.timed is None else counts.timed
-    return _bad(requests, requests - counts.within[bound])
+    within = counts.within[bound]
+    return _bad(requests, within if gate.no_more_than is not None else requests - within)
 
 
 def _bad(requests: int, bad: int) -> tuple[int, int]:

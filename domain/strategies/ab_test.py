@@ -9,6 +9,8 @@ from domain import arm_traffic
 from domain.apportionment import apportion
 from domain.buckets import header_violations
 from domain.errors import Violation
+from domain.gates import Gate
+from domain.meters import GATEWAY, meter_of
 from domain.plan import Plan, Strategy
 from domain.steps import (
     Conclude,
@@ -122,6 +124,7 @@ def _violations(spec: AbTestSpec, parties: Parties) -> Iterator[Violation]:
         (parties.stable.name, *names), spec.reward, spec.rules, spec.allocation
     ):
         yield Violation(f"{AT}.{one.field.removeprefix('rules.')}", one.rule)
+    yield from _gate_violations(spec)
     yield from _split_violations(spec, names)
     yield from bound_violations(AT, spec.at_least, spec.at_most)
     if spec.at_most >= spec.policies.deadline:
@@ -129,6 +132,13 @@ def _violations(spec: AbTestSpec, parties: Parties) -> Iterator[Violation]:
         yield Violation("policies.deadline_seconds", rule)
     if spec.overdispersion is not None and spec.overdispersion < 1:
         yield Violation(f"{AT}.overdispersion", "must be at least 1")
+
+
+def _gate_violations(spec: AbTestSpec) -> Iterator[Violation]:
+    for i, gate in enumerate(spec.gates):
+        if isinstance(gate, Gate) and meter_of(gate) != GATEWAY:
+            rule = "must be envoy in an A/B test: its arms are counted where traffic is split"
+            yield Violation(f"gates.{i}.source", rule)
 
 
 def _split_violations(spec: AbTestSpec, names: list[str]) -> Iterator[Violation]:

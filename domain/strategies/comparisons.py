@@ -13,7 +13,7 @@ from domain.comparison import (
     path_of,
 )
 from domain.errors import Violation
-from domain.gates import Gate
+from domain.reading_gates import AnyGate
 from domain.strategies.gate_rules import odds_violations
 from domain.traffic import Route
 
@@ -23,7 +23,7 @@ SHORTEST_TIMEOUT, LONGEST_TIMEOUT = timedelta(seconds=1), timedelta(minutes=1)
 
 
 def comparison_violations(
-    at: str, comparison: Comparison, route: Route, gates: Sequence[Gate]
+    at: str, comparison: Comparison, route: Route, gates: Sequence[AnyGate]
 ) -> Iterator[Violation]:
     yield from _sample_violations(f"{at}.sample", comparison, route)
     yield from _measure_violations(at, comparison)

@@ -6,19 +6,23 @@ from datetime import timedelta
 from typing import Any
 
 from domain.errors import InvalidSpec, Violation
+from domain.evidence.overdispersion import LARGEST
 from domain.gates import AgainstStable, Gate, Metric
 from domain.hooks import Hook, HookKind
 from domain.names import LABEL, LABEL_LENGTH
 from domain.plan import Plan, Policies, Strategy, Variant
+from domain.reading_gates import AnyGate, ReadingGate
 from domain.routers import carried_violations
 from domain.steps import Reaction, SetWeights, Soak, Step, Until
-from domain.strategies.gate_rules import gate_violations
+from domain.strategies.gate_rules import gate_violations, protocol_violations
 from domain.strategies.waits import Word, until_said
 from domain.traffic import FULL, Route
 from domain.trial import Trial
 
 MOST_REPLICAS = 1000
-DEFAULT_GATES = (Gate(name="errors", metric=Metric.ERROR_RATE, against_stable=AgainstStable()),)
+DEFAULT_GATES: tuple[AnyGate, ...] = (
+    Gate(name="errors", metric=Metric.ERROR_RATE, against_stable=AgainstStable()),
+)
 NEVER_ADVANCING = (
     "on_failure",
     "on_metrics_unavailable",
@@ -32,7 +36,7 @@ NEVER_ADVANCING = (
 class Terms:
     """What holds all the way. Gates that are left out are the error rate against stable."""
 
-    gates: tuple[Gate, ...] = DEFAULT_GATES
+    gates: tuple[AnyGate, ...] = DEFAULT_GATES
     policies: Policies = field(default_factory=Policies)
     hooks: tuple[Hook, ...] = ()
 
@@ -68,7 +72,8 @@ def planned(
         stable=parties.stable,
         candidate=parties.candidate,
         steps=tuple(asking(terms.hooks, steps)),
-        gates=terms.gates,
+        gates=tuple(gate for gate in terms.gates if isinstance(gate, Gate)),
+        reading_gates=tuple(gate for gate in terms.gates if isinstance(gate, ReadingGate)),
         policies=terms.policies,
         bystanders=parties.bystanders,
         hooks=terms.hooks,
@@ -81,6 +86,7 @@ def planned(
         *_route_violations(plan),
         *_question_violations(plan),
         *gate_violations(terms.gates),
+        *protocol_violations(plan.gates, parties.route.protocol),
         *policy_violations(terms.policies),
     )
     if broken:
@@ -141,7 +147,7 @@ def _route_violations(plan: Plan) -> Iterator[Violation]:
                 yield one
 
 
-def require_defaults(gates: Sequence[Gate], policies: Policies) -> None:
+def require_defaults(gates: Sequence[AnyGate], policies: Policies) -> None:
     """Raise InvalidSpec with every rule that the defaults of a traffic config break."""
     violations = (*gate_violations(gates), *policy_violations(policies))
     if violations:
@@ -201,6 +207,9 @@ def policy_violations(policies: Policies) -> Iterator[Violation]:
     ):
         if getattr(policies, name) <= timedelta(0):
             yield Violation(f"policies.{name}_seconds", "must be above 0")
-    for name in ("scale_down_delay", "drain"):
+    for name in ("scale_down_delay", "drain", "warm_up"):
         if getattr(policies, name) < timedelta(0):
             yield Violation(f"policies.{name}_seconds", "must not be negative")
+    phi = policies.overdispersion
+    if phi is not None and not 1 <= phi <= LARGEST:
+        yield Violation("policies.overdispersion", f"must lie in 1..{LARGEST:g}, or be null")

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from functools import partial
 
+from sandbox.controllers import disobedience
 from sandbox.controllers.cluster import Cluster, Key, Object
 from sandbox.controllers.endpoints import Addresses
 from sandbox.controllers.envoy_files import EnvoyFiles, NotInForce
@@ -53,7 +54,7 @@ class EnvoyGateway:
         self._changed = asyncio.Event()
         self._has_moved = True
         self._in_force: dict[Key, tuple[int, bool]] = {}
-        self._seen: dict[tuple[str, Key], int | None] = {}
+        self._seen: dict[tuple[str, Key], tuple[int, str] | None] = {}
 
     def watch(self) -> None:
         """Call once every informer has its first list: a table of half the routes would harm."""
@@ -84,7 +85,7 @@ class EnvoyGateway:
     def _spec_changed(self, written: Informer, key: Key) -> None:
         """A mere status is no change; a deletion under way is one, it counts as a generation."""
         stored = written.get(key)
-        seen = None if stored is None else generation(stored)
+        seen = None if stored is None else (generation(stored), disobedience.told(stored))
         if self._seen.get((written.resource.kind, key)) != seen:
             self._seen[written.resource.kind, key] = seen
             self._changed.set()

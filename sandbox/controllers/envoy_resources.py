@@ -166,6 +166,7 @@ def _cluster(name: str) -> Json:
         "type": "STATIC",
         "connect_timeout": "2s",
         "lb_policy": "LEAST_REQUEST",
+        "track_cluster_stats": {"per_endpoint_stats": True},
         "circuit_breakers": {"thresholds": [generous]},
         "typed_extension_protocol_options": {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 
+from sandbox.controllers import disobedience
 from sandbox.controllers.cluster import Key, Object
 from sandbox.controllers.endpoints import Addresses, Endpoint
 from sandbox.controllers.envoy_resources import (
@@ -109,6 +110,7 @@ class Translator:
         basis = (
             metadata.get("uid"),
             metadata.get("generation"),
+            disobedience.told(http_route),
             json.dumps(asdict(policy)),
             frozenset(extras.items()),
             self._addresses.edition,
@@ -126,7 +128,8 @@ class Translator:
     ) -> None:
         key = Key.of(http_route)
         created = http_route["metadata"].get("creationTimestamp", "")
-        answer = self._rule(part, key, i, rule, policy)
+        instead = disobedience.weights(http_route) if i == 0 else {}
+        answer = self._rule(part, key, i, _reweighed(rule, instead), policy)
         for k, match in enumerate(rule.get("matches") or [{}]):
             name = f"httproute/{key}/rule/{i}/match/{k}"
             placed = _Placed(
@@ -193,6 +196,17 @@ class Translator:
             )
             for j, ref in enumerate(rule.get("backendRefs") or [])
         ]
+
+
+def _reweighed(rule: Object, instead: Mapping[int, int]) -> Object:
+    """The rule with other weights at these positions; itself where there are none."""
+    if not instead:
+        return rule
+    refs = [
+        {**ref, "weight": instead.get(j, ref.get("weight", 1))}
+        for j, ref in enumerate(rule.get("backendRefs") or [])
+    ]
+    return {**rule, "backendRefs": refs}
 
 
 def _split(part: _Part, rule: str, refs: list[_Ref], timeout: str, retry: Json | None) -> Json:

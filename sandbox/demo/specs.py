@@ -38,6 +38,9 @@ CANARY: Mapping[str, Any] = MappingProxyType(
             "scale_down_delay_seconds": 2,
             "drain_seconds": 1,
             "deadline_seconds": 90,
+            # These answer from the first request on as they always will, and fail independently.
+            "warm_up_seconds": 0,
+            "overdispersion": 1,
         },
         "actor": "demo",
     }

@@ -19,6 +19,8 @@ INTER_TOKEN_BOUNDS = (
     *(1, 2.5, 5, 7.5, 10, 20, 40, 80),
 )
 
+GENERATED_BOUNDS = tuple(m * 10**i for i in range(4) for m in (1, 2, 5))
+
 _CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -61,6 +63,7 @@ class Metrics:
         self._e2e = Histogram("vllm:e2e_request_latency_seconds", E2E_BOUNDS)
         self._first_token = Histogram("vllm:time_to_first_token_seconds", FIRST_TOKEN_BOUNDS)
         self._inter_token = Histogram("vllm:inter_token_latency_seconds", INTER_TOKEN_BOUNDS)
+        self._generated = Histogram("vllm:request_generation_tokens", GENERATED_BOUNDS)
         self._queue = Histogram("vllm:request_queue_time_seconds", E2E_BOUNDS)
 
     def responded(self, method: str, path: str, status: int) -> None:
@@ -73,6 +76,7 @@ class Metrics:
         self._succeeded += 1
         self._prompt_tokens += prompt_tokens
         self._generated_tokens += tokens
+        self._generated.observe(tokens)
         self._queue.observe(0.0)
         self._first_token.observe(first_token_seconds)
         self._e2e.observe(total_seconds)
@@ -94,12 +98,16 @@ class Metrics:
         for reason, count in (("stop", 0), ("length", self._succeeded), ("abort", 0)):
             labels = f'{self._labels},finished_reason="{reason}"'
             yield f"vllm:request_success_total{{{labels}}} {count}"
-        for histogram in (self._e2e, self._first_token, self._inter_token, self._queue):
-            yield from histogram.lines(self._labels)
+        yield from self._histograms()
         yield "# TYPE http_requests_total counter"
         for (method, path, hundreds), count in self._responses.items():
             labels = f'handler="{path}",method="{method}",status="{hundreds}xx"'
             yield f"http_requests_total{{{labels}}} {count}"
+
+    def _histograms(self) -> Iterator[str]:
+        times = (self._e2e, self._first_token, self._inter_token, self._queue)
+        for histogram in (*times, self._generated):
+            yield from histogram.lines(self._labels)
 
     def _labelled(self, name: str, kind: str, value: float) -> Iterator[str]:
         yield f"# TYPE {name} {kind}"

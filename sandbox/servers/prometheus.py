@@ -19,12 +19,14 @@ from sandbox.process import running as running_process
 from sandbox.servers import debian
 from sandbox.servers.binaries import BinaryMissing
 
-# All that a gate or a person may ask of a variant: outcomes, retries, timeouts, times, members.
+# All that a gate or a person may ask of a variant: outcomes, retries, timeouts, times, members;
+# and the outcomes of each endpoint.
 _CLUSTER_STATISTICS = (
     "upstream_rq_(xx|[0-9]xx|[0-9]+|completed|total|active|time|timeout|rx_reset|retry.*)",
     "retry[._]upstream_rq.*",
     "upstream_cx_(active|connect_fail|connect_timeout)",
     "membership_.*",
+    "endpoint\\..+\\.rq_(success|error|timeout)",
 )
 _ENVOY_FILTER = rf"^cluster\..+\.({'|'.join(_CLUSTER_STATISTICS)})$|^http\.gateway\.downstream_rq_"
 

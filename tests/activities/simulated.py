@@ -38,12 +38,15 @@ def _series(
 class SimulatedCounters:
     """Before each reading, `between` serves what has gone by since the last one.
 
-    `arms` are those of a trial by name.
+    `arms` are those of a trial by name. `meters` are those of workloads, by the meter and the arm;
+    what is `silent` raises its error.
     """
 
     def __init__(self, between) -> None:
         self.candidate, self.stable = Arm(), Arm()
         self.arms: dict[str, Arm] = {}
+        self.meters: dict[str, dict[str, Arm]] = {}
+        self.silent: dict[str, TidegateError] = {}
         self.readings = 0
         self.trouble: TidegateError | None = None
         self.frozen = False
@@ -57,6 +60,17 @@ class SimulatedCounters:
     def arm(self, name: str) -> Arm:
         """Have an arm of this name."""
         return self.arms.setdefault(name, Arm())
+
+    def meter(self, name: str) -> tuple[Arm, Arm]:
+        """Have a meter of this name: the candidate's counters, and stable's."""
+        arms = self.meters.setdefault(name, {"candidate": Arm(), "stable": Arm()})
+        return arms["candidate"], arms["stable"]
+
+    async def read_workloads(self, route, meter, *, workloads, window):
+        if meter.name in self.silent:
+            raise self.silent[meter.name]
+        arms = self.meters.get(meter.name, {})
+        return {arm: arms[arm].series(self._at) if arm in arms else () for arm in workloads}
 
     async def read_rewards(self, counters, *, workloads, window) -> dict[str, tuple[Series, ...]]:
         if self.trouble:

@@ -10,6 +10,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.analysis import AnalysisActivities, Watcher, WatchOrder, WatchPorts
 from activities.comparing import ComparingPorts
+from activities.reading import ReadingPorts
 from domain.errors import Refused, Unreachable
 from domain.evidence.judge import judge
 from domain.gates import AgainstStable, Gate, Metric
@@ -21,6 +22,9 @@ from domain.verdicts import Status
 from tests.activities.simulated import SimulatedCounters
 from tests.fakes.comparisons import MemoryComparisons, ScriptedAnswers
 from tests.fakes.evidence import MemoryEvidence
+from tests.fakes.history import ToldHistory
+from tests.fakes.metrics import ScriptedMetrics
+from tests.fakes.readings import MemoryReadings, ScriptedQueries
 from tests.fakes.router import RecordingRouter
 from tests.fakes.runtime import ScriptedRuntime
 from tests.plans import canary_spec, plan, policies
@@ -54,6 +58,7 @@ class Scene:
         )
         self.plan = plan(spec)
         self.counters = SimulatedCounters(between)
+        self.history = ToldHistory()
         self.evidence, self.journal = MemoryEvidence(), Journal()
         self.answers, self.comparisons = ScriptedAnswers(), MemoryComparisons()
         self.runtime, self.router = ScriptedRuntime(), RecordingRouter()
@@ -82,11 +87,15 @@ class Scene:
     def ports(self) -> WatchPorts:
         return WatchPorts(
             counters=self.counters,
+            history=self.history,
             evidence=self.evidence,
             runtime=self.runtime,
             router=self.router,
             journal=self.journal,
             comparing=ComparingPorts(answers=self.answers, store=self.comparisons),
+            reading=ReadingPorts(
+                queries=ScriptedQueries(), metrics=ScriptedMetrics(), store=MemoryReadings()
+            ),
         )
 
 
@@ -208,9 +217,13 @@ class AbsentEvidence(MemoryEvidence):
         self._require()
         return await super().load(rollout_id)
 
-    async def append(self, rollout_id, *, interval, cursor):
+    async def keep_baseline(self, rollout_id, baseline):
         self._require()
-        await super().append(rollout_id, interval=interval, cursor=cursor)
+        return await super().keep_baseline(rollout_id, baseline)
+
+    async def append(self, rollout_id, *, interval, cursor, meter=""):
+        self._require()
+        await super().append(rollout_id, interval=interval, cursor=cursor, meter=meter)
 
     def _require(self):
         if self.is_away:
@@ -251,6 +264,43 @@ async def test_what_went_by_while_the_registry_was_away_joins_the_evidence(scene
     kept = sum(interval.candidate.requests for interval in log.intervals)
     assert kept == watched.counters.candidate.requests - 2, "all but the reading that opened"
     assert seen.verdicts[0].samples.candidate_requests == kept
+
+
+def shifted(store):
+    store.candidate.serve(100)
+    store.stable.serve(2900)
+
+
+async def test_requests_that_do_not_arrive_as_weighted_hold_a_pass_and_are_told_once(scene):
+    watched = await scene(shifted)
+
+    seen = await watched.watch(within=timedelta(seconds=1))
+
+    assert seen.verdicts[0].status is Status.UNDECIDED
+    assert "do not arrive as weighted" in seen.verdicts[0].reason
+    told = [entry.message for entry in watched.journal.entries if "as weighted" in entry.message]
+    assert len(told) == 1
+
+
+async def test_nothing_passes_while_it_warms_up(scene):
+    watched = await scene(warm_up=timedelta(hours=1))
+
+    seen = await watched.watch(within=timedelta(seconds=1))
+
+    assert seen.verdicts[0].status is Status.UNDECIDED
+    assert "Warming up until" in seen.verdicts[0].reason
+
+
+async def test_a_catastrophe_is_told_at_once_though_it_warms_up(scene):
+    watched = await scene(
+        lambda store: (store.candidate.serve(30, errors=30), store.stable.serve(270)),
+        warm_up=timedelta(hours=1),
+    )
+
+    seen = await watched.watch()
+
+    assert seen.verdicts[0].status is Status.FAIL
+    assert seen.verdicts[0].reason.startswith("A catastrophe, even for a warm-up")
 
 
 async def test_a_candidate_that_is_gone_is_noticed_without_any_request(scene):

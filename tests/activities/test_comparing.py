@@ -10,6 +10,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.analysis import AnalysisActivities, WatchOrder, WatchPorts
 from activities.comparing import ComparingPorts
+from activities.reading import ReadingPorts
 from domain.comparison import By, Silence, shuffled
 from domain.decision import decide
 from domain.errors import Forbidden, NotYet, Unreachable
@@ -25,6 +26,9 @@ from tests.activities.simulated import SimulatedCounters
 from tests.comparisons import QUICK, a_comparison, a_reply, a_result
 from tests.fakes.comparisons import MemoryComparisons, ScriptedAnswers
 from tests.fakes.evidence import MemoryEvidence
+from tests.fakes.history import ToldHistory
+from tests.fakes.metrics import ScriptedMetrics
+from tests.fakes.readings import MemoryReadings, ScriptedQueries
 from tests.fakes.router import RecordingRouter
 from tests.fakes.runtime import ScriptedRuntime
 from tests.plans import ERRORS, plan, policies
@@ -88,11 +92,15 @@ class Scene:
         )
         ports = WatchPorts(
             counters=self.counters,
+            history=ToldHistory(),
             evidence=self.evidence,
             runtime=self.runtime,
             router=self.router,
             journal=self.journal,
             comparing=ComparingPorts(answers=self.answers, store=self.store),
+            reading=ReadingPorts(
+                queries=ScriptedQueries(), metrics=ScriptedMetrics(), store=MemoryReadings()
+            ),
         )
         return await ActivityEnvironment().run(AnalysisActivities(ports).watch, order)
 

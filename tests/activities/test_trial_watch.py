@@ -10,6 +10,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.analysis import AnalysisActivities, WatchOrder, WatchPorts
 from activities.comparing import ComparingPorts
+from activities.reading import ReadingPorts
 from domain import arm_traffic
 from domain.errors import Unreachable
 from domain.evidence.trial import judge_trial
@@ -24,6 +25,9 @@ from domain.verdicts import Status
 from tests.activities.simulated import SimulatedCounters
 from tests.fakes.comparisons import MemoryComparisons, ScriptedAnswers
 from tests.fakes.evidence import MemoryEvidence
+from tests.fakes.history import ToldHistory
+from tests.fakes.metrics import ScriptedMetrics
+from tests.fakes.readings import MemoryReadings, ScriptedQueries
 from tests.fakes.router import RecordingRouter
 from tests.fakes.runtime import ScriptedRuntime
 from tests.plans import ab_test, policies
@@ -65,6 +69,9 @@ class Scene:
         for name in ("stable", "b", "c"):
             self.counters.arm(name)
         self.evidence, self.journal = MemoryEvidence(), Journal()
+        self.reading = ReadingPorts(
+            queries=ScriptedQueries(), metrics=ScriptedMetrics(), store=MemoryReadings()
+        )
         self.runtime, self.router = ScriptedRuntime(), RecordingRouter()
         self.rollout_id, self.started_at = uuid4(), datetime.now(UTC)
 
@@ -93,11 +100,13 @@ class Scene:
         )
         ports = WatchPorts(
             counters=self.counters,
+            history=ToldHistory(),
             evidence=self.evidence,
             runtime=self.runtime,
             router=self.router,
             journal=self.journal,
             comparing=ComparingPorts(answers=ScriptedAnswers(), store=MemoryComparisons()),
+            reading=self.reading,
         )
         return await ActivityEnvironment().run(AnalysisActivities(ports).watch, order)
 

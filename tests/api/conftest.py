@@ -19,6 +19,7 @@ from tests.api.staging import Outage
 from tests.api.traffic import Traffic
 from tests.fakes.evidence import MemoryEvidence
 from tests.fakes.fleet import MemoryFleet
+from tests.fakes.gate_templates import MemoryGateTemplates
 from tests.fakes.metrics import ScriptedMetrics
 from tests.fakes.past import ScriptedHistory
 from tests.fakes.registry import MemoryRegistry
@@ -50,6 +51,12 @@ def fleet(registry):
 
 
 @pytest.fixture
+def templates():
+    """Templates of gates, to be switched off."""
+    return Outage(MemoryGateTemplates())
+
+
+@pytest.fixture
 def metrics():
     """The metrics store."""
     return ScriptedMetrics()
@@ -75,7 +82,7 @@ def history():
 
 @pytest.fixture
 async def app(  # noqa: PLR0917 - pytest calls it by name
-    outage, fleet, control, metrics, survey, evidence, history
+    outage, fleet, templates, control, metrics, survey, evidence, history
 ):
     prices = {"chat": TokenPrice(input=3, output=15)}
 
@@ -84,6 +91,7 @@ async def app(  # noqa: PLR0917 - pytest calls it by name
         yield Parts(
             registry=outage,
             fleet=fleet,
+            templates=templates,
             control=control,
             gateway_namespace="tidegate",
             temporal_ui=UI,
@@ -93,6 +101,7 @@ async def app(  # noqa: PLR0917 - pytest calls it by name
             analyses=Analyses(history, metrics),
             gauges=Gauges(survey, metrics),
             hooks_allowed=AllowedHosts.read("hooks.example.com"),
+            prices=prices,
         )
 
     made = assemble(parts)

@@ -17,8 +17,8 @@ from domain.errors import Refused, Unreachable
 from domain.evidence.counters import Series, SeriesRole
 from domain.evidence.intervals import Counts
 from domain.evidence.replaying import Stretch
+from domain.gates import AgainstStable, Gate, Metric
 from domain.metrics import Measurement, summed
-from domain.strategies.rules import DEFAULT_GATES
 from domain.traffic import Place
 from tests.api.caller import canary
 from tests.api.test_ab_tests import a_test
@@ -182,6 +182,11 @@ async def test_variants_may_be_named_as_long_as_they_held_their_slots(
         ({"candidate_slot": 0}, "candidate", "must not be the same"),
         ({"gates": []}, "gates", "at least 1"),
         ({"gates": [{**ERRORS, "limit": 2}]}, "gates.0.limit", "between 0 and 1"),
+        (
+            {"gates": [{**ERRORS, "source": "vllm"}]},
+            "gates.0.source",
+            "must be",
+        ),
         ({"phi": 0.5}, "phi", "greater than or equal to 1"),
         ({"from": "2999-01-01T00:00:00Z", "to": "2999-01-02T00:00:00Z"}, "to", "in the future"),
         ({"healthy_ranges": [{"from": HOUR["from"]}]}, "healthy_ranges.0", "both from and to"),
@@ -330,7 +335,12 @@ def a_backtest(seconds=3600):
     piece = Piece(stretch=stretch, candidate=(CANDIDATE,), stable=(STABLE,))
     past = Past(rollout_id=None, route=route_in("a"), pieces=(piece,))
     return Backtest(
-        gates=DEFAULT_GATES, phi=1.0, probe=timedelta(seconds=15), past=past, healthy=()
+        gates=(Gate(name="errors", metric=Metric.ERROR_RATE, against_stable=AgainstStable()),),
+        phi=1.0,
+        warm_up=timedelta(0),
+        probe=timedelta(seconds=15),
+        past=past,
+        healthy=(),
     )
 
 

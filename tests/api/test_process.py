@@ -129,6 +129,31 @@ async def test_a_rollout_from_its_start_to_its_end(
         assert (late.status_code, "rolled_back" in late.json()["detail"]) == (409, True)
 
 
+async def test_a_rollout_pins_a_template_of_the_real_database(
+    database_url, temporal_server, journal
+):
+    temporal = await Client.connect(temporal_server.address, data_converter=pydantic_data_converter)
+    async with _working(temporal), _process(database_url, temporal_server.address) as http:
+        api, stranger = Caller(http), Caller(http)
+        ids = await api.served()
+        await journal.config_status(UUID(ids["config"]), ConfigStatus.ACTIVE, "")
+        limit = {"name": "limit", "type": "number", "example": 0.02}
+        gate = {"name": "errors", "metric": "error_rate", "limit": "{{args.limit}}"}
+        template = {"name": "slo", "arguments": [limit], "gates": [gate]}
+        await api.made("/gate_templates", template)
+        assert (await stranger.get("/gate_templates/slo")).status_code == 404
+
+        wish = canary(ids["v2"], gate_templates=[{"name": "slo", "arguments": {"limit": 0.05}}])
+        made = await api.made(f"/traffic_configs/{ids['config']}/rollouts", wish)
+        await api.made("/gate_templates", template | {"description": "of another kind"})
+        plan = (await api.get(f"/rollouts/{made['id']}")).json()["plan"]
+        assert [gate["limit"] for gate in plan["gates"]] == [0.05]
+        assert plan["gate_templates"] == [
+            {"name": "slo", "scope": "project", "version": 1, "arguments": {"limit": 0.05}}
+        ]
+        await temporal.get_workflow_handle(made["workflow_id"]).terminate()
+
+
 async def test_reads_work_while_temporal_is_down(database_url):
     (nobody,) = free_ports(1)
     async with _process(database_url, f"127.0.0.1:{nobody}") as http:

@@ -78,6 +78,8 @@ class World:
             "service": [ids["service"], "talk"],
             "name": ["claude"],
             "group_name": ["gpu-pool-a"],
+            "template_name": ["slo"],
+            "global_template_name": ["slo"],
         }
         self._shown.clear()
 
@@ -141,6 +143,10 @@ async def _things(api: Caller) -> dict[str, str]:
     span = {"starts_at": "2026-11-27T00:00:00Z", "ends_at": "2026-11-30T00:00:00Z"}
     window = await api.made("/freeze_windows", {"name": "black-friday", **span})
     ids["window"] = window["id"]
+    for folder in ("/gate_templates", "/global/gate_templates"):
+        gates = [{"name": "errors", "metric": "error_rate", "limit": 0.02}]
+        kept = await api.post(folder, {"name": "slo", "gates": gates})
+        assert kept.status_code in {200, 201, 409}, kept.text  # global ones are not new each time
     return {**ids, "rollout": rollout["id"], "backend": model["backends"][0]["id"]}
 
 

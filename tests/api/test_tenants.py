@@ -20,9 +20,13 @@ LISTS = [
     "/virtual_models",
     "/freeze_windows",
     "/rollout_groups",
+    "/gate_templates",
 ]
+# Belongs to no project: what anybody writes here is there for all.
+SHARED = "/global/"
 # Answers about a whole project that are no list of things.
 SUMS = ["/metrics/compare", "/metrics/tokens"]
+TEMPLATE = {"name": "slo", "gates": [{"name": "errors", "metric": "error_rate", "limit": 0.02}]}
 WEEK = {"days": ["friday"], "starts": "18:00", "ends": "08:00"}
 # Names of things in the cluster, which are no project's: the operator allows them.
 FREE = {"ai_service_backend_id", "external_id"}
@@ -57,8 +61,10 @@ async def ids(api):
     virtual = await api.made(backends, {"ai_service_backend_name": "aws"})
     window = await api.made("/freeze_windows", {"name": f"easter-{uuid4()}", "weekly": WEEK})
     group = await api.made("/rollout_groups", {"name": f"gpu-{uuid4()}", "limit": 1})
+    template = await api.made("/gate_templates", {**TEMPLATE, "name": f"slo-{str(uuid4())[:8]}"})
     return {
         **made,
+        "template": template["name"],
         "window": window["id"],
         "group": group["name"],
         "operation": done.json()["operation"]["id"],
@@ -112,6 +118,7 @@ def _calls(ids):
         yield "POST", f"/rollouts/{ids['rollout']}/{again}", {}
     virtual = f"/virtual_models/{ids['virtual']}"
     yield from _fleet_calls(ids)
+    yield from _template_calls(f"/gate_templates/{ids['template']}")
     yield "GET", virtual, None
     yield "PATCH", virtual, {"description": "mine"}
     yield "DELETE", virtual, None
@@ -127,6 +134,13 @@ def _fleet_calls(ids):
         yield "GET", path, None
         yield "PATCH", path, change
         yield "DELETE", path, None
+
+
+def _template_calls(template):
+    yield "GET", template, None
+    yield "GET", f"{template}?version=1", None
+    yield "GET", f"{template}/versions", None
+    yield "PATCH", template, {"retired": True}
 
 
 def _traffic_calls(config, version):
@@ -150,7 +164,8 @@ def _traffic_calls(config, version):
 @pytest.fixture
 def ours(app):
     """The operations of the document under our prefix."""
-    return [o for o in operations_of(app.openapi()) if o.path.startswith(PREFIX)]
+    found = [o for o in operations_of(app.openapi()) if o.path.startswith(PREFIX)]
+    return [o for o in found if not o.path.startswith(PREFIX + SHARED)]
 
 
 def test_no_operation_that_names_a_thing_is_left_out(ours):

@@ -69,6 +69,7 @@ async def toured(http: Any, document: dict[str, Any]) -> Recorder:
     await _rollout(api, ids)
     await _virtual_model(api)
     await _fleet(api)
+    await _gate_templates(api)
     for path in ("/operations", "/rollouts"):
         found = (await api.get(path)).json()["items"][0]
         await api.get(f"{path}/{found['id']}")
@@ -170,6 +171,15 @@ async def _fleet(api: Caller) -> None:
         await api.patch(path, change)
     for path in (window, group):
         await api.delete(path)
+
+
+async def _gate_templates(api: Caller) -> None:
+    gates = [{"name": "errors", "metric": "error_rate", "limit": 0.02}]
+    for folder in ("/gate_templates", "/global/gate_templates"):
+        await api.made(folder, {"name": "slo", "gates": gates})
+        for path in (folder, f"{folder}/slo", f"{folder}/slo/versions"):
+            await api.get(path)
+        await api.patch(f"{folder}/slo", {"retired": False})
 
 
 async def _farewell(api: Caller, ids: dict[str, str]) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from adapters.prometheus import client
-from adapters.prometheus.past import PrometheusHistory
+from adapters.prometheus.past import PrometheusPast
 from domain.errors import Unreachable
 from domain.evidence.counters import Series, SeriesRole
 from domain.gates import Source
@@ -36,7 +36,7 @@ async def real(envoy_server, prometheus_server):
     ):
         await traffic.send(0, 2)
         await traffic.send(1, 2)
-        history = PrometheusHistory(store)
+        history = PrometheusPast(store)
 
         async def counted():
             now = datetime.now(UTC)
@@ -44,7 +44,7 @@ async def real(envoy_server, prometheus_server):
             return now if both(reading) == (2, 2) and sampled_twice(reading) else None
 
         now = await until(counted, "both answers of both slots")
-        yield Stage(history, PrometheusHistory(nobody), now)
+        yield Stage(history, PrometheusPast(nobody), now)
 
 
 @pytest.fixture

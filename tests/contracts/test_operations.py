@@ -28,6 +28,7 @@ from domain.registry import (
 from domain.rollout import Phase
 from domain.serving import served
 from domain.strategies.rules import DEFAULT_GATES
+from tests.plans import QUALITY
 from tests.projects import (
     NOW,
     a_config,
@@ -306,7 +307,7 @@ async def test_settings_are_kept_and_nothing_else_is_touched(registry, it):
         it.config,
         strategy=TrafficStrategy.BLUE_GREEN,
         paused=True,
-        default_gates=DEFAULT_GATES,
+        default_gates=(QUALITY, *DEFAULT_GATES),
         default_policies=Policies(drain=timedelta(seconds=9)),
         rollback_window=timedelta(minutes=5),
         updated_at=NOW + timedelta(minutes=1),

@@ -11,6 +11,7 @@ PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "deploy" / "README.md"]
 NAMES = (
     *("rollouts", "blue-green", "shadow", "traffic", "gates", "registry", "metrics"),
     *("settings", "runbook", "fleet", "analysis"),
+    "gate-templates",
 )
 OPERATORS = [ROOT / "docs" / f"{name}.md" for name in NAMES]
 OPERATORS.append(ROOT / "deploy" / "README.md")

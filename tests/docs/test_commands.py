@@ -16,6 +16,7 @@ from api.app import create_app
 from api.routes import PREFIX
 from api.schemas.analysis import AnalysisPlanIn, BacktestIn
 from api.schemas.fleet import FreezeWindowIn, RolloutGroupIn
+from api.schemas.gate_templates import GateTemplateIn, GateTemplatePatch
 from api.schemas.rollouts import ApproveIn, CommandIn, PromoteIn, RetryIn, RolloutIn
 from api.schemas.services import InferenceServicePatch
 from api.schemas.traffic import TrafficConfigPatch, VariantIn, WeightsPatch
@@ -39,6 +40,8 @@ BODIES: dict[str, type[BaseModel]] = {
     "/plan": AnalysisPlanIn,
     "/freeze_windows": FreezeWindowIn,
     "/rollout_groups": RolloutGroupIn,
+    "/gate_templates": GateTemplateIn,
+    "/{template_name}": GateTemplatePatch,
     "/variants": VariantIn,
     "/weights": WeightsPatch,
     "/{config_id}": TrafficConfigPatch,

@@ -13,6 +13,7 @@ from domain.conditions.parser import DEEPEST, LONGEST, MOST_NODES, parse
 from domain.conditions.printer import printed
 from domain.conditions.tokens import ConditionError, tokens
 from domain.conditions.truth import holds_for_any, holds_for_every
+from domain.reading_gates import PLACEHOLDERS
 from domain.readings.judge import judge_readings
 from domain.readings.outcomes import Conditions, Outcome
 from domain.readings.rules import Reading, ReadingRules, reading_violations
@@ -196,6 +197,13 @@ def test_every_field_is_told_with_its_default():
     for row, one in zip(rows, known, strict=True):
         default = getattr(ReadingRules(), one.name)
         assert row[1] == {None: "none", timedelta(0): "0"}.get(default, str(default))
+
+
+def test_every_placeholder_is_told():
+    told = [row[0].strip("{}") for row in tables(section(TEXT, "Queries"))[0]]
+    assert sorted(told) == sorted(PLACEHOLDERS)
+    alone = [name for name, value in PLACEHOLDERS.items() if not isinstance(value, str)]
+    assert search(r"Outside of quotes only `\{\{(\w+)\}\}` may stand", TEXT) == tuple(alone)
 
 
 def verdicts(values, **given):

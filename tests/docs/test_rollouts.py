@@ -20,6 +20,7 @@ from api.schemas.ab_tests import (
 from api.schemas.comparisons import THRESHOLD, TOLERANCE, CompareIn, SampleRequestIn
 from api.schemas.gates import AgainstStableBody, GateBody
 from api.schemas.plans import PoliciesBody
+from api.schemas.reading_gates import CostBody, ReadingGateBody
 from api.schemas.rollouts import RolloutIn
 from api.schemas.steps import AnalysisIn, ApprovalIn, ConfirmIn, MirrorIn, StepIn
 from api.schemas.strategies import BlueGreenIn, HeaderMatchBody, ShadowIn
@@ -98,6 +99,8 @@ def fields_of(model):
         ("Approval", ApprovalIn),
         ("Confirm", ConfirmIn),
         ("Gates", GateBody),
+        ("Gates on readings", ReadingGateBody),
+        ("Cost", CostBody),
         ("Against stable", AgainstStableBody),
         ("Policies", PoliciesBody),
     ],

@@ -2,8 +2,9 @@
 
 from datetime import timedelta
 
-from activities.analysis import CLUSTER_LOOK, STALE_AT_LEAST, STALE_PROBES
+from activities.analysis import CLUSTER_LOOK
 from activities.guard import ROUND
+from activities.streams import STALE_AT_LEAST, STALE_PROBES
 from domain.rollout import Phase
 from tests.docs.pages import page, search
 from workflows.timeouts import (

@@ -26,7 +26,7 @@ from domain.rollout import Command, Scope
 from domain.steps import Deploy, Promote, Reaction, Retire, SetWeights, Soak
 from domain.strategies.canary_steps import Pace
 from domain.verdicts import Status
-from tests.plans import NOON, canary_spec, plan, policies, verdict
+from tests.plans import ERRORS, NOON, QUALITY, canary_spec, plan, policies, verdict
 
 
 def decide(*arguments: Any) -> Any:
@@ -329,3 +329,89 @@ def test_holding_says_when_time_alone_changes_the_answer():
         decide(with_policies(on_undecided=Reaction.PAUSE), at(SOAK_10, seen=UNDECIDED), hold.until),
         Hold,
     )
+
+
+def gated(**marks):
+    """A canary with a gate of each kind, whose `errors` and `quality` are as marked."""
+    gates = (
+        replace(ERRORS, **marks.get("errors", {})),
+        replace(QUALITY, **marks.get("quality", {})),
+    )
+    return lambda **changes: plan(canary_spec(10, 50, gates=gates, policies=policies(**changes)))
+
+
+def said(errors, quality):
+    return Seen(verdicts=(verdict(errors), verdict(quality, "quality", "Quality is 0.5.")))
+
+
+def test_gates_of_both_kinds_must_pass():
+    made = gated()()
+    for errors, quality, decision in (
+        (Status.PASS, Status.PASS, Advance),
+        (Status.PASS, Status.UNDECIDED, Hold),
+        (Status.UNDECIDED, Status.PASS, Hold),
+        (Status.PASS, Status.UNAVAILABLE, Hold),
+        (Status.PASS, Status.FAIL, RollBack),
+        (Status.FAIL, Status.PASS, RollBack),
+    ):
+        assert isinstance(decide(made, at(SOAK_10, seen=said(errors, quality)), NOON), decision)
+
+
+def test_a_reading_that_was_not_taken_yet_holds():
+    made = gated()()
+    assert isinstance(decide(made, at(SOAK_10, seen=PASSED), NOON), Hold)
+
+
+@pytest.mark.parametrize("quality", list(Status))
+def test_a_dry_run_decides_nothing_whatever_it_says(quality):
+    made = gated(quality={"dry_run": True})()
+    assert isinstance(decide(made, at(SOAK_10, seen=said(Status.PASS, quality)), NOON), Advance)
+    assert isinstance(decide(made, at(SOAK_10, seen=said(Status.UNDECIDED, quality)), NOON), Hold)
+    failed = decide(made, at(SOAK_10, seen=said(Status.FAIL, quality)), NOON)
+    assert (failed.cause, failed.reason) == (Cause.GATE_FAILED, "because")
+
+
+@pytest.mark.parametrize("errors", list(Status))
+def test_a_dry_run_with_statistics_decides_as_little(errors):
+    made = gated(errors={"dry_run": True})()
+    assert isinstance(decide(made, at(SOAK_10, seen=said(errors, Status.PASS)), NOON), Advance)
+    assert isinstance(decide(made, at(SOAK_10, seen=said(errors, Status.UNDECIDED)), NOON), Hold)
+
+
+def test_a_soak_with_dry_runs_alone_takes_its_time_as_one_without_gates():
+    made = gated(errors={"dry_run": True}, quality={"dry_run": True})()
+    seen = said(Status.FAIL, Status.PASS)
+    assert isinstance(decide(made, at(SOAK_10, seen=seen), after(599)), Hold)
+    assert isinstance(decide(made, at(SOAK_10, seen=seen), after(600)), Advance)
+
+
+def test_a_dry_run_that_is_unavailable_does_not_keep_a_soak_from_its_end():
+    seen = said(Status.UNDECIDED, Status.UNAVAILABLE)
+    for is_dry, decision in ((True, Advance), (False, Hold)):
+        made = gated(quality={"dry_run": is_dry})(on_undecided=Reaction.ADVANCE)
+        assert isinstance(decide(made, at(SOAK_10, seen=seen), after(600)), decision)
+
+
+@pytest.mark.parametrize(
+    ("on_failure", "decision"),
+    [(Reaction.ROLL_BACK, Pause), (Reaction.PAUSE, Pause), (Reaction.HOLD, Hold)],
+)
+@pytest.mark.parametrize("which", ["errors", "quality"])
+def test_a_fail_that_is_not_critical_asks_a_person_at_the_most(which, on_failure, decision):
+    made = gated(**{which: {"critical": False}})(on_failure=on_failure)
+    found = {"errors": Status.PASS, "quality": Status.PASS, which: Status.FAIL}
+    decided = decide(made, at(SOAK_10, seen=said(**found)), NOON)
+    assert isinstance(decided, decision)
+    assert decided.reason == ("because" if which == "errors" else "Quality is 0.5.")
+
+
+def test_a_critical_fail_behind_one_that_is_not_rolls_back_with_its_own_reason():
+    made = gated(errors={"critical": False})()
+    decided = decide(made, at(SOAK_10, seen=said(Status.FAIL, Status.FAIL)), NOON)
+    assert decided == RollBack(cause=Cause.GATE_FAILED, reason="Quality is 0.5.")
+
+
+def test_a_gate_that_is_not_critical_must_pass_all_the_same():
+    made = gated(quality={"critical": False})()
+    seen = said(Status.PASS, Status.UNDECIDED)
+    assert isinstance(decide(made, at(SOAK_10, seen=seen), NOON), Hold)

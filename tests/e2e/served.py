@@ -23,7 +23,14 @@ LATENCY = {
     "slow_over_ms": 250,
     "against_stable": {"floor": 0.05},
 }
-FAST = {"probe_interval_seconds": 1, "scale_down_delay_seconds": 1, "drain_seconds": 1}
+# Nothing here warms up, and stable has one pod: evidence counts at once and in full.
+FAST = {
+    "probe_interval_seconds": 1,
+    "scale_down_delay_seconds": 1,
+    "drain_seconds": 1,
+    "warm_up_seconds": 0,
+    "overdispersion": 1,
+}
 STEPS = ({"weight": 20, "soak_seconds": 60}, {"weight": 50, "soak_seconds": 60})
 PATIENCE = timedelta(seconds=60)
 # A soak that no evidence ends: it is there to be interrupted.

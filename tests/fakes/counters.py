@@ -7,6 +7,7 @@ from domain.errors import TidegateError
 from domain.evidence.counters import Reading, Series
 from domain.evidence_port import CounterSource
 from domain.gates import Source
+from domain.meters import Meter
 from domain.traffic import Place, Route
 from domain.trial import RewardCounters
 from tests.fakes.faults import Faults
@@ -14,7 +15,7 @@ from tests.fakes.faults import Faults
 
 class ScriptedCounters(CounterSource):
     """Answers `answer(n)` for the n-th reading, counted from 0; `arms(n)` for one of a trial,
-    `rewards(n)` for one of its rewards.
+    `rewards(n)` for one of its rewards; `meters` has series by the meter's name and the arm.
 
     `windows` keeps what was asked.
     """
@@ -25,7 +26,9 @@ class ScriptedCounters(CounterSource):
         *,
         arms: Callable[[int], Mapping[str, tuple[Series, ...]]] = lambda n: {},
         rewards: Callable[[int], Mapping[str, tuple[Series, ...]]] = lambda n: {},
+        meters: Mapping[str, Mapping[str, tuple[Series, ...]]] | None = None,
     ) -> None:
+        self.meters = meters or {}
         self.answer, self.arms, self.rewards = answer, arms, rewards
         self.windows: list[timedelta] = []
         self._faults = Faults()
@@ -57,6 +60,13 @@ class ScriptedCounters(CounterSource):
         self.windows.append(window)
         answered = self.arms(len(self.windows) - 1)
         return {arm: answered.get(arm, ()) for arm in arms}
+
+    async def read_workloads(
+        self, route: Route, meter: Meter, *, workloads: Mapping[str, str], window: timedelta
+    ) -> dict[str, tuple[Series, ...]]:
+        self._faults.strike("read")
+        answered = self.meters.get(meter.name, {})
+        return {arm: answered.get(arm, ()) for arm in workloads}
 
     async def read_rewards(
         self, counters: RewardCounters, *, workloads: Mapping[str, str], window: timedelta

@@ -87,6 +87,7 @@ def _cluster(name, address):
         "name": name,
         "connect_timeout": "1s",
         "type": "STATIC",
+        "track_cluster_stats": {"per_endpoint_stats": True},
         "load_assignment": {
             "cluster_name": name,
             "endpoints": [{"lb_endpoints": [{"endpoint": at}]}],

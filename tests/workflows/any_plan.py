@@ -34,9 +34,11 @@ from domain.trial import ThompsonRules
 from domain.workloads import Protocol
 from tests.comparisons import a_comparison
 from tests.notices import a_hook
-from tests.plans import ERRORS, ab_test_spec, arms, parties, plan, policies
+from tests.plans import ERRORS, QUALITY, ab_test_spec, arms, parties, plan, policies
 
 LATE = Gate(name="late", metric=ERRORS.metric, limit=0.05)
+TRIED = replace(QUALITY, name="tried", dry_run=True)
+GATES = [(ERRORS,), (ERRORS, LATE), (ERRORS, QUALITY), (QUALITY, TRIED), (ERRORS, TRIED), ()]
 ROLE = "owner"
 CHALLENGERS = ("b", "c", "d")
 # While a watch looks, time goes no faster than ours: most spans are over soon, some never are.
@@ -65,7 +67,7 @@ def _parties(rng: Random, spec: Spec) -> Parties:
 
 def _terms(rng: Random) -> dict[str, Any]:
     return {
-        "gates": rng.choice([(ERRORS,), (ERRORS, LATE), (ERRORS,), ()]),
+        "gates": rng.choice(GATES),
         "policies": _policies(rng),
         "hooks": tuple(_hooks(rng)),
     }

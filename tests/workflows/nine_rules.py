@@ -177,7 +177,7 @@ def is_earned(tale: Tale, visit: Visit, soak: Soak) -> bool:
         return True
     needed = plan.verdicts_at(visit.step) if plan.is_deployed_at(visit.step) else 0
     is_blind = bool(needed) and not has_looked(plan, visit, seen)
-    if stayed < soak.at_least or says_no(seen) or is_blind or soak.until is Until.PROMOTED:
+    if stayed < soak.at_least or says_no(plan, seen) or is_blind or soak.until is Until.PROMOTED:
         return False
     reaction = soak.at_the_end or plan.policies.on_undecided
     is_over = stayed >= soak.at_most
@@ -186,7 +186,7 @@ def is_earned(tale: Tale, visit: Visit, soak: Soak) -> bool:
         return is_last_word or has_come_to(plan, visit.step, visit.to, seen)
     return {
         Until.ELAPSED: is_over,
-        Until.PROVEN: is_proven(seen) if needed else is_over,
+        Until.PROVEN: is_proven(plan, seen) if needed else is_over,
     }.get(soak.until, False) or (is_over and reaction is Reaction.ADVANCE)
 
 
@@ -212,24 +212,24 @@ def last_seen(tale: Tale, visit: Visit) -> Seen | None:
     return watches[-1].returned if watches else None
 
 
-def says_no(seen: Seen | None) -> bool:
+def says_no(plan: Plan, seen: Seen | None) -> bool:
     """Whether something speaks against the candidate, or for bringing stable up first."""
     if seen is None:
         return False
-    failed = any(v.status is Status.FAIL for v in seen.verdicts)
+    failed = any(v.status is Status.FAIL for v in plan.deciding(seen.verdicts))
     return failed or bool(seen.candidate_not_ready or seen.stable_not_ready or seen.unfit)
 
 
 def has_looked(plan: Plan, visit: Visit, seen: Seen | None) -> bool:
     """Whether every gate, and the answers, said something, if only that it is undecided."""
-    verdicts = seen.verdicts if seen else ()
+    verdicts = plan.deciding(seen.verdicts) if seen else ()
     said = {v.gate for v in verdicts if v.status is not Status.UNAVAILABLE}
     has_arms = seen is None or seen.trial is None or bool(verdicts)
     return len(said) == plan.verdicts_at(visit.step) or not has_arms
 
 
-def is_proven(seen: Seen | None) -> bool:
-    return seen is not None and all(v.status is Status.PASS for v in seen.verdicts)
+def is_proven(plan: Plan, seen: Seen | None) -> bool:
+    return seen is not None and all(v.status is Status.PASS for v in plan.deciding(seen.verdicts))
 
 
 def require_written_by_plan(tale: Tale, visit: Visit) -> None:

@@ -108,7 +108,8 @@ def require_that_the_unfit_leave(tale: Tale) -> None:
 
 
 def must_leave(plan: Plan, seen: Seen, name: str) -> bool:
-    verdicts, policies = [v for v in seen.verdicts if v.variant == name], plan.policies
+    policies = plan.policies
+    verdicts = [v for v in plan.deciding(seen.verdicts) if v.variant == name]
     fails = any(verdict.status is Status.FAIL for verdict in verdicts)
     return (
         (fails and policies.on_failure is Reaction.ROLL_BACK)
@@ -197,13 +198,13 @@ def has_won(plan: Plan, step: int, seen: Seen | None, name: str) -> bool:
     """Whether proof named it the winner, with all of its gates passing and the metrics there."""
     if seen is None or seen.trial is None or seen.unavailable_since is not None:
         return False
-    verdicts = [v for v in seen.verdicts if v.variant == name]
+    verdicts = [v for v in plan.deciding(seen.verdicts) if v.variant == name]
     passes = all(v.status is Status.PASS for v in verdicts)
     return (
         seen.trial.outcome is Outcome.WINNER
         and seen.trial.winner == name
         and passes
-        and len(verdicts) == len(plan.gates_at(step))
+        and len(verdicts) == plan.verdicts_at(step)
     )
 
 

@@ -16,10 +16,12 @@ from domain.decision import decide
 from domain.errors import FencedOut, TidegateError
 from domain.hooks import Hook
 from domain.notices import Answer, Notice, Said
+from domain.plan import Plan
 from domain.progress import Acted, ActState, Hold, Seen
+from domain.reading_gates import AnyGate
 from domain.traffic import Extras, Slots
 from domain.trial import Trial
-from domain.verdicts import Status
+from domain.verdicts import Status, Verdict
 from domain.workloads import Workload, WorkloadPhase, WorkloadStatus
 from tests.fakes.router import Write
 from tests.fakes.runtime import READY
@@ -200,14 +202,13 @@ class Witness:
 
     def _look(self, order: WatchOrder, before: Seen, now: datetime) -> Seen:
         plan, step = order.plan, order.progress.step
-        judged = [gate.name for gate in plan.gates_at(step)]
-        judged += [ANSWERS] * bool(plan.comparison_at(step))
+        compared = [verdict(self.mood, ANSWERS)] * bool(plan.comparison_at(step))
         is_away = plan.is_counted_at(step) and self.mood is Status.UNAVAILABLE
         drift = self._route_drift(plan.slots_under(order.progress.traffic_in(plan)))
         replicas = plan.replicas_at(step)
         have = self.stage.runtime.replicas.get(plan.candidate.workload.name, 1)
         seen = Seen(
-            verdicts=tuple(verdict(self.mood, name) for name in judged),
+            verdicts=(*(_said(gate, self.mood) for gate in gates_at(plan, step)), *compared),
             unavailable_since=(before.unavailable_since or now) if is_away else None,
             candidate_not_ready=self._unfit(plan.candidate.workload),
             stable_not_ready=self._unfit(plan.stable.workload, bring_up=True),
@@ -227,9 +228,9 @@ class Witness:
         return replace(
             seen,
             verdicts=tuple(
-                verdict(self.script.status(name, self.mood), gate.name, variant=name)
+                replace(_said(gate, self.script.status(name, self.mood)), variant=name)
                 for name in present
-                for gate in plan.gates_at(progress.step)
+                for gate in gates_at(plan, progress.step)
             ),
             candidate_not_ready=troubles.get(plan.candidate.name, ""),
             unfit={name: why for name, why in troubles.items() if why},
@@ -270,3 +271,12 @@ async def nothing_is_new_when_written_again(stage: Stage, written: list[Written]
         except FencedOut:
             continue
     assert before == (len(stage.router.writes), stage.router.weights(stage.plan.route))
+
+
+def gates_at(plan: Plan, step: int) -> tuple[AnyGate, ...]:
+    return (*plan.gates_at(step), *plan.reading_gates_at(step))
+
+
+def _said(gate: AnyGate, mood: Status) -> Verdict:
+    """A dry run always fails: whoever heeds it rolls back what is fine."""
+    return verdict(Status.FAIL if gate.dry_run else mood, gate.name)

@@ -45,3 +45,13 @@ ON CONFLICT (rollout_id) DO UPDATE SET cursor = excluded.cursor
 WHERE ((excluded.cursor ->> 'opened_at')::double precision
     < (standing.cursor ->> 'opened_at')::double precision) IS NOT TRUE
 RETURNING rollout_id
+
+-- name: baseline
+-- $1 rollout
+SELECT baseline FROM evidence_baselines WHERE rollout_id = $1
+
+-- name: keep_baseline
+-- $1 project, $2 rollout, $3 baseline. The first one stands for good.
+INSERT INTO evidence_baselines (project_id, rollout_id, baseline)
+VALUES ($1, $2, $3)
+ON CONFLICT (rollout_id) DO NOTHING

@@ -7,8 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.postgres import rows
+from domain.gate_templates.pins import PinnedArgument, TemplatePin, TemplateScope
 from domain.gates import ENVOY_BOUNDS_MS, AgainstStable, Gate, Metric
 from domain.plan import Plan, Policies, Strategy
+from domain.reading_gates import PromQuery, ReadingGate
+from domain.readings.rules import ReadingRules
 from domain.steps import Deploy, Promote, Reaction, Retire, SetWeights, Soak
 from domain.verdicts import Status, Verdict
 from tests.projects import a_cursor, a_project, an_entry
@@ -33,6 +36,27 @@ gates = st.builds(
     against_stable=st.none() | st.builds(AgainstStable, floor=shares),
     alpha=shares,
 )
+arguments = st.builds(
+    PinnedArgument,
+    name=st.sampled_from("ab"),
+    value=st.text()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False),
+)
+pins = st.builds(
+    TemplatePin,
+    name=st.sampled_from(["slo", "slow"]),
+    scope=st.sampled_from(TemplateScope),
+    version=st.integers(1, 9),
+    arguments=st.lists(arguments, max_size=3).map(tuple),
+)
+reading_gates = st.builds(
+    ReadingGate,
+    name=st.text("ab-"),
+    question=st.builds(PromQuery, query=st.text()),
+    rules=st.builds(ReadingRules, interval=st.none() | durations, initial_delay=durations),
+)
 plans = st.builds(
     Plan,
     strategy=st.sampled_from(Strategy),
@@ -41,13 +65,22 @@ plans = st.builds(
     candidate=st.just(PROJECT.plan.candidate),
     steps=st.lists(steps, max_size=5).map(tuple),
     gates=st.lists(gates, max_size=3).map(tuple),
+    reading_gates=st.lists(reading_gates, max_size=3).map(tuple),
     policies=st.builds(Policies, on_drift=st.sampled_from(Reaction), deadline=durations),
+    templates=st.lists(pins, max_size=2).map(tuple),
 )
 
 
 @given(plans)
 def test_a_plan_survives(plan):
-    assert rows.plan_of(rows.plan_json(plan)) == plan
+    read = rows.plan_of(rows.plan_json(plan))
+    assert read == plan
+    assert types_of_arguments(read) == types_of_arguments(plan)
+
+
+def types_of_arguments(plan):
+    """Of what is equal and yet not the same: True is 1, and 1.0."""
+    return [type(one.value) for pin in plan.templates for one in pin.arguments]
 
 
 async def test_a_plan_survives_the_database(registry, it):

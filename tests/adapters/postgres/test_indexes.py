@@ -16,9 +16,12 @@ ORDERED = {
     ("rollouts", "events"): "rollout_events_in_order",
     ("evidence", "intervals"): "evidence_intervals_pkey",
     ("comparisons", "compared"): "compared_answers_pkey",
+    ("readings", "readings"): "gate_readings_pkey",
     ("fleet", "windows"): "freeze_windows_listed",
     ("fleet", "groups"): "rollout_groups_listed",
     ("fleet", "queue"): "rollout_queue_in_order",
+    ("gate_templates", "version"): "gate_template_versions_pkey",
+    ("gate_templates", "versions"): "gate_template_versions_pkey",
     ("survey", "standing_variants"): "traffic_variants_slot",
     ("survey", "standing_rollouts"): "rollouts_of_config",
     ("survey", "standing_verdicts"): "rollout_events_in_order",
@@ -34,7 +37,9 @@ SUBJECTS = (
     "journal",
     "evidence",
     "comparisons",
+    "readings",
     "fleet",
+    "gate_templates",
     "survey",
 )
 

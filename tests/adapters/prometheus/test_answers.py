@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.prometheus.answers import RawSeries, read_matrix, refusal
+from adapters.prometheus.answers import RawSeries, read_matrix, read_numbers, refusal
 from domain.errors import Forbidden, Refused, Unreachable
 
 LABELS = {"__name__": "requests", "instance": "a"}
@@ -52,6 +52,56 @@ def test_what_is_no_matrix_is_named(answer, what):
         read_matrix(answer)
 
 
+def vector(*values):
+    return [{"metric": {"n": str(i)}, "value": [1.5, value]} for i, value in enumerate(values)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "numbers"),
+    [
+        ([], "()"),
+        (vector("5"), "(5.0,)"),
+        (vector("NaN", "+Inf", "-Inf", "2.5"), "(nan, inf, -inf, 2.5)"),
+        ([1435781430.781, "7"], "(7.0,)"),
+        ([1435781430, "NaN"], "(nan,)"),
+    ],
+)
+def test_every_number_of_an_answer_is_kept_whatever_it_is(answer, numbers):
+    assert repr(read_numbers(answer)) == numbers
+
+
+@pytest.mark.parametrize(
+    ("answer", "what"),
+    [
+        ([1, "up"], "text"),
+        (matrix([1, "2"]), "a range of samples"),
+        ([{"metric": {}, "histogram": [1, {}]}], "a histogram"),
+    ],
+)
+def test_an_answer_that_is_no_number_a_series_is_the_query_s_fault(answer, what):
+    with pytest.raises(Refused, match=what):
+        read_numbers(answer)
+
+
+@pytest.mark.parametrize(
+    ("answer", "what"),
+    [
+        (None, "no list"),
+        ({"metric": {}}, "no list"),
+        ([7], "no object"),
+        ([{}], "no labels"),
+        ([True, "2"], "no pair"),
+        ([math.nan, "2"], "no time"),
+        (vector(7), "no pair"),
+        (vector("two"), "no number"),
+        ([{"metric": {}}], "no pair"),
+    ],
+)
+def test_what_is_no_answer_is_named(answer, what):
+    with pytest.raises(Unreachable, match=what):
+        read_numbers(answer)
+
+
 json_values = st.recursive(
     st.none()
     | st.booleans()
@@ -79,6 +129,20 @@ def test_whatever_comes_is_read_or_unreachable(answer):
         assert list(series.samples) == sorted(series.samples)
         assert all(math.isfinite(at) and math.isfinite(value) for at, value in series.samples)
         assert series.key
+
+
+@given(
+    json_values
+    | st.lists(st.fixed_dictionaries({"metric": json_values, "value": json_values}))
+    | st.tuples(json_values, json_values).map(list)
+)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_whatever_comes_is_numbers_or_refused_or_unreachable(answer):
+    try:
+        found = read_numbers(answer)
+    except (Unreachable, Refused):
+        return
+    assert all(isinstance(number, float) for number in found)
 
 
 def test_a_key_depends_on_every_label_and_on_no_order():

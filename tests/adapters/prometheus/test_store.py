@@ -14,7 +14,7 @@ from domain.gates import Source
 from domain.traffic import Place
 from sandbox.ports import free_port
 from tests.cluster.builders import route_in
-from tests.metrics.servers import serving
+from tests.metrics.servers import serving, until
 
 NOTHING = {"status": "success", "data": {"resultType": "matrix", "result": []}}
 
@@ -42,6 +42,40 @@ async def test_a_query_that_is_wrong_is_refused_with_what_the_store_says(prometh
     async with client.connect(prometheus_server.url) as store:
         with pytest.raises(Refused, match="parse error"):
             await store.samples("{__name__=~")
+
+
+@pytest.mark.parametrize(
+    ("query", "numbers"),
+    [
+        ("vector(0.5)", "(0.5,)"),
+        ("0.5", "(0.5,)"),
+        ("vector(0) / 0", "(nan,)"),
+        ("vector(-1) / 0", "(-inf,)"),
+        ("vector(1) > 2", "()"),
+        ('label_replace(vector(1), "a", "b", "", "") or vector(2)', "(1.0, 2.0)"),
+    ],
+)
+async def test_an_answer_is_a_number_for_each_series_whatever_number(
+    prometheus_server, query, numbers
+):
+    async with client.connect(prometheus_server.url) as store:
+        assert repr(tuple(sorted(await store.answer(query)))) == numbers
+
+
+@pytest.mark.parametrize(
+    ("query", "what"),
+    [
+        ("sum(", "parse error"),
+        ("'up'", "text"),
+        ("up[1m]", "a range of samples"),
+    ],
+)
+async def test_what_answers_no_numbers_is_refused(prometheus_server, query, what):
+    async with client.connect(prometheus_server.url) as store:
+        if "[" in query:  # a range of no series would say nothing
+            await until(lambda: store.answer("up"), "a first scrape")
+        with pytest.raises(Refused, match=what):
+            await store.answer(query)
 
 
 async def test_a_store_that_is_not_there_is_unreachable():
@@ -119,9 +153,9 @@ async def test_a_bucket_without_a_bound_is_named(le):
             await read(counters)
 
 
-async def test_warnings_and_series_that_were_not_asked_for_are_tolerated():
+async def test_infos_and_series_that_were_not_asked_for_are_tolerated():
     result = [{"metric": {"__name__": "up"}, "values": [[1, "1"]]}]
-    document = {"status": "success", "warnings": ["partial"], "data": {"result": result}}
+    document = {"status": "success", "infos": ["by the way"], "data": {"result": result}}
     body = json.dumps(document).encode()
     async with (
         serving(answering(200, body, [])) as address,
@@ -129,6 +163,16 @@ async def test_warnings_and_series_that_were_not_asked_for_are_tolerated():
     ):
         reading = await read(counters)
     assert (reading.candidate, reading.stable) == ((), ())
+
+
+async def test_an_answer_in_part_is_none():
+    document = {**NOTHING, "warnings": ["store-2 did not answer"]}
+    async with (
+        serving(answering(200, json.dumps(document).encode(), [])) as address,
+        connect(f"http://{address}") as counters,
+    ):
+        with pytest.raises(Unreachable, match="in part: store-2 did not answer"):
+            await read(counters)
 
 
 async def test_only_so_many_questions_are_asked_at_once():

@@ -1,6 +1,7 @@
 """The parts beside the judge: special functions, restarts, histograms, splits, best arms."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 from domain.evidence import best_arm, fraction, histograms, split
 from domain.evidence.beta_functions import log_beta, log_beta_cdf
 from domain.evidence.fraction import FractionTest
-from domain.evidence.restarts import KEPT_PER_DOUBLING, Restarts
+from domain.evidence.rate_ratio import RatioTest
+from domain.evidence.restarts import HALVED_AFTER, KEPT_PER_DOUBLING, Restarts
 from tests.domain.evidence.scenes import unhurried
 
 # The incomplete beta function: closed forms, symmetry, tails
@@ -95,6 +97,22 @@ def test_a_restart_where_nothing_was_learnt_is_not_made():
     for _ in range(5):
         starts.mark(test.above_ratios(0, 0), None)
     assert starts.log_e(test.above_ratios(3, 40)) == plain.log_e(test.above_ratios(3, 40))
+
+
+def test_the_mixture_is_the_sum_over_all_of_its_starts():
+    test = RatioTest(fail_ratio=1.25, pass_ratio=1.5)
+    starts = Restarts[None](test.worse_prior, late_share=0.2)
+    states = np.cumsum(
+        [test.increment((25, c), (475, 5)) for c in (0, 1, 0, 0, 2, 1, 3, 4)], axis=0
+    )
+    for state in states[:-1]:
+        starts.mark(test.worse_ratios(state), None)
+    unspent = [0.2 / math.sqrt(1 + 3 * marked / HALVED_AFTER) for marked in range(len(states))]
+    shares = [0.8, *(before - after for before, after in pairwise(unspent))]
+    since = [states[-1] - state for state in (test.nothing(), *states[:-1])]
+    parts = [math.exp(float(test.log_e_fail(each))) for each in since]
+    whole = sum(share * part for share, part in zip(shares, parts, strict=True)) + unspent[-1]
+    assert math.exp(starts.log_e(test.worse_ratios(states[-1]))) == pytest.approx(whole)
 
 
 def test_old_restarts_are_thinned_and_recent_ones_kept():

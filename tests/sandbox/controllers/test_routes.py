@@ -6,6 +6,7 @@ import math
 import pytest
 
 from sandbox.controllers.cluster import NotThere
+from sandbox.controllers.disobedience import ANNOTATION
 from sandbox.controllers.resources import (
     AI_BACKENDS,
     AI_ROUTES,
@@ -354,3 +355,33 @@ async def test_a_pattern_that_nobody_can_read_harms_its_own_route_only(two):
     await eventually(refused)
     await two.weigh("chat", two.namespace, {"v1": 0, "v2": 100})
     await two.served_by(two.namespace, "v2")
+
+
+async def test_a_gateway_that_is_told_to_disobeys_a_route_and_says_nothing(two):
+    await two.add_route("chat", two.namespace, {"v1": 100, "v2": 0})
+    await two.served_by(two.namespace, "v1")
+
+    async def annotate(said):
+        change = {"metadata": {"annotations": {ANNOTATION: said}}}
+        await two.cluster.merge(AI_ROUTES, two.key("chat"), change)
+
+    await annotate('{"0": 0, "1": 100}')
+    await two.served_by(two.namespace, "v2")
+
+    live = await two.http_route("chat")
+    assert [ref["weight"] for ref in live["spec"]["rules"][0]["backendRefs"]] == [100, 0]
+    assert await two.is_in_force("chat")
+
+    await annotate(None)
+    await two.served_by(two.namespace, "v1")
+
+
+async def test_each_endpoint_is_counted_alone(two):
+    await two.add_route("chat", two.namespace, {"v1": 50, "v2": 50})
+    await two.served_by(two.namespace, "v1")
+    await two.served_by(two.namespace, "v2")
+
+    counted = await two.envoy_stats(rf"{two.namespace}.*endpoint.*rq_success")
+
+    assert len(counted) == 2
+    assert all(int(value) > 0 for value in counted.values())

@@ -1,0 +1,83 @@
+"""What is known of stable before a rollout's evidence begins: measured once, kept for good."""
+
+from contextlib import suppress
+from uuid import UUID
+
+from domain.errors import Refused, TransientError
+from domain.evidence.baseline import BEFORE, Baseline, History, measured, unmeasured
+from domain.evidence_port import EvidenceLog, EvidenceStore, StableHistory
+from domain.gates import Metric
+from domain.meters import GATEWAY, meter_of
+from domain.plan import Plan
+from domain.traffic import Place
+
+# The counters were just read: a store that fails at the history alone may not be up to it.
+TRIES = 3
+
+
+class Baselines:
+    """One rollout's baseline. Measured in memory first, so that a registry may be away."""
+
+    def __init__(self, plan: Plan, history: StableHistory, evidence: EvidenceStore) -> None:
+        self._plan, self._history, self._evidence = plan, history, evidence
+        self._failures = 0
+        self._standing: Baseline | None = None
+        self._is_kept = False
+
+    @property
+    def standing(self) -> Baseline | None:
+        """The baseline that evidence goes by; None as long as there is none."""
+        return self._standing
+
+    async def open(self, rollout_id: UUID, log: EvidenceLog) -> None:
+        """Take up what is stored. A rollout with evidence but no baseline began without one."""
+        if log.baseline is not None or log.intervals:
+            self._standing, self._is_kept = log.baseline or Baseline(), True
+        elif self._standing is not None:
+            await self._keep(rollout_id, self._standing)
+
+    async def measure(self, rollout_id: UUID, *, is_open: bool) -> None:
+        """Measure, unless there is one; to be called before the first interval.
+
+        Raises Unreachable while the store cannot answer, which is put up with a few times. Where
+        the registry is away (or not `is_open`) the baseline is kept at the next `open`.
+        """
+        if self._standing is None:
+            self._standing = await self._measured()
+        if is_open and not self._is_kept:
+            with suppress(TransientError):
+                await self._keep(rollout_id, self._standing)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether whoever watches next will go by the same baseline."""
+        return self._is_kept
+
+    async def _keep(self, rollout_id: UUID, baseline: Baseline) -> None:
+        self._standing = await self._evidence.keep_baseline(rollout_id, baseline)
+        self._is_kept = True
+
+    async def _measured(self) -> Baseline:
+        plan, fixed = self._plan, self._plan.policies.overdispersion
+        if not plan.gates:
+            return Baseline()
+        # Pods are told apart, and answers timed, by the gateway alone: it counts for every rollout.
+        counted = [gate for gate in plan.gates if meter_of(gate) == GATEWAY]
+        is_timed = any(gate.metric is Metric.LATENCY for gate in counted)
+        if fixed is not None and not is_timed:
+            return measured(counted, History(), fixed_phi=fixed)
+        try:
+            history = await self._history.read(
+                plan.route,
+                GATEWAY.source,
+                stable=Place(position=plan.stable.slot),
+                window=BEFORE,
+            )
+        except Refused as error:
+            return unmeasured(f"stable's history cannot be read: {error}", fixed_phi=fixed)
+        except TransientError:
+            self._failures += 1
+            if self._failures < TRIES:
+                raise
+            return unmeasured("stable's history did not come in time", fixed_phi=fixed)
+        return measured(counted, history, fixed_phi=fixed)

@@ -1,0 +1,143 @@
+"""Templates of gates: tried when they are written, filled in when a rollout uses them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from uuid import UUID
+
+from pydantic import TypeAdapter, ValidationError
+
+from api.errors import broken
+from api.parts import Parts
+from api.problems import MOST_VIOLATIONS, broken_rules
+from api.schemas.gate_templates import TemplateUseIn
+from api.schemas.gates import AnyGateBody, gates_of
+from api.schemas.rollouts import RolloutIn
+from domain.errors import InvalidSpec, NotFound, Violation
+from domain.gate_templates.filling import filled, pinned, tried
+from domain.gate_templates.pins import TemplatePin, TemplateScope
+from domain.gate_templates.template import GateDocument, GateTemplate, require_template
+from domain.strategies.gate_rules import gate_violations
+
+_GATE: TypeAdapter[AnyGateBody] = TypeAdapter(AnyGateBody)
+_GATES = "gates."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filled:
+    """The gates of all templates that a rollout names, and where the wish has each from."""
+
+    gates: tuple[AnyGateBody, ...] = ()
+    places: tuple[str, ...] = ()
+    pins: tuple[TemplatePin, ...] = ()
+
+    def over(self, wish: RolloutIn) -> RolloutIn:
+        """The wish with these gates behind its own. With templates no default gates hold."""
+        if not self.pins:
+            return wish
+        return wish.model_copy(update={"gates": [*(wish.gates or ()), *self.gates]})
+
+    @contextmanager
+    def placing(self, wish: RolloutIn) -> Iterator[None]:
+        """Have the rules that gates break told at the fields of the wish as it was written."""
+        own = len(wish.gates or ())
+        try:
+            yield
+        except InvalidSpec as error:
+            moved = (_moved(violation, own, self.places) for violation in error.violations)
+            raise type(error)(*moved) from error
+
+
+def require_sound(template: GateTemplate) -> None:
+    """Raise InvalidSpec with the rules that a template breaks, tried with what it has itself."""
+    require_template(template.name, template.content)
+    bodies = _read(tried(template.content), "gates")
+    if violations := tuple(gate_violations(gates_of(bodies) or ())):
+        raise InvalidSpec(*violations)
+
+
+async def fill(parts: Parts, project_id: UUID, uses: Sequence[TemplateUseIn]) -> Filled:
+    """The gates of the templates that are named, in that order.
+
+    Raises InvalidSpec with every rule that one of them breaks.
+    """
+    made, violations = Filled(), list[Violation]()
+    for i, use in enumerate(uses):
+        at = f"gate_templates.{i}"
+        try:
+            template = await _chosen(parts, project_id, use, at)
+            gates = _read(filled(template.content, use.arguments, at), f"{at}.gates")
+        except InvalidSpec as error:
+            violations.extend(error.violations)
+            continue
+        made = Filled(
+            gates=(*made.gates, *gates),
+            places=(*made.places, *(f"{at}.gates.{j}" for j in range(len(gates)))),
+            pins=(*made.pins, pinned(template, use.arguments)),
+        )
+    if violations:
+        raise InvalidSpec(*violations[:MOST_VIOLATIONS])
+    return made
+
+
+async def _chosen(parts: Parts, project_id: UUID, use: TemplateUseIn, at: str) -> GateTemplate:
+    """The version that is meant. A retired name of the project hides no global one silently."""
+    found = await _latest(parts, project_id, use)
+    if found is None:
+        scope = "" if use.scope is None else f"{use.scope} "
+        raise broken(f"{at}.name", f"{use.name!r} is no {scope}gate template that there is")
+    if found.retired_at is not None:
+        rule = f"{use.name!r}, the {found.scope} template, is retired"
+        if use.scope is None and found.project_id is not None:
+            rule += "; a global one of that name is meant with scope global only"
+        raise broken(f"{at}.name", rule)
+    if use.version is None or use.version == found.version:
+        return found
+    try:
+        return await parts.templates.template(found.project_id, use.name, use.version)
+    except NotFound as error:
+        raise broken(f"{at}.version", str(error)) from error
+
+
+async def _latest(parts: Parts, project_id: UUID, use: TemplateUseIn) -> GateTemplate | None:
+    owners: Mapping[TemplateScope | None, tuple[UUID | None, ...]] = {
+        None: (project_id, None),
+        TemplateScope.PROJECT: (project_id,),
+        TemplateScope.GLOBAL: (None,),
+    }
+    for owner in owners[use.scope]:
+        try:
+            return await parts.templates.template(owner, use.name)
+        except NotFound:
+            continue
+    return None
+
+
+def _read(gates: Sequence[GateDocument], at: str) -> list[AnyGateBody]:
+    """The documents as the gates of a spec. Raises InvalidSpec with the rules of the fields."""
+    bodies: list[AnyGateBody] = []
+    violations: list[Violation] = []
+    for i, gate in enumerate(gates):
+        try:
+            bodies.append(_GATE.validate_python(gate))
+        except ValidationError as error:
+            violations.extend(_violations(error, f"{at}.{i}"))
+    if violations:
+        raise InvalidSpec(*violations[:MOST_VIOLATIONS])
+    return bodies
+
+
+def _violations(error: ValidationError, at: str) -> Iterator[Violation]:
+    located = [{**one, "loc": ("body", at, *one["loc"])} for one in error.errors()]
+    for found in broken_rules(located):
+        yield Violation(found.field, found.rule)
+
+
+def _moved(violation: Violation, own: int, places: Sequence[str]) -> Violation:
+    """A violation of a gate that came from a template, at the template."""
+    if not violation.field.startswith(_GATES):
+        return violation
+    index, dot, rest = violation.field.removeprefix(_GATES).partition(".")
+    if not index.isdecimal() or not own <= int(index) < own + len(places):
+        return violation
+    return Violation(f"{places[int(index) - own]}{dot}{rest}", violation.rule)

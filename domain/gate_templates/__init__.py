@@ -1,0 +1,1 @@
+"""Named, versioned sets of gates with arguments, and how they become a rollout's gates."""

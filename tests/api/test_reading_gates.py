@@ -1,0 +1,127 @@
+"""Gates without statistics at the front door: asked for beside the others, refused by field."""
+
+from uuid import UUID
+
+import pytest
+
+from domain.prices import TokenPrice
+from domain.reading_gates import PromQuery
+from domain.rollout import Rollout
+from tests.api.caller import canary
+
+ERRORS = {"name": "errors", "metric": "error_rate", "limit": 0.02}
+QUERY = 'avg(quality{model="{{candidate.workload}}"})'
+QUALITY = {
+    "name": "quality",
+    "query": QUERY,
+    "success_condition": "result[0] >= 0.95",
+    "interval_seconds": 30,
+    "count": 5,
+    "failure_limit": 1,
+}
+
+PER_REQUEST = {"per": "request", "window_seconds": 60, "times_stable": 1.2}
+COST = {
+    "name": "cost",
+    "cost": PER_REQUEST,
+    "interval_seconds": 30,
+}
+
+
+@pytest.fixture
+async def ids(api):
+    return await api.served()
+
+
+def _rollouts(ids):
+    return f"/traffic_configs/{ids['config']}/rollouts"
+
+
+async def test_gates_of_both_kinds_are_one_list(api, ids, registry):
+    marks = {"critical": False, "dry_run": True}
+    gates = [QUALITY | marks, ERRORS | marks]
+    made = await api.made(_rollouts(ids), canary(ids["v2"], gates=gates))
+    plan = registry.things[Rollout][UUID(made["id"])].plan
+    (quality,) = plan.reading_gates
+    assert quality.question == PromQuery(query=QUERY)
+    assert (quality.rules.count, quality.rules.failure_limit) == (5, 1)
+    assert [(gate.critical, gate.dry_run) for gate in plan.all_gates] == [(False, True)] * 2
+    shown = made["plan"]["gates"]
+    assert [gate["name"] for gate in shown] == ["errors", "quality"]
+    assert shown[1] == shown[1] | QUALITY | marks
+    assert "metric" not in shown[1]
+    assert "query" not in shown[0]
+
+
+@pytest.mark.parametrize(
+    ("gate", "field", "rule"),
+    [
+        ({"name": "g"}, "gates.0", "exactly one of metric, query"),
+        (QUALITY | {"metric": "error_rate"}, "gates.0", "found metric and query"),
+        (QUALITY | {"limit": 0.1}, "gates.0.limit", "is not known"),
+        (ERRORS | {"count": 3}, "gates.0.count", "is not known"),
+        (COST | {"query": QUERY}, "gates.0", "found query and cost"),
+        (COST | {"success_condition": "result[0] < 1"}, "gates.0", "leave the conditions out"),
+        (COST | {"cost": {"per": "day", "limit": 1}}, "gates.0.cost.per", "request"),
+        (COST | {"cost": {"per": "request"}}, "gates.0.cost", "exactly one of limit"),
+        (COST | {"cost": {"per": "request", "limit": 0}}, "gates.0.cost.limit", "above 0"),
+        (QUALITY | {"query": 7}, "gates.0.query", "string"),
+        (QUALITY | {"query": "sum({{candidate.workload}})"}, "gates.0.query", "outside of quotes"),
+        (QUALITY | {"query": 'up{a="{{b}}"}'}, "gates.0.query", "is not known here"),
+        (QUALITY | {"success_condition": "result"}, "gates.0.success_condition", "character"),
+        (QUALITY | {"success_condition": ""}, "gates.0.success_condition", "must be given"),
+        (QUALITY | {"interval_seconds": 0.5}, "gates.0.interval_seconds", "1..86400"),
+        (QUALITY | {"count": 0}, "gates.0.count", "1"),
+        (QUALITY | {"failure_limit": -1}, "gates.0.failure_limit", "0"),
+        (QUALITY | {"failure_limit": 5}, "gates.0.failure_limit", "at most 4"),
+        (QUALITY | {"name": "Bad Name"}, "gates.0.name", "label"),
+    ],
+)
+async def test_a_gate_that_breaks_a_rule_is_refused_by_its_field(api, ids, gate, field, rule):
+    answer = await api.post(_rollouts(ids), canary(ids["v2"], gates=[gate]))
+    assert answer.status_code == 422, answer.text
+    told = {error["field"]: error["rule"] for error in answer.json()["errors"]}
+    assert rule in told[field]
+
+
+async def test_a_cost_is_held_against_its_limit_by_the_price_of_the_day(api, ids, registry):
+    made = await api.made(_rollouts(ids), canary(ids["v2"], gates=[COST]))
+    (gate,) = registry.things[Rollout][UUID(made["id"])].plan.reading_gates
+    assert gate.question.price == TokenPrice(input=3, output=15)
+    assert gate.rules.success_condition == "result[0] <= 1.2"
+    (shown,) = made["plan"]["gates"]
+    assert shown["cost"] == PER_REQUEST | {"limit": None}
+    assert (shown["success_condition"], shown["query"]) == ("", None)
+
+
+async def test_a_model_without_a_price_has_no_gate_on_its_cost(api):
+    ids = await api.served(name="mini")
+    answer = await api.post(_rollouts(ids), canary(ids["v2"], gates=[ERRORS, COST]))
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert error["field"] == "gates.1.cost"
+    assert "'mini'" in error["rule"]
+
+
+async def test_names_are_unique_over_both_kinds(api, ids):
+    gates = [ERRORS, QUALITY | {"name": "errors"}]
+    answer = await api.post(_rollouts(ids), canary(ids["v2"], gates=gates))
+    assert [error["field"] for error in answer.json()["errors"]] == ["gates.1.name"]
+
+
+async def test_defaults_of_a_config_may_be_of_both_kinds(traffic, registry):
+    shown = (await traffic.patch(default_gates=[QUALITY, COST, ERRORS])).json()
+    assert [gate["name"] for gate in shown["default_gates"]] == ["quality", "cost", "errors"]
+    assert (await traffic.patch(default_gates=shown["default_gates"])).status_code == 200
+    await traffic.api.made(f"{traffic.path}/rollouts", canary(traffic.ids["v2"]))
+    (rollout,) = registry.things[Rollout].values()
+    assert [gate.name for gate in rollout.plan.all_gates] == ["errors", "quality", "cost"]
+
+
+async def test_a_default_that_breaks_a_rule_is_refused_by_its_field(traffic):
+    wrong = [ERRORS, QUALITY | {"success_condition": "result["}]
+    answer = await traffic.patch(default_gates=wrong)
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == [
+        "default_gates.1.success_condition"
+    ]
