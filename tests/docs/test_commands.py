@@ -14,6 +14,7 @@ from adapters.gateways.manifests import Gateway
 from adapters.kubernetes.documents import MANAGED_BY, MANAGER
 from api.app import create_app
 from api.routes import PREFIX
+from api.schemas.analysis import AnalysisPlanIn, BacktestIn
 from api.schemas.fleet import FreezeWindowIn, RolloutGroupIn
 from api.schemas.gate_templates import GateTemplateIn, GateTemplatePatch
 from api.schemas.rollouts import ApproveIn, CommandIn, PromoteIn, RetryIn, RolloutIn
@@ -35,6 +36,8 @@ BODIES: dict[str, type[BaseModel]] = {
     "/approve": ApproveIn,
     "/retry": RetryIn,
     "/rollouts": RolloutIn,
+    "/backtest": BacktestIn,
+    "/plan": AnalysisPlanIn,
     "/freeze_windows": FreezeWindowIn,
     "/rollout_groups": RolloutGroupIn,
     "/gate_templates": GateTemplateIn,
