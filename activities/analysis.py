@@ -223,7 +223,7 @@ def _news(before: Seen, after: Seen, step: int, sequence: int, now: datetime) ->
     """What changed between two looks, as lines of the rollout's history."""
     key = f"{step}/{sequence}"
     entries: list[Entry] = []
-    known = {(v.variant, v.gate): v.status for v in before.verdicts}
+    known = {(v.variant, v.gate): _standing(v) for v in before.verdicts}
     if after.unavailable_since and not before.unavailable_since:
         reason = next((v.reason for v in after.verdicts), "The metrics are unavailable")
         entries.append(_entry(f"lost/{key}/{now.timestamp()}", EventKind.METRICS_LOST, reason, now))
@@ -232,11 +232,11 @@ def _news(before: Seen, after: Seen, step: int, sequence: int, now: datetime) ->
         text = f"The metrics are back after {away} s; the evidence goes on where it stood"
         entries.append(_entry(f"back/{key}/{now.timestamp()}", EventKind.METRICS_BACK, text, now))
     for verdict in after.verdicts:
-        is_new = verdict.status is not known.get((verdict.variant, verdict.gate))
+        is_new = _standing(verdict) != known.get((verdict.variant, verdict.gate))
         is_silent = after.unavailable_since and verdict.status is Status.UNAVAILABLE
         if is_new and not is_silent:
             what = verdict.named
-            name = f"verdict/{what}/{key}/{verdict.status}"
+            name = f"verdict/{what}/{key}/{verdict.status}{'/doubt' if verdict.doubt else ''}"
             text = f"{what}: {verdict.status}. {verdict.reason}"
             entries.append(
                 replace(_entry(name, EventKind.VERDICT, text, now), data={"verdict": verdict})
@@ -253,6 +253,11 @@ def _news(before: Seen, after: Seen, step: int, sequence: int, now: datetime) ->
         if found and found != was:
             entries.append(_entry(f"{kind}/{key}/{now.timestamp()}", EventKind.DRIFTED, found, now))
     return [replace(entry, step=step) for entry in entries]
+
+
+def _standing(verdict: Verdict) -> tuple[Status, bool]:
+    """What of a verdict is told anew when it changes: its numbers change with every probe."""
+    return verdict.status, bool(verdict.doubt)
 
 
 def _entry(key: str, kind: EventKind, message: str, at: datetime) -> Entry:

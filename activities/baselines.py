@@ -4,9 +4,10 @@ from contextlib import suppress
 from uuid import UUID
 
 from domain.errors import Refused, TransientError
-from domain.evidence.baseline import BEFORE, Baseline, measured, unmeasured
+from domain.evidence.baseline import BEFORE, Baseline, History, measured, unmeasured
 from domain.evidence_port import EvidenceLog, EvidenceStore, StableHistory
 from domain.gates import Metric
+from domain.meters import GATEWAY, meter_of
 from domain.plan import Plan
 from domain.traffic import Place
 
@@ -58,13 +59,17 @@ class Baselines:
 
     async def _measured(self) -> Baseline:
         plan, fixed = self._plan, self._plan.policies.overdispersion
-        is_timed = any(gate.metric is Metric.LATENCY for gate in plan.gates)
-        if not plan.gates or (fixed is not None and not is_timed):
-            return unmeasured("nothing was asked for", fixed_phi=fixed)
+        if not plan.gates:
+            return Baseline()
+        # Pods are told apart, and answers timed, by the gateway alone: it counts for every rollout.
+        counted = [gate for gate in plan.gates if meter_of(gate) == GATEWAY]
+        is_timed = any(gate.metric is Metric.LATENCY for gate in counted)
+        if fixed is not None and not is_timed:
+            return measured(counted, History(), fixed_phi=fixed)
         try:
             history = await self._history.read(
                 plan.route,
-                plan.gates[0].source,
+                GATEWAY.source,
                 stable=Place(position=plan.stable.slot),
                 window=BEFORE,
             )
@@ -75,4 +80,4 @@ class Baselines:
             if self._failures < TRIES:
                 raise
             return unmeasured("stable's history did not come in time", fixed_phi=fixed)
-        return measured(plan.gates, history, fixed_phi=fixed)
+        return measured(counted, history, fixed_phi=fixed)

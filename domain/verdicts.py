@@ -54,6 +54,7 @@ class Verdict:
     """One gate's verdict. `reason` says in sentences what was seen and what was required.
 
     `variant` is the arm of a trial that it is about; empty where only the candidate is judged.
+    `doubt` says why no PASS can be given, whatever the evidence; empty where one can.
     """
 
     gate: str
@@ -64,6 +65,7 @@ class Verdict:
     samples: Samples | None = None
     seconds_to_pass: float | None = None
     variant: str = ""
+    doubt: str = ""
 
     @property
     def named(self) -> str:

@@ -11,7 +11,7 @@ _BODY = """{{
        "target_version_id": "{version_id}",
        "steps": [{{"weight": 10, "soak_seconds": 120}}, {{"weight": 50, "soak_seconds": 120}}],
        "gates": [{{"name": "errors", "metric": "error_rate", "against_stable": {{"floor": 0.01}}}}],
-       "policies": {{"probe_interval_seconds": 1}}}}"""
+       "policies": {{"probe_interval_seconds": 1, "warm_up_seconds": 0}}}}"""
 
 _STEPS = """
   project {project}, model {model}: {versions}

@@ -133,23 +133,18 @@ class _Step:
         return next((one for one in (self._whole, latest) if one.is_hanging), None)
 
     def held(self, verdict: Verdict) -> Verdict:
-        begun, doubts = self.hanging(), self.doubts()
+        doubts = self.doubts()
         if not doubts or verdict.status not in (Status.PASS, Status.UNDECIDED):
             return verdict
+        reason = f"{verdict.reason} {doubts}"
         if verdict.status is Status.PASS:
-            reason = (
-                f"{verdict.reason} But {doubts[0].lower()}{doubts[1:]} No pass is given meanwhile."
-            )
-            return replace(verdict, status=Status.UNDECIDED, reason=reason, seconds_to_pass=None)
-        if verdict.samples is None and begun is not None:
+            reason = f"{verdict.reason} But {doubts[0].lower()}{doubts[1:]} {reasons.WITHHELD}"
+        elif verdict.samples is None and (begun := self.hanging()) is not None:
             # An arm whose requests all hang is not one that none has reached.
-            return replace(
-                verdict,
-                reason=" ".join(
-                    filter(None, (reasons.none_ended(begun.hanging), self._doubt_of_split()))
-                ),
-            )
-        return replace(verdict, reason=f"{verdict.reason} {doubts}", seconds_to_pass=None)
+            reason = f"{reasons.none_ended(begun.hanging)} {self._doubt_of_split()}".rstrip()
+        return replace(
+            verdict, status=Status.UNDECIDED, reason=reason, seconds_to_pass=None, doubt=doubts
+        )
 
     def doubts(self) -> str:
         """Why no PASS can be given, in words; empty where one can."""

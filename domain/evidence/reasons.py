@@ -13,6 +13,7 @@ from domain.verdicts import Effect
 
 _ANY_LOOK = "95 % at any look"
 _LARGEST_ODDS = 1_000_000
+WITHHELD = "No pass is given meanwhile."
 
 
 def seen(gate: Gate, total: Tally, effect: Effect | None) -> str:

@@ -24,7 +24,7 @@ from tests.fakes.comparisons import MemoryComparisons, ScriptedAnswers
 from tests.fakes.evidence import MemoryEvidence
 from tests.fakes.history import ToldHistory
 from tests.fakes.metrics import ScriptedMetrics
-from tests.fakes.readings import MemoryReadings, ScriptedQueries
+from tests.fakes.readings import MemoryReadings, ScriptedQueries, ScriptedWeb
 from tests.fakes.router import RecordingRouter
 from tests.fakes.runtime import ScriptedRuntime
 from tests.plans import canary_spec, plan, policies
@@ -94,7 +94,10 @@ class Scene:
             journal=self.journal,
             comparing=ComparingPorts(answers=self.answers, store=self.comparisons),
             reading=ReadingPorts(
-                queries=ScriptedQueries(), metrics=ScriptedMetrics(), store=MemoryReadings()
+                queries=ScriptedQueries(),
+                metrics=ScriptedMetrics(),
+                web=ScriptedWeb(),
+                store=MemoryReadings(),
             ),
         )
 
@@ -264,6 +267,43 @@ async def test_what_went_by_while_the_registry_was_away_joins_the_evidence(scene
     kept = sum(interval.candidate.requests for interval in log.intervals)
     assert kept == watched.counters.candidate.requests - 2, "all but the reading that opened"
     assert seen.verdicts[0].samples.candidate_requests == kept
+
+
+def shifted(store):
+    store.candidate.serve(100)
+    store.stable.serve(2900)
+
+
+async def test_requests_that_do_not_arrive_as_weighted_hold_a_pass_and_are_told_once(scene):
+    watched = await scene(shifted)
+
+    seen = await watched.watch(within=timedelta(seconds=1))
+
+    assert seen.verdicts[0].status is Status.UNDECIDED
+    assert "do not arrive as weighted" in seen.verdicts[0].reason
+    told = [entry.message for entry in watched.journal.entries if "as weighted" in entry.message]
+    assert len(told) == 1
+
+
+async def test_nothing_passes_while_it_warms_up(scene):
+    watched = await scene(warm_up=timedelta(hours=1))
+
+    seen = await watched.watch(within=timedelta(seconds=1))
+
+    assert seen.verdicts[0].status is Status.UNDECIDED
+    assert "Warming up until" in seen.verdicts[0].reason
+
+
+async def test_a_catastrophe_is_told_at_once_though_it_warms_up(scene):
+    watched = await scene(
+        lambda store: (store.candidate.serve(30, errors=30), store.stable.serve(270)),
+        warm_up=timedelta(hours=1),
+    )
+
+    seen = await watched.watch()
+
+    assert seen.verdicts[0].status is Status.FAIL
+    assert seen.verdicts[0].reason.startswith("A catastrophe, even for a warm-up")
 
 
 async def test_a_candidate_that_is_gone_is_noticed_without_any_request(scene):

@@ -84,6 +84,9 @@ def test_two_gates_of_one_name_are_refused():
         ({"deadline": timedelta(0)}, "policies.deadline_seconds"),
         ({"clearance_deadline": timedelta(0)}, "policies.clearance_deadline_seconds"),
         ({"drain": timedelta(seconds=-1)}, "policies.drain_seconds"),
+        ({"warm_up": timedelta(seconds=-1)}, "policies.warm_up_seconds"),
+        ({"overdispersion": 0.5}, "policies.overdispersion"),
+        ({"overdispersion": float("nan")}, "policies.overdispersion"),
     ],
 )
 def test_a_policy_that_breaks_a_rule_is_refused_by_field(changes, field):

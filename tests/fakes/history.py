@@ -11,11 +11,12 @@ from tests.fakes.faults import Faults
 
 
 class ToldHistory(StableHistory):
-    """Answers `history`; `windows` keeps what was asked."""
+    """Answers `history`; `windows` and `sources` keep what was asked."""
 
     def __init__(self, history: History | None = None) -> None:
         self.history = history or History()
         self.windows: list[timedelta] = []
+        self.sources: list[Source] = []
         self._faults = Faults()
 
     def fail(self, *errors: TidegateError) -> None:
@@ -26,5 +27,6 @@ class ToldHistory(StableHistory):
         self, route: Route, source: Source, *, stable: Place, window: timedelta
     ) -> History:
         self.windows.append(window)
+        self.sources.append(source)
         self._faults.strike("read")
         return self.history

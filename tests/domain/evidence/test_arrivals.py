@@ -41,6 +41,7 @@ TOO_FEW = run([((50, 0), (950, 0))] * 10)
 
 def test_requests_that_arrive_as_weighted_are_no_news():
     assert verdict(arriving(AS_WEIGHTED)) == verdict(AS_WEIGHTED)
+    assert not verdict(arriving(AS_WEIGHTED)).doubt
     assert verdict(AS_WEIGHTED).status is Status.PASS
 
 
@@ -55,6 +56,7 @@ def test_a_pass_is_withheld_while_requests_do_not_arrive_as_weighted():
     )
     assert found.evidence == verdict(TOO_FEW).evidence
     assert found.seconds_to_pass is None
+    assert found.doubt.startswith("Requests do not arrive as weighted: 5 % of them")
 
 
 def test_a_failure_is_a_failure_however_the_requests_arrive():

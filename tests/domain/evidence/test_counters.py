@@ -255,6 +255,56 @@ def test_a_new_step_opens_anew_and_remembers_the_series():
     assert (closed.candidate.requests, closed.candidate.errors) == (30, 2)
 
 
+def test_requests_are_counted_as_they_begin_beside_those_that_ended():
+    def reading(at, begun, ended):
+        arm = (series(SeriesRole.STARTED, (at, begun)), series(REQUESTS, (at, ended)))
+        return Reading(candidate=arm, stable=arm)
+
+    (first, second), _ = follow(reading(1.0, 50, 40), reading(2.0, 58, 42), reading(3.0, 58, 50))
+    assert (first.candidate.started, first.candidate.requests) == (8, 2)
+    assert (second.stable.started, second.stable.requests) == (0, 8)
+
+
+def test_where_nobody_counts_what_begins_it_is_not_known():
+    (closed,), _ = follow(both(10.0, 500.0), both(11.0, 530.0))
+    assert closed.candidate.started is None
+    (closed,), _ = follow(
+        both(10.0, 500.0, series(SeriesRole.STARTED, (10.0, 500.0))),
+        both(11.0, 530.0, series(SeriesRole.STARTED, (11.0, 533.0))),
+    )
+    assert (closed.candidate.started, closed.stable.started) == (33, None)
+
+
+def test_a_cursor_of_before_requests_were_counted_as_they_begin_goes_on():
+    def document(started):
+        owed = {"requests": 0.0, "errors": 0.0, **started}
+        arm = {"last": {f"{REQUESTS}-None": [10.0, 500.0]}, "given_until": 10.0, "owed": owed}
+        kept = {"step": 3, "opened_at": 10.0, "candidate": arm, "stable": arm}
+        return TypeAdapter(Cursor).validate_python(kept)
+
+    for started in ({}, {"started": 0.0}):
+        more = series(SeriesRole.STARTED, (9.0, 499.0), (10.0, 500.0), (11.0, 531.0))
+        (closed,), _ = follow(both(11.0, 530.0, more), cursor=document(started))
+        assert closed.candidate.requests == 30
+        # The first time, what the window holds is counted: of both arms alike.
+        assert closed.candidate.started == 32
+
+
+def test_a_pod_that_takes_the_place_of_another_counts_from_nothing():
+    def pod(name, *samples):
+        return series(REQUESTS, *samples, key=name)
+
+    def reading(*pods):
+        return Reading(candidate=pods, stable=(series(REQUESTS, pods[-1].samples[-1]),))
+
+    (first, second), _ = follow(
+        reading(pod("a", (1.0, 100.0))),
+        reading(pod("a", (2.0, 130.0))),
+        reading(pod("a", (2.0, 130.0)), pod("b", (3.0, 4.0))),
+    )
+    assert (first.candidate.requests, second.candidate.requests) == (30, 4)
+
+
 def test_the_cursor_survives_json():
     _, cursor = follow(
         with_buckets(10.0, 0.0, b100=0.0, b250=0.0, inf=0.0),

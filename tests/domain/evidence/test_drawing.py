@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from domain.evidence.baseline import Baseline
 from domain.evidence.drawing import Drawing, draw, series_of
 from domain.evidence.intervals import ArmsInterval, CountedArm, Counts
 from domain.evidence.judge import Judge, judge
@@ -122,6 +124,28 @@ def test_each_point_is_the_verdict_of_its_moment(intervals, points):
             told = judge(GATES, intervals[: place + 1], step=intervals[place].step)[i]
             assert point.verdict == told
             assert (point.step, point.weight) == (intervals[place].step, intervals[place].weight)
+
+
+def test_a_chart_is_drawn_by_the_terms_of_the_verdicts():
+    rows = [((20, 0), (980, 20))] * 90
+    intervals = [
+        replace(
+            one,
+            candidate=replace(one.candidate, started=one.candidate.requests),
+            stable=replace(one.stable, started=one.stable.requests),
+        )
+        for one in run(rows)
+    ]
+    terms: dict[str, Any] = {
+        "baseline": Baseline(phi=1.5, phi_source="a default"),
+        "warm_up": timedelta(seconds=30),
+    }
+    (series,) = draw([error_gate()], None, intervals, points=90, **terms).gates
+    for place, point in enumerate(series.points):
+        told = judge([error_gate()], intervals[: place + 1], step=0, **terms)[0]
+        assert point.verdict == told
+    assert "Warming up" in series.points[0].verdict.reason
+    assert "do not arrive as weighted" in series.points[-1].verdict.doubt
 
 
 @given(lives(), st.integers(1, 40))

@@ -374,3 +374,14 @@ async def test_a_gateway_that_is_told_to_disobeys_a_route_and_says_nothing(two):
 
     await annotate(None)
     await two.served_by(two.namespace, "v1")
+
+
+async def test_each_endpoint_is_counted_alone(two):
+    await two.add_route("chat", two.namespace, {"v1": 50, "v2": 50})
+    await two.served_by(two.namespace, "v1")
+    await two.served_by(two.namespace, "v2")
+
+    counted = await two.envoy_stats(rf"{two.namespace}.*endpoint.*rq_success")
+
+    assert len(counted) == 2
+    assert all(int(value) > 0 for value in counted.values())
