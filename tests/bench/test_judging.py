@@ -11,7 +11,7 @@ import pytest
 from bench.judging import cost, ranks
 from bench.judging.__main__ import PAGE, rates
 from bench.judging.lives import NEVER, PRODUCT, RULES, Outcome, learnt_phi, live
-from bench.judging.page import block, filled
+from bench.judging.page import block, fill, filled
 from bench.judging.peeking import PeekingZTest, upper_tail, z_score
 from bench.judging.product import ProductJudge
 from bench.judging.scenarios import ERRORS, SCENARIOS, Scenario, slower_than
@@ -302,6 +302,16 @@ def test_only_the_block_of_that_name_is_replaced():
     assert filled(filled(text, "x", "old"), "x", "new") == filled(text, "x", "new")
     with pytest.raises(ValueError, match="no block"):
         filled(text, "y", "new")
+
+
+def test_both_blocks_of_a_page_are_filled_and_the_rest_stays(tmp_path):
+    copy = tmp_path / "judge.md"
+    copy.write_text(PAGE.read_text())
+    fill(copy, {"rates": "these rates", "costs": "these costs"})
+    text = copy.read_text()
+    assert "\nthese rates\n" in text
+    assert "\nthese costs\n" in text
+    assert text.startswith(PAGE.read_text().partition("<!--")[0])
 
 
 def test_a_block_has_its_tables_and_says_which_goals_are_met():
