@@ -15,7 +15,7 @@ from bench.judging.page import block, fill, filled
 from bench.judging.peeking import PeekingZTest, upper_tail, z_score
 from bench.judging.product import ProductJudge
 from bench.judging.scenarios import ERRORS, SCENARIOS, Scenario, slower_than
-from bench.judging.tables import cost_goals, delay, goals, share
+from bench.judging.tables import cost_goals, costs, delay, goals, share
 from bench.judging.threshold import FixedThreshold
 from bench.judging.traffic import Look, Pods, Traffic
 from bench.report import Goal, Table
@@ -290,6 +290,7 @@ def test_costs_are_measured_and_held_against_their_goals():
     found = cost.measure(1, gates=2, long=120)
     assert 0 < found.verdict < 1
     assert 0 < found.interval < 1
+    assert "a verdict after 120 intervals" in dict(costs(found).rows)
     slow = replace(found, late_verdict=0.002, core=0.2)
     assert [goal.met for goal in cost_goals(slow)] == [False, False]
 
