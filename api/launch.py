@@ -6,6 +6,7 @@ a walk that nobody can see. A repeat under the same Idempotency-Key finds that r
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID, uuid4, uuid5
@@ -30,6 +31,7 @@ from domain.errors import (
 from domain.hooks import hook_violations
 from domain.plan import Plan, Strategy
 from domain.ports import Registry
+from domain.reading_gates import AnyGate, web_gate_violations
 from domain.registry import (
     ConfigStatus,
     TrafficConfig,
@@ -62,7 +64,7 @@ async def compiled(parts: Parts, config: TrafficConfig, wish: RolloutIn) -> Plan
     is_way_back = is_way_back and wish.strategy not in (Strategy.SHADOW, Strategy.AB_TEST)
     with templates.placing(wish):
         spec = templates.over(wish).to_domain(config)
-        spec = replace(spec, gates=priced(spec.gates, config.inference_service_name, parts.prices))
+        spec = replace(spec, gates=_answerable(parts, config, spec.gates))
         if is_way_back:
             plan = compile_way_back(wish.strategy, spec, parties)
         else:
@@ -71,6 +73,15 @@ async def compiled(parts: Parts, config: TrafficConfig, wish: RolloutIn) -> Plan
         raise InvalidSpec(*violations)
     await _require_group(parts, config.project_id, wish.group)
     return replace(plan, group=wish.group, asks_the_fleet=True, templates=templates.pins)
+
+
+def _answerable(
+    parts: Parts, config: TrafficConfig, gates: Sequence[AnyGate]
+) -> tuple[AnyGate, ...]:
+    """The gates with all that their questions need of this installation; raises InvalidSpec."""
+    if violations := tuple(web_gate_violations(gates, parts.hooks_allowed)):
+        raise InvalidSpec(*violations)
+    return priced(gates, config.inference_service_name, parts.prices)
 
 
 async def _require_group(parts: Parts, project_id: UUID, name: str | None) -> None:

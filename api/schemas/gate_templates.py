@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 from pydantic import Field, JsonValue, PlainValidator, WithJsonSchema
 
 from api.schemas.fields import Incoming, Label, Outgoing, Prose, patterned
+from api.schemas.reading_gates import without_secrets
 from domain.gate_templates.arguments import (
     LONGEST_NAME,
     LONGEST_TEXT,
@@ -142,7 +143,9 @@ class GateTemplateOut(GateTemplateSummary):
     """One version in full."""
 
     arguments: Sequence[ArgumentBody]
-    gates: Sequence[dict[str, JsonValue]]
+    gates: Sequence[dict[str, JsonValue]] = Field(
+        description="As they were written, without the values of headers."
+    )
 
     @classmethod
     def in_full(cls, template: GateTemplate) -> Self:
@@ -150,7 +153,7 @@ class GateTemplateOut(GateTemplateSummary):
         return cls(
             **dict(GateTemplateSummary.from_domain(template)),
             arguments=[ArgumentBody.from_domain(argument) for argument in content.arguments],
-            gates=[dict(gate) for gate in content.gates],
+            gates=[without_secrets(gate) for gate in content.gates],
         )
 
 

@@ -14,6 +14,7 @@ from domain.plan import Plan, Policies, Strategy, Variant
 from domain.reading_gates import AnyGate, ReadingGate
 from domain.routers import carried_violations
 from domain.steps import Reaction, SetWeights, Soak, Step, Until
+from domain.strategies.cost_rules import cost_violations
 from domain.strategies.gate_rules import gate_violations, protocol_violations
 from domain.strategies.waits import Word, until_said
 from domain.traffic import FULL, Route
@@ -87,6 +88,7 @@ def planned(
         *_question_violations(plan),
         *gate_violations(terms.gates),
         *protocol_violations(plan.gates, parties.route.protocol),
+        *cost_violations(plan, terms.gates),
         *policy_violations(terms.policies),
     )
     if broken:

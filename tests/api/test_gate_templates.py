@@ -425,3 +425,48 @@ async def test_versions_that_are_written_at_once_are_all_kept(api):
         *(api.post("/gate_templates", fixed(i / 10)) for i in range(1, 6))
     )
     assert {one.json()["version"] for one in answers} == {1, 2, 3, 4, 5}
+
+
+WEB: dict[str, Any] = {
+    "name": "evals",
+    "web": {
+        "url": "https://hooks.example.com/{{args.suite}}?m={{candidate.workload}}",
+        "json_path": "$.score",
+        "headers": {"Authorization": "Bearer s3cret"},
+    },
+    "success_condition": "result[0] >= {{args.least}}",
+}
+EVALS = {
+    "name": "evals",
+    "arguments": [
+        {"name": "suite", "type": "string", "default": "nightly"},
+        {"name": "least", "type": "number", "default": 0.95},
+    ],
+    "gates": [WEB],
+}
+
+
+async def test_a_template_asks_a_url_and_shows_no_value_of_a_header(api, ids, registry):
+    made = await api.made("/gate_templates", EVALS)
+    assert made["gates"][0]["web"]["headers"] == {"Authorization": "(hidden)"}
+    body = canary(ids["v2"], gate_templates=[use("evals", arguments={"least": 0.5})])
+    shown = await api.post(f"/traffic_configs/{ids['config']}/rollouts", body)
+    assert "s3cret" not in shown.text
+    (rollout,) = registry.things[Rollout].values()
+    (gate,) = rollout.plan.reading_gates
+    assert gate.rules.success_condition == "result[0] >= 0.5"
+    assert gate.question.url == "https://hooks.example.com/nightly?m={{candidate.workload}}"
+    assert gate.question.headers == (("Authorization", "Bearer s3cret"),)
+
+
+async def test_what_was_shown_without_its_secret_is_not_taken_for_it(api):
+    made = await api.made("/gate_templates", EVALS)
+    again = await api.post("/gate_templates", {**EVALS, "gates": made["gates"]})
+    assert list(errors(again)) == ["gates.0.web.headers"]
+
+
+async def test_a_host_that_is_not_allowed_is_told_at_the_template(api, preview):
+    other = {**WEB, "web": {**WEB["web"], "url": "https://other.example.com/{{args.suite}}"}}
+    await api.made("/gate_templates", {**EVALS, "gates": [other]})
+    told = errors(await preview(use("evals")))
+    assert "not an allowed host" in told["gate_templates.0.gates.0.web.url"]

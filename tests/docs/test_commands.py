@@ -135,7 +135,7 @@ def test_the_selector_finds_what_is_ours():
 def test_links_lead_to_files_and_headings(path):
     for link in re.findall(r"\]\(([^)]+)\)", path.read_text()):
         file, _, anchor = link.partition("#")
-        target = path.parent / file
+        target = path.parent / file if file else path
         assert target.exists(), link
         if anchor:
             headings = re.findall(r"^#+ (.+)$", target.read_text(), re.MULTILINE)
