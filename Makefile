@@ -7,10 +7,10 @@ BIN := .venv/bin
 STAMP := .venv/.synced
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: help setup demo up down traffic openapi test check fix bench lock clean
+.PHONY: help setup demo up down traffic openapi test check fix bench bench-judge lock clean
 
 help: ## List the verbs
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## Create the environment from the lock file and fetch the sandbox's servers
 	@$(BIN)/python -m sandbox fetch
@@ -52,6 +52,9 @@ fix: $(STAMP) ## Format and mend what can be mended
 
 bench: setup ## Measure reaction times, read latency, memory; writes bench/results/
 	@$(BIN)/python -m bench
+
+bench-judge: $(STAMP) ## Measure how often judges are wrong, and how late; fills docs/judge.md
+	@$(BIN)/python -m bench.judging --write
 
 lock: $(STAMP) ## Pin requirements/*.in with hashes (no addresses are recorded)
 	@for name in setup runtime dev; do \

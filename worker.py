@@ -73,7 +73,10 @@ def activities(clients: WorkerClients) -> tuple[Activities, Activities]:
             journal=clients.journal,
             comparing=ComparingPorts(answers=clients.answers, store=clients.comparisons),
             reading=ReadingPorts(
-                queries=clients.queries, metrics=clients.metrics, store=clients.readings
+                queries=clients.queries,
+                metrics=clients.metrics,
+                web=clients.web,
+                store=clients.readings,
             ),
         )
     )

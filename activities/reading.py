@@ -11,6 +11,7 @@ from uuid import UUID
 from activities.ledger import NOT_KEPT, YIELD_EVERY
 from domain.costs import cost_answer
 from domain.errors import TidegateError, TransientError
+from domain.json_path import parse_path
 from domain.metrics import NOTHING, SHORTEST, MeasuredVariant, Measurement
 from domain.plan import Plan, Variant
 from domain.ports import MetricsStore
@@ -18,10 +19,11 @@ from domain.progress import Progress, Seen
 from domain.promql_text import QueryTextError, filled_in
 from domain.question_names import names_at
 from domain.reading_gates import CostQuestion, PromQuery, Question, ReadingGate
-from domain.reading_port import QueryStore, ReadingStore
+from domain.reading_port import QueryStore, ReadingStore, WebSource
 from domain.readings.rules import Reading
 from domain.readings.stepped import KeptReading, SteppedJudge
 from domain.verdicts import Status, Verdict
+from domain.web_questions import WebQuestion, WebTextError, web_call
 
 MOST_SERIES = 1000
 LONGEST_ERROR = 500
@@ -38,6 +40,7 @@ class ReadingPorts:
 
     queries: QueryStore
     metrics: MetricsStore
+    web: WebSource
     store: ReadingStore
 
 
@@ -144,7 +147,7 @@ class Readings:
         at = datetime.now(UTC)
         try:
             series = await self._answer(question, variant, at)
-        except (TidegateError, QueryTextError) as error:
+        except (TidegateError, QueryTextError, WebTextError) as error:
             return Reading(at=at, error=str(error)[:LONGEST_ERROR] or type(error).__name__)
         if len(series) > MOST_SERIES:
             said = f"the answer has {len(series):,} series, and at most {MOST_SERIES:,} are judged"
@@ -159,6 +162,9 @@ class Readings:
             case PromQuery():
                 names = names_at(self._plan, self._progress, variant)
                 return await self._ports.queries.answer(filled_in(question.query, names))
+            case WebQuestion():
+                call = web_call(question, names_at(self._plan, self._progress, variant))
+                return parse_path(question.json_path).numbers(await self._ports.web.ask(call))
             case CostQuestion():
                 asked = (variant, self._plan.stable)
                 measured = (self._measured(one, question.window, at) for one in asked)

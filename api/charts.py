@@ -6,17 +6,16 @@ one history at a time, and who asks is told to come back rather than left waitin
 
 import asyncio
 import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 
 from api.errors import ChartUnfinished, TooMuchEvidence
 from api.remembered import Remembered
 from api.rendering import as_json
 from api.schemas.evidence import EvidenceChartOut
-from domain.evidence.baseline import Baseline
 from domain.evidence.chart import Chart
 from domain.evidence.drawing import Drawing, merged, series_of
-from domain.evidence.intervals import ArmsInterval, Interval
-from domain.evidence_port import EvidenceStore
+from domain.evidence.intervals import Interval
+from domain.evidence_port import EvidenceLog, EvidenceStore
 from domain.meters import meters_of
 from domain.plan import Plan
 from domain.rollout import Rollout
@@ -79,30 +78,21 @@ class Charts:
     async def _folded(self, rollout: Rollout, points: int) -> Chart:
         plan, log = rollout.plan, await self._evidence.load(rollout.id)
         most = min(points, self._most_points // max(series_of(plan.gates, plan.trial), 1))
-        streams: dict[str, Sequence[Interval | ArmsInterval]] = {"": log.intervals}
-        for meter in meters_of(plan.gates):
-            stream = log.meters.get(meter.name)
-            streams[meter.name] = () if stream is None else stream.intervals
-        charts = [
-            await self._of_meter(plan, log.baseline, intervals, most, name)
-            for name, intervals in streams.items()
-        ]
+        charts = [await self._of_meter(plan, log, most, "")]
+        charts += [await self._of_meter(plan, log, most, one.name) for one in meters_of(plan.gates)]
         return merged(charts, plan.gates)
 
-    async def _of_meter(
-        self,
-        plan: Plan,
-        baseline: Baseline | None,
-        intervals: Sequence[Interval | ArmsInterval],
-        most: int,
-        meter: str,
-    ) -> Chart:
+    async def _of_meter(self, plan: Plan, log: EvidenceLog, most: int, meter: str) -> Chart:
+        gateway, stream = log.intervals, log.meters.get(meter)
+        intervals = (() if stream is None else stream.intervals) if meter else gateway
+        beside = [one for one in gateway if isinstance(one, Interval)] if meter else ()
         drawing = await asyncio.to_thread(
             Drawing,
             *(plan.gates, plan.trial, intervals),
             points=most,
             meter=meter,
-            baseline=baseline,
+            beside=beside,
+            baseline=log.baseline,
             warm_up=plan.policies.warm_up,
         )
         since = time.monotonic()

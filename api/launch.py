@@ -6,6 +6,7 @@ a walk that nobody can see. A repeat under the same Idempotency-Key finds that r
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID, uuid4, uuid5
@@ -30,6 +31,7 @@ from domain.errors import (
 from domain.hooks import hook_violations
 from domain.plan import Plan, Strategy
 from domain.ports import Registry
+from domain.reading_gates import AnyGate, web_gate_violations
 from domain.registry import (
     ConfigStatus,
     TrafficConfig,
@@ -53,8 +55,6 @@ async def compiled(parts: Parts, config: TrafficConfig, wish: RolloutIn) -> Plan
     stable = _splittable(config)
     parties = await parties_of(parts.registry, config, stable, wish.challengers)
     templates = await fill(parts, config.project_id, wish.gate_templates)
-    spec = templates.over(wish).to_domain(config)
-    spec = replace(spec, gates=priced(spec.gates, config.inference_service_name, parts.prices))
     is_way_back = wish.skip_steps and was_stable_lately(
         config.variants,
         parties.candidate.version_id,
@@ -62,17 +62,26 @@ async def compiled(parts: Parts, config: TrafficConfig, wish: RolloutIn) -> Plan
         window=config.rollback_window,
     )
     is_way_back = is_way_back and wish.strategy not in (Strategy.SHADOW, Strategy.AB_TEST)
-    try:
+    with templates.placing(wish):
+        spec = templates.over(wish).to_domain(config)
+        spec = replace(spec, gates=_answerable(parts, config, spec.gates))
         if is_way_back:
             plan = compile_way_back(wish.strategy, spec, parties)
         else:
             plan = compile_plan(spec, parties)
-    except InvalidSpec as error:
-        raise templates.placed(wish, error) from error
     if violations := tuple(hook_violations(plan.hooks, parts.hooks_allowed)):
         raise InvalidSpec(*violations)
     await _require_group(parts, config.project_id, wish.group)
     return replace(plan, group=wish.group, asks_the_fleet=True, templates=templates.pins)
+
+
+def _answerable(
+    parts: Parts, config: TrafficConfig, gates: Sequence[AnyGate]
+) -> tuple[AnyGate, ...]:
+    """The gates with all that their questions need of this installation; raises InvalidSpec."""
+    if violations := tuple(web_gate_violations(gates, parts.hooks_allowed)):
+        raise InvalidSpec(*violations)
+    return priced(gates, config.inference_service_name, parts.prices)
 
 
 async def _require_group(parts: Parts, project_id: UUID, name: str | None) -> None:

@@ -1,6 +1,7 @@
 """Templates of gates: tried when they are written, filled in when a rollout uses them."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -36,10 +37,15 @@ class Filled:
             return wish
         return wish.model_copy(update={"gates": [*(wish.gates or ()), *self.gates]})
 
-    def placed(self, wish: RolloutIn, error: InvalidSpec) -> InvalidSpec:
-        """The error, with the fields of the wish as it was written."""
+    @contextmanager
+    def placing(self, wish: RolloutIn) -> Iterator[None]:
+        """Have the rules that gates break told at the fields of the wish as it was written."""
         own = len(wish.gates or ())
-        return type(error)(*(_moved(violation, own, self.places) for violation in error.violations))
+        try:
+            yield
+        except InvalidSpec as error:
+            moved = (_moved(violation, own, self.places) for violation in error.violations)
+            raise type(error)(*moved) from error
 
 
 def require_sound(template: GateTemplate) -> None:

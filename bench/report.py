@@ -88,7 +88,7 @@ def as_markdown(sections: Iterable[Section], circumstances: Mapping[str, Any]) -
             lines += ["", f"Broke off: {section.trouble}"]
             continue
         for table in section.result.tables:
-            lines += ["", table.caption, "", *_piped(table)]
+            lines += ["", table.caption, "", *piped(table)]
         lines += ["", *(f"- {note}" for note in section.result.notes)]
         lines += [f"- {goal}" for goal in section.result.goals]
     return "\n".join([*lines, ""])
@@ -126,6 +126,6 @@ def _aligned(table: Table) -> list[str]:
     ]
 
 
-def _piped(table: Table) -> list[str]:
+def piped(table: Table) -> list[str]:
     rule = ["---", *("---:" for _ in table.head[1:])]
     return ["| " + " | ".join(line) + " |" for line in (table.head, rule, *table.rows)]

@@ -35,6 +35,7 @@ from adapters.prometheus.counters import PrometheusCounters
 from adapters.prometheus.history import PrometheusHistory
 from adapters.prometheus.metrics import PrometheusMetrics
 from adapters.temporal.runs import TemporalRuns
+from adapters.webhook.answers import connect as connect_web
 from adapters.webhook.notifier import WebhookNotifier
 from adapters.webhook.notifier import connect as connect_hooks
 from bootstrap.settings import Settings
@@ -55,7 +56,7 @@ from domain.ports import (
     TrafficRouter,
     WorkloadRuntime,
 )
-from domain.reading_port import QueryStore, ReadingStore
+from domain.reading_port import QueryStore, ReadingStore, WebSource
 from domain.virtual_port import VirtualModelRouter
 
 # Somebody waits for the answer: rather tell them soon that Temporal is down.
@@ -90,6 +91,7 @@ class WorkerClients:
     comparisons: ComparisonStore
     queries: QueryStore
     metrics: MetricsStore
+    web: WebSource
     readings: ReadingStore
     journal: Journal
     patrol: Patrol
@@ -131,6 +133,7 @@ async def worker_clients(
         _prometheus(settings) as store,
         _hooks(settings) as notifier,
         connect_answers(cluster) as answers,
+        connect_web(settings.hooks_allowed_hosts or AllowedHosts()) as web,
     ):
         temporal = await connect_temporal(settings, runtime=runtime)
         yield WorkerClients(
@@ -148,6 +151,7 @@ async def worker_clients(
             comparisons=PostgresComparisons(pool),
             queries=store,
             metrics=PrometheusMetrics(store, settings.token_metrics),
+            web=web,
             readings=PostgresReadings(pool),
             journal=PostgresJournal(pool),
             patrol=PostgresPatrol(pool),

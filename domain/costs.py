@@ -33,7 +33,7 @@ def priced(
 def cost_answer(
     question: CostQuestion, candidate: Measurement, stable: Measurement
 ) -> tuple[float, ...]:
-    """The candidate's cost, or how many times stable's it is; nothing while one has no requests.
+    """The candidate's cost, or how many times stable's it is; nothing while one has no traffic.
 
     In the price's currency, per request or per 1,000 tokens of both directions. Raises CostUnknown.
     """
@@ -51,14 +51,14 @@ def cost_answer(
 
 
 def _cost(per: CostUnit, price: TokenPrice, whose: str, measured: Measurement) -> float | None:
-    """None without a request."""
-    if not measured.requests or measured.requests < 0:
-        return None
+    """None without what it is told for."""
     used = Tokens(input=counted(measured.input_tokens), output=counted(measured.output_tokens))
     tokens = (used.input or 0) + (used.output or 0)
-    if not tokens:
+    requests = max(measured.requests or 0.0, 0.0)
+    if requests and not tokens:
         raise CostUnknown(f"no tokens of {whose} are counted, though it answers requests")
-    return price.of(used) / (measured.requests if per is CostUnit.REQUEST else tokens / THOUSAND)
+    amount = requests if per is CostUnit.REQUEST else tokens / THOUSAND
+    return price.of(used) / amount if amount else None
 
 
 def _asks_for_cost(gate: AnyGate) -> bool:

@@ -73,12 +73,12 @@ def hook_violations(hooks: Sequence[Hook], allowed: AllowedHosts) -> Iterator[Vi
     yield from name_violations("hook", [hook.name for hook in hooks])
     for i, hook in enumerate(hooks):
         at = f"hooks.{i}"
-        for rule in _url_rules(hook.url, allowed):
+        for rule in url_rules(hook.url, allowed):
             yield Violation(f"{at}.url", rule)
         yield from _time_violations(at, hook)
 
 
-def _url_rules(url: str, allowed: AllowedHosts) -> Iterator[str]:
+def url_rules(url: str, allowed: AllowedHosts) -> Iterator[str]:
     """Broken rules in words. The URL is not repeated: a path may hold a secret."""
     split = _split(url)
     if split is None or split.scheme not in PORTS or not split.hostname:

@@ -1,17 +1,19 @@
 """Gates without statistics: a question that is asked again and again, and rules on its answers."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Literal, assert_never
 
+from domain.allowed_hosts import AllowedHosts
 from domain.errors import Violation
 from domain.gates import Gate
 from domain.prices import TokenPrice
 from domain.promql_text import QueryTextError, Value, filled_in
 from domain.readings.rules import ReadingRules, reading_violations
+from domain.web_questions import WebQuestion, host_violations, web_violations
 
 # A query travels in a URL, and proxies take about 8 kB.
 LONGEST_QUERY = 4000
@@ -66,7 +68,7 @@ class CostQuestion:
         return "" if most is None else f"result[0] <= {float(most)!r}"
 
 
-Question = PromQuery | CostQuestion
+Question = PromQuery | WebQuestion | CostQuestion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,10 +97,19 @@ def reading_gate_violations(at: str, gate: ReadingGate) -> Iterator[Violation]:
     yield from reading_violations(at, gate.rules)
 
 
+def web_gate_violations(gates: Sequence[AnyGate], allowed: AllowedHosts) -> Iterator[Violation]:
+    """Whether each gate that asks a URL may go where it leads."""
+    for i, gate in enumerate(gates):
+        if isinstance(gate, ReadingGate) and isinstance(gate.question, WebQuestion):
+            yield from host_violations(f"gates.{i}.web", gate.question, allowed)
+
+
 def question_violations(at: str, question: Question) -> Iterator[Violation]:
     match question:
         case PromQuery():
             yield from _query_violations(f"{at}.query", question.query)
+        case WebQuestion():
+            yield from web_violations(f"{at}.web", question, PLACEHOLDERS)
         case CostQuestion():
             yield from _cost_violations(f"{at}.cost", question)
         case _:

@@ -1,10 +1,11 @@
 """What gates without statistics need from outside."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from domain.readings.stepped import KeptReading
+from domain.web_questions import WebCall
 
 
 class QueryStore(Protocol):
@@ -15,6 +16,18 @@ class QueryStore(Protocol):
 
         NaN and infinities are numbers here. Raises Refused for a query that is wrong, or answers no
         numbers, and Unreachable while the store is down.
+        """
+
+
+class WebSource(Protocol):
+    """Asks URLs that people named, where their hosts are allowed."""
+
+    async def ask(self, call: WebCall) -> Any:
+        """The JSON document of a 2xx answer.
+
+        Raises Forbidden for a host, or an address that its name leads to, that may not be called;
+        Refused for a redirect, a 4xx, an answer that is too long or no JSON; Unreachable for
+        nobody, nothing in time and any other status.
         """
 
 

@@ -6,9 +6,10 @@ Nothing is taken on trust: another program may be listening, or a proxy in betwe
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from itertools import pairwise
 from typing import Any
 
 from domain.errors import Forbidden, Refused, TidegateError, Unreachable
@@ -16,6 +17,9 @@ from domain.evidence.counters import Sample
 
 _EXCERPT = 200
 _SHORT = 12
+_YEAR_10000 = 253_402_300_800.0
+_LARGEST_COUNT = 2.0**53
+_PLAIN_SUCCESS = b'{"status":"success"'
 _COME_BACK = frozenset(
     {HTTPStatus.NOT_FOUND, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS, 499}
 )
@@ -50,7 +54,34 @@ def read_matrix(result: Any) -> tuple[RawSeries, ...]:
     """Read a matrix. Raises Unreachable, which says what is odd about it."""
     if not isinstance(result, list):
         raise _odd("the result is no list", result)
-    return tuple(_series(one) for one in result)
+    read = tuple(_series(one) for one in result)
+    if len({frozenset(series.labels.items()) for series in read}) < len(read):
+        raise _odd("a series comes twice", result)
+    return read
+
+
+def require_counts(series: Iterable[RawSeries]) -> None:
+    """Raise Unreachable where a value is larger than anything that was ever counted."""
+    for one in series:
+        for sample in one.samples:
+            if abs(sample[1]) > _LARGEST_COUNT:
+                raise _odd("a sample is too large for a counter", (dict(one.labels), sample))
+
+
+def warnings_of(body: bytes) -> tuple[str, ...]:
+    """What an answer warns of, such as that a part of the store did not answer.
+
+    Raises Unreachable where it is no success though it came as one, ValueError for no JSON.
+    """
+    if body.startswith(_PLAIN_SUCCESS) and b'"warnings"' not in body:
+        return ()
+    document = json.loads(body)
+    if not isinstance(document, dict) or document.get("status") != "success":
+        raise _odd("it is no success", document)
+    warnings = document.get("warnings") or ()
+    if not isinstance(warnings, list | tuple):
+        raise _odd("its warnings are no list", warnings)
+    return tuple(_readable(str(warning)) for warning in warnings)
 
 
 def read_vector(result: Any) -> tuple[RawValue, ...]:
@@ -100,7 +131,7 @@ def refusal(code: int, body: bytes) -> TidegateError:
     A query that is at fault stays so: Refused with what Prometheus says. A 404 is no API at all,
     which is how a proxy answers while there is no store behind it.
     """
-    said = _message(body) or f"HTTP {code}"
+    said = _readable(_message(body)) or f"HTTP {code}"
     if code in _NO_ACCESS:
         return Forbidden(f"the metrics store lets us not in: {said}")
     if code in _COME_BACK or not HTTPStatus.BAD_REQUEST <= code < HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -123,6 +154,8 @@ def _series(found: Any) -> RawSeries:
     if not isinstance(values, list):
         raise _odd("a series has no values, so this is no matrix", found)
     read = sorted(_sample(value) for value in values)
+    if any(before[0] == after[0] for before, after in pairwise(read)):
+        raise _odd("a series has two values at one time", found)
     finite = tuple((at, value) for at, value in read if math.isfinite(value))
     return RawSeries(labels=labels, samples=finite)
 
@@ -137,7 +170,7 @@ def _sample(found: Any) -> Sample:
                 raise _odd("a sample is no number", found) from error
         case _:
             raise _odd("a sample is no pair of time and value", found)
-    if not math.isfinite(seconds):
+    if not 0 <= seconds < _YEAR_10000:
         raise _odd("a sample has no time", found)
     return (seconds, number)
 
@@ -152,4 +185,10 @@ def _message(body: bytes) -> str:
 
 
 def _odd(what: str, found: Any) -> Unreachable:
-    return Unreachable(f"the metrics store answered oddly: {what}: {str(found)[:_EXCERPT]}")
+    return Unreachable(f"the metrics store answered oddly: {what}: {_readable(repr(found))}")
+
+
+def _readable(text: str) -> str:
+    """The beginning of a text, as what any store of texts takes and any terminal shows."""
+    printable = (char if char.isprintable() else " " for char in text[:_EXCERPT])
+    return "".join(printable)

@@ -5,10 +5,12 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from threading import local
 from typing import Any, TypeVar
 
 import requests
 from prometheus_api_client import PrometheusConnect
+from prometheus_api_client.exceptions import PrometheusApiClientException
 from urllib3.exceptions import HTTPError
 from urllib3.util.retry import Retry
 
@@ -19,6 +21,8 @@ from adapters.prometheus.answers import (
     read_numbers,
     read_vector,
     refusal,
+    require_counts,
+    warnings_of,
 )
 from domain.errors import Unreachable
 from domain.metrics import Grid
@@ -36,15 +40,23 @@ class PrometheusClient:
     """
 
     def __init__(
-        self, client: PrometheusConnect, threads: ThreadPoolExecutor, timeout: timedelta
+        self,
+        client: PrometheusConnect,
+        threads: ThreadPoolExecutor,
+        timeout: timedelta,
+        heard: "Heard",
     ) -> None:
-        self._client = client
+        self._client, self._heard = client, heard
         self._threads = threads
         self._timeout = timeout.total_seconds()
 
     async def samples(self, query: str) -> tuple[RawSeries, ...]:
-        """The raw samples of a query that is a range selector."""
-        return await self._run(lambda: read_matrix(self._instant(query, None)))
+        """The raw samples of a query that is a range selector on counters.
+
+        All of them or none: Unreachable also when the store warns that it answered in part, for a
+        series that is missing now would look newborn later.
+        """
+        return await self._run(lambda: self._counted(query))
 
     async def values(self, query: str, at: datetime) -> tuple[RawValue, ...]:
         """What a query says at one moment."""
@@ -53,13 +65,27 @@ class PrometheusClient:
     async def answer(self, query: str) -> tuple[float, ...]:
         """What a query says now, a number for each of its series; NaN and infinities as they are.
 
-        Raises Refused where it answers something else, too.
+        Raises Refused where it answers something else, too; Unreachable also where the store warns
+        that it answered in part: the worst series may be the one that is missing.
         """
-        return await self._run(lambda: read_numbers(self._instant(query, None)))
+        return await self._run(lambda: read_numbers(self._whole(query)))
 
     async def series(self, query: str, grid: Grid) -> tuple[RawSeries, ...]:
         """What a query says at each moment of a grid, which ends at a whole second."""
         return await self._run(lambda: read_matrix(self._range(query, grid)))
+
+    def _counted(self, query: str) -> tuple[RawSeries, ...]:
+        read = read_matrix(self._whole(query))
+        require_counts(read)
+        return read
+
+    def _whole(self, query: str) -> Any:
+        """The result of a query now, which the store does not warn of."""
+        result = self._instant(query, None)
+        if self._heard.warnings:
+            said = "; ".join(self._heard.warnings)
+            raise Unreachable(f"the metrics store answered in part: {said}")
+        return result
 
     async def _run(self, ask: Callable[[], T]) -> T:
         # The library's own timeout is between two bytes; this one is for the whole answer.
@@ -86,6 +112,20 @@ class PrometheusClient:
         return {"timeout": f"{self._timeout:g}s"}
 
 
+class Heard(local):
+    """What the last answer said beside its result, in each thread: the library drops it."""
+
+    warnings: tuple[str, ...] = ()
+
+    def __call__(self, response: requests.Response, **_: Any) -> None:
+        """Look at a response before the library does, which folds code and body into one string."""
+        if response.is_redirect:
+            return
+        if response.status_code != requests.codes.ok:
+            raise refusal(response.status_code, response.content)
+        self.warnings = warnings_of(response.content)
+
+
 @asynccontextmanager
 async def connect(
     url: str,
@@ -100,7 +140,8 @@ async def connect(
     ask again is decided by the caller.
     """
     with requests.Session() as session:
-        session.hooks["response"].append(_require_success)
+        heard = Heard()
+        session.hooks["response"].append(heard)
         client = PrometheusConnect(
             url=url.rstrip("/"),
             headers=dict(headers or {}),
@@ -110,7 +151,7 @@ async def connect(
         )
         threads = ThreadPoolExecutor(concurrent_reads, thread_name_prefix="prometheus")
         try:
-            yield PrometheusClient(client, threads, timeout)
+            yield PrometheusClient(client, threads, timeout, heard)
         finally:
             threads.shutdown(wait=False, cancel_futures=True)
 
@@ -120,11 +161,7 @@ def _translated(ask: Callable[[], T]) -> T:
         return ask()
     except (OSError, HTTPError) as error:
         raise Unreachable(f"the metrics store cannot be reached: {error}") from error
+    except PrometheusApiClientException as error:  # a redirect that leads nowhere
+        raise Unreachable(f"the metrics store did not answer: {error}") from error
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise Unreachable(f"the metrics store answered oddly: {error!r}") from error
-
-
-def _require_success(response: requests.Response, **_: Any) -> None:
-    # The library would fold code and body into one string.
-    if response.status_code != requests.codes.ok and not response.is_redirect:
-        raise refusal(response.status_code, response.content)

@@ -26,11 +26,13 @@ class Pin:
     url: httpx.URL
     address: str
 
-    def request(self, headers: dict[str, str], body: bytes, seconds: float) -> httpx.Request:
-        """A POST to the address; name and certificate stay those of the URL's host."""
+    def request(
+        self, headers: dict[str, str], body: bytes, seconds: float, method: str = "POST"
+    ) -> httpx.Request:
+        """A call of the address; name and certificate stay those of the URL's host."""
         phases = ("connect", "read", "write", "pool")
         return httpx.Request(
-            "POST",
+            method,
             self.url.copy_with(host=self.address),
             headers={"Host": self.url.netloc.decode("ascii"), **headers},
             content=body,

@@ -179,7 +179,10 @@ class TrialSeriesOut(Outgoing):
 
 
 class EvidenceChartOut(Outgoing):
-    """What each verdict was over time. The points of all series are of the same moments."""
+    """What each verdict was over time.
+
+    The points of all series are of the same moments, of other sources than envoy of their own.
+    """
 
     rollout_id: UUID
     intervals: int = Field(description="How many intervals are stored and were folded.")

@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID, uuid4
 
-from pydantic import Field, JsonValue, StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic import Field, JsonValue, PlainValidator, WithJsonSchema
 
 from api.schemas.fields import Incoming, Label, Outgoing, Prose, patterned
+from api.schemas.reading_gates import without_secrets
 from domain.gate_templates.arguments import (
     LONGEST_NAME,
     LONGEST_TEXT,
@@ -25,9 +26,22 @@ from domain.strategies.gate_rules import MOST_GATES
 MOST_TEMPLATES = 20
 LAST_VERSION = 2**31 - 1
 
-ArgumentValue = (
-    Annotated[StrictStr, Field(max_length=LONGEST_TEXT)] | StrictBool | StrictInt | StrictFloat
-)
+
+def _value(given: object) -> Value:
+    """Take what JSON has but lists, objects and null; which of it fits is the domain's to say."""
+    if isinstance(given, str | bool | int | float):
+        return given
+    raise ValueError("must be a string, a number, true or false")
+
+
+_VALUE_SCHEMA = {
+    "anyOf": [
+        {"type": "string", "maxLength": LONGEST_TEXT},
+        {"type": "boolean"},
+        {"type": "number"},
+    ]
+}
+ArgumentValue = Annotated[Value, PlainValidator(_value), WithJsonSchema(_VALUE_SCHEMA)]
 # The rules of names are the domain's: here they are only told.
 ArgumentName = Annotated[
     str,
@@ -129,7 +143,9 @@ class GateTemplateOut(GateTemplateSummary):
     """One version in full."""
 
     arguments: Sequence[ArgumentBody]
-    gates: Sequence[dict[str, JsonValue]]
+    gates: Sequence[dict[str, JsonValue]] = Field(
+        description="As they were written, without the values of headers."
+    )
 
     @classmethod
     def in_full(cls, template: GateTemplate) -> Self:
@@ -137,7 +153,7 @@ class GateTemplateOut(GateTemplateSummary):
         return cls(
             **dict(GateTemplateSummary.from_domain(template)),
             arguments=[ArgumentBody.from_domain(argument) for argument in content.arguments],
-            gates=[dict(gate) for gate in content.gates],
+            gates=[without_secrets(gate) for gate in content.gates],
         )
 
 

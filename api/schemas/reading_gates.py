@@ -1,11 +1,16 @@
 """A gate without statistics, as people write it and as a plan shows it."""
 
+import json
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, JsonValue, model_validator
 
-from api.schemas.fields import Fraction, Incoming, Label, Seconds
+from api.schemas.comparisons import Body
+from api.schemas.fields import Fraction, Incoming, Label, Name, Seconds
+from domain.hooks import LONGEST_URL
+from domain.json_path import LONGEST_PATH
 from domain.reading_gates import (
     LONGEST_QUERY,
     CostQuestion,
@@ -15,15 +20,32 @@ from domain.reading_gates import (
     ReadingGate,
 )
 from domain.readings.rules import MOST_READINGS, ReadingRules
+from domain.web_questions import LONGEST_HEADER, MOST_HEADERS, WebQuestion
 
 _RULES = ReadingRules()
+_WEB = WebQuestion(url="", json_path="$")
 _COST = CostQuestion(per=CostUnit.REQUEST)
 # What says which question a reading gate asks.
-KINDS = ("query", "cost")
+KINDS = ("query", "web", "cost")
+# In place of the values of headers, which may be secrets.
+HIDDEN = "(hidden)"
 Count = Annotated[int, Field(strict=True, ge=1, le=MOST_READINGS)]
 Tolerated = Annotated[int, Field(strict=True, ge=0, le=MOST_READINGS)]
 Query = Annotated[str, Field(min_length=1, max_length=LONGEST_QUERY)]
 Condition = Annotated[str, Field(max_length=500)]
+
+
+def _known(headers: dict[str, str]) -> dict[str, str]:
+    if hidden := [name for name, value in headers.items() if value == HIDDEN]:
+        raise ValueError(f"{', '.join(hidden)} was shown hidden: give the value again")
+    return headers
+
+
+Headers = Annotated[
+    dict[Annotated[str, Field(max_length=256)], Annotated[str, Field(max_length=LONGEST_HEADER)]],
+    Field(max_length=MOST_HEADERS),
+    AfterValidator(_known),
+]
 
 
 def require_one_kind(given: Any) -> Any:
@@ -35,6 +57,47 @@ def require_one_kind(given: Any) -> Any:
             found = " and ".join(said) or "none"
             raise ValueError(f"must have exactly one of {', '.join(kinds)}; found {found}")
     return given
+
+
+class WebBody(Incoming):
+    """A URL that answers JSON, and where in it the numbers are."""
+
+    url: Name = Field(
+        max_length=LONGEST_URL, description="http or https, at a host that the installation allows."
+    )
+    json_path: Annotated[str, Field(max_length=LONGEST_PATH)] = Field(
+        description="Such as `$.data[0].score`; several matches are several series."
+    )
+    method: Literal["GET", "POST"] = "GET"
+    headers: Headers = Field(
+        default_factory=dict, description=f"Shown as `{HIDDEN}`: they may be secrets."
+    )
+    body: Body | None = Field(default=None, description="What is posted.")
+    timeout_seconds: Seconds = Field(
+        default=_WEB.timeout.total_seconds(), description="For one answer, in full; 1 to 60."
+    )
+
+    def to_domain(self) -> WebQuestion:
+        return WebQuestion(
+            url=self.url,
+            json_path=self.json_path,
+            method=self.method,
+            headers=tuple(self.headers.items()),
+            body="" if self.body is None else json.dumps(self.body, separators=(",", ":")),
+            timeout=timedelta(seconds=self.timeout_seconds),
+        )
+
+    @classmethod
+    def from_domain(cls, question: WebQuestion) -> "WebBody":
+        """As it is shown, which is not as it could be asked for: secrets are hidden."""
+        return cls.model_construct(
+            url=question.url,
+            json_path=question.json_path,
+            method="POST" if question.method == "POST" else "GET",
+            headers={name: HIDDEN for name, _ in question.headers},
+            body=json.loads(question.body) if question.body else None,
+            timeout_seconds=question.timeout.total_seconds(),
+        )
 
 
 class CostBody(Incoming):
@@ -69,6 +132,14 @@ class CostBody(Incoming):
         )
 
 
+def without_secrets(gate: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """A gate as it was written, without the values of headers."""
+    web = gate.get("web")
+    if not isinstance(web, dict) or not isinstance(headers := web.get("headers"), dict):
+        return dict(gate)
+    return {**gate, "web": {**web, "headers": dict.fromkeys(headers, HIDDEN)}}
+
+
 class ReadingGateBody(Incoming):
     """A gate without statistics: a question, and conditions on its answers."""
 
@@ -76,6 +147,7 @@ class ReadingGateBody(Incoming):
     query: Query | None = Field(
         default=None, description="PromQL; `{{candidate.workload}}` and others are filled in."
     )
+    web: WebBody | None = Field(default=None, description="A URL whose answer holds the numbers.")
     cost: CostBody | None = Field(
         default=None, description="What the answers cost; it has its limit in place of conditions."
     )
@@ -138,6 +210,8 @@ class ReadingGateBody(Incoming):
     def _question(self) -> Question:
         if self.cost is not None:
             return self.cost.to_domain()
+        if self.web is not None:
+            return self.web.to_domain()
         return PromQuery(query=self.query or "")
 
     def _rules(self, question: Question) -> ReadingRules:
@@ -162,9 +236,11 @@ class ReadingGateBody(Incoming):
     def from_domain(cls, gate: ReadingGate) -> Self:
         rules, question = gate.rules, gate.question
         cost = question if isinstance(question, CostQuestion) else None
+        web = question if isinstance(question, WebQuestion) else None
         return cls(
             name=gate.name,
             query=question.query if isinstance(question, PromQuery) else None,
+            web=None if web is None else WebBody.from_domain(web),
             cost=None if cost is None else CostBody.from_domain(cost),
             success_condition="" if cost else rules.success_condition,
             failure_condition=rules.failure_condition,

@@ -6,6 +6,7 @@ each step and weight stays, and so does each at which a verdict changed: between
 but numbers moved. All series of a meter have their points at the same moments.
 """
 
+from collections import deque
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
@@ -70,6 +71,8 @@ class Drawing:
     """The same, to be fed all of `intervals` one by one: a long history takes seconds.
 
     It has the gates of one meter, whose intervals these are; `merged` makes one chart of several.
+    `beside` are the gateway's where another meter is drawn: no gate passes while those show that
+    requests arrive otherwise than weighted.
     `terms` are those of the `Judge` that the verdicts came from.
     """
 
@@ -81,9 +84,10 @@ class Drawing:
         *,
         points: int,
         meter: str = "",
+        beside: Sequence[Interval] = (),
         **terms: Any,
     ) -> None:
-        self._points = points
+        self._points, self._beside = points, deque(beside)
         self._ends = ends(map(_place, intervals))
         self._due = self._ends | even(len(intervals), points)
         stable, *challengers = ("", "") if trial is None else trial.arms
@@ -100,12 +104,18 @@ class Drawing:
 
     def add(self, interval: Interval | ArmsInterval) -> None:
         """Take the next interval in. Raises ValueError when it is not after the last one."""
+        while self._beside and self._beside[0].closed_at <= interval.closed_at:
+            self._arrive(self._beside.popleft())
         place, self._count = self._count, self._count + 1
         changed = [line.add(interval) for line in self._lines]
         if any(changed) or place in self._due:
             self._required.append(any(changed) or place in self._ends)
             for line in self._lines:
                 line.mark(interval)
+
+    def _arrive(self, interval: Interval) -> None:
+        for lines in self._gates:
+            lines.arrive(interval)
 
     def chart(self) -> Chart:
         """The chart of what was taken in."""
@@ -143,6 +153,10 @@ class _GateLines:
         self._judge.add(pair, self._meter)
         before, self._statuses = self._statuses, self._judge.statuses(pair.step)
         return self._statuses != before
+
+    def arrive(self, interval: Interval) -> None:
+        """Take in how the gateway's requests arrived; makes no point."""
+        self._judge.arrive(interval)
 
     def mark(self, interval: Interval | ArmsInterval) -> None:
         """Make a point for each gate; none for an arm that is not in the trial any more."""

@@ -97,7 +97,14 @@ class Judge:
         """
         self._meters[meter].add(interval)
         if not meter:
-            self._arrivals.add(interval)
+            self.arrive(interval)
+
+    def arrive(self, interval: Interval) -> None:
+        """Take in only how the requests of an interval of the gateway's arrived.
+
+        Every PASS rests on that, of whatever meter.
+        """
+        self._arrivals.add(interval)
 
     def verdicts(self, step: int) -> tuple[Verdict, ...]:
         """One verdict a gate; asking changes nothing."""

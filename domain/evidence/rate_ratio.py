@@ -81,12 +81,12 @@ class RatioTest:
 def _worse_prior(excess: Floats) -> Floats:
     """Log weights over log ratios beyond the margin: most at those that can be found soon.
 
-    0.7 N(0.5, 0.25^2) + 0.3 N(0, 1.5^2), both cut at 0. At the default margin the first is around
+    0.8 N(0.5, 0.2^2) + 0.2 N(0, 1.5^2), both cut at 0. At the default margin the first is around
     twice as bad as stable. Less would take hours whatever the prior, and much more is found within
     seconds, for which the second is wide enough.
     """
-    near, far = normal(excess - 0.5, 0.25), normal(excess, 1.5)
-    return np.logaddexp(near + math.log(0.7), far + math.log(0.3))
+    near, far = normal(excess - 0.5, 0.2), normal(excess, 1.5)
+    return np.logaddexp(near + math.log(0.8), far + math.log(0.2))
 
 
 def log_e_with_prior(ell: Floats, log_prior: Floats) -> Floats:

@@ -14,6 +14,7 @@ from domain.evidence.mixtures import Floats, log_sum_exp
 Note = TypeVar("Note")
 
 HALVED_AFTER = 360  # so many restarts spend half of what is there for them
+LATE_SHARE = 0.5  # what all restarts have together, and the beginning has not
 KEPT_PER_DOUBLING = 4  # notes kept for each doubling of their age
 
 
@@ -42,7 +43,7 @@ class Restarts(Generic[Note]):
     notes are thinned out, evenly on a logarithmic scale of their age.
     """
 
-    def __init__(self, log_prior: Floats, *, late_share: float = 0.5) -> None:
+    def __init__(self, log_prior: Floats, *, late_share: float = LATE_SHARE) -> None:
         """`late_share` is that of all restarts together; the rest begins at the beginning."""
         self._log_prior = log_prior
         self._late_share = late_share

@@ -19,6 +19,8 @@ PLACEHOLDER = re.compile(r"\{\{\s*args\.([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 _MEANT = re.compile(r"\{\{\s*args\b[^{}]*\}\}")
 QUERY = "query"
 _CONDITION = "_condition"
+# What a question sends to a URL may have fields of the same names.
+_SENT = re.compile(r"(?:^|\.)gates\.[0-9]+\.web\.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,11 +33,15 @@ class Text:
 
     @property
     def is_query(self) -> bool:
-        return self.field == QUERY
+        return self.field == QUERY and not self._is_sent
 
     @property
     def is_condition(self) -> bool:
-        return self.field.endswith(_CONDITION)
+        return self.field.endswith(_CONDITION) and not self._is_sent
+
+    @property
+    def _is_sent(self) -> bool:
+        return _SENT.search(self.at) is not None
 
 
 def texts(part: Any, at: str, field: str = "") -> Iterator[Text]:

@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Sequence
 
 from domain.errors import Violation
-from domain.gates import TIMES, AgainstStable, Gate, Metric
+from domain.gates import TIMES, AgainstStable, Gate, Metric, Source
 from domain.names import name_violations
 from domain.reading_gates import AnyGate, ReadingGate, reading_gate_violations
 from domain.sources import GIVES, who_gives
+from domain.workloads import Protocol
 
 MOST_GATES = 20
+_OPENAI_ONLY = frozenset({Source.GEN_AI, Source.VLLM})
 
 
 def gate_violations(gates: Sequence[AnyGate]) -> Iterator[Violation]:
@@ -30,6 +32,14 @@ def _statistical_violations(at: str, gate: Gate) -> Iterator[Violation]:
     yield from odds_violations(at, gate.alpha, gate.beta)
     yield from _metric_violations(at, gate)
     yield from _margin_violations(f"{at}.against_stable", gate.against_stable)
+
+
+def protocol_violations(gates: Sequence[Gate], protocol: Protocol) -> Iterator[Violation]:
+    """Gates on sources that count nothing of what a service speaks."""
+    for i, gate in enumerate(gates):
+        if gate.source in _OPENAI_ONLY and protocol is not Protocol.OPENAI:
+            rule = f"counts requests of the protocol openai only, and the service speaks {protocol}"
+            yield Violation(f"gates.{i}.source", rule)
 
 
 def odds_violations(at: str, alpha: float, beta: float) -> Iterator[Violation]:

@@ -14,7 +14,8 @@ from domain.plan import Plan, Policies, Strategy, Variant
 from domain.reading_gates import AnyGate, ReadingGate
 from domain.routers import carried_violations
 from domain.steps import Reaction, SetWeights, Soak, Step, Until
-from domain.strategies.gate_rules import gate_violations
+from domain.strategies.cost_rules import cost_violations
+from domain.strategies.gate_rules import gate_violations, protocol_violations
 from domain.strategies.waits import Word, until_said
 from domain.traffic import FULL, Route
 from domain.trial import Trial
@@ -86,6 +87,8 @@ def planned(
         *_route_violations(plan),
         *_question_violations(plan),
         *gate_violations(terms.gates),
+        *protocol_violations(plan.gates, parties.route.protocol),
+        *cost_violations(plan, terms.gates),
         *policy_violations(terms.policies),
     )
     if broken:

@@ -24,7 +24,7 @@ from tests.fakes.comparisons import MemoryComparisons, ScriptedAnswers
 from tests.fakes.evidence import MemoryEvidence
 from tests.fakes.history import ToldHistory
 from tests.fakes.metrics import ScriptedMetrics
-from tests.fakes.readings import MemoryReadings, ScriptedQueries
+from tests.fakes.readings import MemoryReadings, ScriptedQueries, ScriptedWeb
 from tests.fakes.router import RecordingRouter
 from tests.fakes.runtime import ScriptedRuntime
 from tests.plans import canary_spec, plan, policies
@@ -94,7 +94,10 @@ class Scene:
             journal=self.journal,
             comparing=ComparingPorts(answers=self.answers, store=self.comparisons),
             reading=ReadingPorts(
-                queries=ScriptedQueries(), metrics=ScriptedMetrics(), store=MemoryReadings()
+                queries=ScriptedQueries(),
+                metrics=ScriptedMetrics(),
+                web=ScriptedWeb(),
+                store=MemoryReadings(),
             ),
         )
 

@@ -28,7 +28,7 @@ from tests.fakes.comparisons import MemoryComparisons, ScriptedAnswers
 from tests.fakes.evidence import MemoryEvidence
 from tests.fakes.history import ToldHistory
 from tests.fakes.metrics import ScriptedMetrics
-from tests.fakes.readings import MemoryReadings, ScriptedQueries
+from tests.fakes.readings import MemoryReadings, ScriptedQueries, ScriptedWeb
 from tests.fakes.router import RecordingRouter
 from tests.fakes.runtime import ScriptedRuntime
 from tests.plans import ERRORS, plan, policies
@@ -99,7 +99,10 @@ class Scene:
             journal=self.journal,
             comparing=ComparingPorts(answers=self.answers, store=self.store),
             reading=ReadingPorts(
-                queries=ScriptedQueries(), metrics=ScriptedMetrics(), store=MemoryReadings()
+                queries=ScriptedQueries(),
+                metrics=ScriptedMetrics(),
+                web=ScriptedWeb(),
+                store=MemoryReadings(),
             ),
         )
         return await ActivityEnvironment().run(AnalysisActivities(ports).watch, order)

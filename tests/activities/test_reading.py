@@ -19,9 +19,10 @@ from domain.readings.rules import Reading, ReadingRules
 from domain.readings.stepped import KeptReading, SteppedJudge
 from domain.rollout import EventKind
 from domain.verdicts import Status
+from domain.web_questions import WebQuestion
 from tests.activities import test_analysis, test_trial_watch
 from tests.fakes.metrics import ScriptedMetrics
-from tests.fakes.readings import MemoryReadings, ScriptedQueries
+from tests.fakes.readings import MemoryReadings, ScriptedQueries, ScriptedWeb
 
 SOAK_10 = 2
 QUICK = timedelta(milliseconds=10)
@@ -45,10 +46,15 @@ class Scene(test_analysis.Scene):
         if not with_errors:
             self.plan = replace(self.plan, gates=())
         self.queries, self.store = ScriptedQueries(), MemoryReadings()
-        self.metrics = ScriptedMetrics()
+        self.metrics, self.web = ScriptedMetrics(), ScriptedWeb()
 
     def ports(self):
-        asks = ReadingPorts(queries=self.queries, metrics=self.metrics, store=self.store)
+        asks = ReadingPorts(
+            queries=self.queries,
+            metrics=self.metrics,
+            web=self.web,
+            store=self.store,
+        )
         return replace(super().ports(), reading=asks)
 
     def progress(self, **changes):
@@ -241,7 +247,12 @@ async def test_each_arm_of_a_trial_is_read_by_itself():
     watched = await test_trial_watch.Scene(lambda _: None).set_up()
     watched.plan = replace(watched.plan, gates=(), reading_gates=(gate(),))
     queries, store = ScriptedQueries(), MemoryReadings()
-    watched.reading = ReadingPorts(queries=queries, metrics=ScriptedMetrics(), store=store)
+    watched.reading = ReadingPorts(
+        queries=queries,
+        metrics=ScriptedMetrics(),
+        web=ScriptedWeb(),
+        store=store,
+    )
     seen = await watched.watch(within=SOON)
     assert [(v.variant, v.gate) for v in seen.verdicts] == [("b", "quality"), ("c", "quality")]
     kept = await store.readings(watched.rollout_id)
@@ -279,3 +290,38 @@ async def test_a_cost_without_tokens_is_an_error_that_says_so(scene):
     (verdict,) = seen.verdicts
     assert verdict.status is Status.UNAVAILABLE
     assert "no tokens of the candidate are counted" in verdict.reason
+
+
+WEB = WebQuestion(url="https://eval.example.com/{{candidate.name}}", json_path="$.rows[*].score")
+
+
+async def test_the_worst_of_the_numbers_that_a_path_leads_to_counts(scene):
+    watched = await scene(replace(gate(), question=WEB))
+    watched.web.script((200, '{"rows": [{"score": 0.99}, {"score": 0.5}]}'))
+    seen = await watched.watch()
+    assert [v.status for v in seen.verdicts] == [Status.FAIL]
+    assert {call.url for call in watched.web.asked} == {"https://eval.example.com/canary"}
+    assert (await watched.kept())[0].reading.series == (0.99, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        ((503, ""), "answered 503"),
+        ((200, "<html>"), "no JSON"),
+        ((200, '{"rows": [{"score": "fine"}]}'), "no number"),
+    ],
+)
+async def test_a_url_that_gives_no_numbers_is_unavailable_and_never_a_fail(scene, answer, why):
+    watched = await scene(replace(gate(consecutive_error_limit=0), question=WEB))
+    watched.web.script(answer)
+    seen = await watched.watch(within=SOON)
+    (verdict,) = seen.verdicts
+    assert verdict.status is Status.UNAVAILABLE
+    assert why in verdict.reason
+
+
+async def test_a_path_that_leads_nowhere_is_inconclusive(scene):
+    watched = await scene(replace(gate(), question=WEB))
+    seen = await watched.watch(within=SOON)
+    assert [v.status for v in seen.verdicts] == [Status.UNDECIDED]

@@ -27,7 +27,7 @@ from tests.fakes.comparisons import MemoryComparisons, ScriptedAnswers
 from tests.fakes.evidence import MemoryEvidence
 from tests.fakes.history import ToldHistory
 from tests.fakes.metrics import ScriptedMetrics
-from tests.fakes.readings import MemoryReadings, ScriptedQueries
+from tests.fakes.readings import MemoryReadings, ScriptedQueries, ScriptedWeb
 from tests.fakes.router import RecordingRouter
 from tests.fakes.runtime import ScriptedRuntime
 from tests.plans import ab_test, policies
@@ -70,7 +70,10 @@ class Scene:
             self.counters.arm(name)
         self.evidence, self.journal = MemoryEvidence(), Journal()
         self.reading = ReadingPorts(
-            queries=ScriptedQueries(), metrics=ScriptedMetrics(), store=MemoryReadings()
+            queries=ScriptedQueries(),
+            metrics=ScriptedMetrics(),
+            web=ScriptedWeb(),
+            store=MemoryReadings(),
         )
         self.runtime, self.router = ScriptedRuntime(), RecordingRouter()
         self.rollout_id, self.started_at = uuid4(), datetime.now(UTC)

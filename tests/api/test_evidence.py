@@ -300,3 +300,42 @@ async def test_others_are_served_while_a_long_history_is_folded(started):
     await Charts(long).chart(started, 9)
     busy.cancel()
     assert len(set(at_interval[-500:])) > 1
+
+
+AT_ONCE = {"warm_up_seconds": 0}
+FIRST = {
+    "name": "first",
+    "metric": "time_to_first_token",
+    "source": "vllm",
+    "slow_over_ms": 2500,
+    "limit": 0.1,
+}
+
+
+async def test_each_gate_is_drawn_from_the_counts_of_its_own_source(api, ids, evidence):
+    path = f"/traffic_configs/{ids['config']}/rollouts"
+    started = await api.made(path, canary(ids["v2"], gates=[FIRST, GATES[0]], policies=AT_ONCE))
+    rollout_id = UUID(started["id"])
+    await store(evidence, rollout_id, seen(0), seen(1), seen(2))
+    late = seen(0, step=4)
+    late = replace(late, candidate=Counts(requests=0, errors=0, within=(300, 900), timed=1000))
+    await evidence.append(
+        rollout_id, interval=late, cursor=a_cursor(None), meter="vllm/time_to_first_token"
+    )
+    answer = await api.get(f"/rollouts/{rollout_id}/evidence")
+    assert answer.status_code == 200, answer.text
+    chart = answer.json()
+    first, errors = chart["gates"]
+    assert (first["gate"]["name"], errors["gate"]["name"]) == ("first", "errors")
+    assert (len(first["points"]), len(errors["points"]), chart["intervals"]) == (1, 3, 4)
+    (point,) = first["points"]
+    assert (point["candidate_requests"], point["candidate_bad"]) == (1000, 700)
+    assert point["status"] == "fail"
+
+
+async def test_a_gate_whose_source_has_counted_nothing_has_no_points(api, ids, evidence):
+    path = f"/traffic_configs/{ids['config']}/rollouts"
+    started = await api.made(path, canary(ids["v2"], gates=[GATES[0], FIRST]))
+    await store(evidence, started["id"], seen(0))
+    chart = (await api.get(f"/rollouts/{started['id']}/evidence")).json()
+    assert [len(series["points"]) for series in chart["gates"]] == [1, 0]

@@ -8,7 +8,7 @@ import pytest
 
 from domain.errors import Unreachable
 from domain.rollout import Phase, Rollout
-from tests.api.caller import canary
+from tests.api.caller import canary, service_of
 from tests.api.staging import change
 
 GATE = {"name": "errors", "metric": "error_rate", "limit": "{{args.limit}}"}
@@ -138,6 +138,7 @@ async def test_a_retired_name_is_shown_takes_no_version_and_is_had_back(api, fol
         ({"arguments": []}, "gates.0.limit", "has {{args.limit}}, which is no declared argument"),
         ({"arguments": [LIMIT | {"default": None}]}, "arguments.0", "needs a default, or an example"),
         ({"arguments": [LIMIT | {"default": "x"}]}, "arguments.0.default", "must be a number"),
+        ({"arguments": [LIMIT | {"default": {}}]}, "arguments.0.default", "must be a string, a number"),
         ({"arguments": [LIMIT | {"type": "float"}]}, "arguments.0.type", "Input should be"),
         ({"arguments": [LIMIT | {"default": 2}]}, "gates.0.limit", "must be a fraction of requests"),
         ({"gates": [GATE | {"limits": 1}]}, "gates.0.limits", "is not known"),
@@ -276,6 +277,9 @@ async def test_a_version_may_be_chosen_and_the_latest_is_taken_else(api, preview
         ({"arguments": {"above": "250"}}, "arguments.above", "must be a whole number"),
         ({"arguments": {"above": 250.0}}, "arguments.above", "must be a whole number"),
         ({"arguments": {"above": True}}, "arguments.above", "must be a whole number"),
+        ({"arguments": {"above": [250]}}, "arguments.above", "must be a string, a number, true or"),
+        ({"arguments": {"above": None}}, "arguments.above", "must be a string, a number, true or"),
+        ({"arguments": {"above": 250, "what": "x" * 1001}}, "arguments.what", "at most 1000"),
         ({"arguments": {"above": 250, "what": 5}}, "arguments.what", "must be a string"),
         ({"arguments": {"above": 251}}, "gates.0.slow_over_ms", "must be a bound"),
         ({"arguments": {"above": 250, "what": "A B"}}, "gates.0.name", "is not an RFC 1123 label"),
@@ -289,6 +293,63 @@ async def test_a_use_that_does_not_fit_is_refused_with_its_field(
     own = {"name": "own", "metric": "error_rate", "limit": 0.1}
     wish = use("slow", arguments={"above": 250}) | changes
     assert rule in errors(await preview(wish, gates=[own]))[f"gate_templates.0.{field}"]
+
+
+ASKED: dict[str, Any] = {
+    "name": "asked",
+    "arguments": [
+        {"name": "team", "type": "string", "example": "a"},
+        {"name": "window", "type": "duration", "default": "5m"},
+        {"name": "most", "type": "number", "default": 0.5},
+        {"name": "count", "type": "integer", "default": 3},
+    ],
+    "gates": [
+        {
+            "name": "asked",
+            "query": 'rate(x{team="{{args.team}}",w="{{candidate.workload}}"}[{{args.window}}])',
+            "success_condition": "result[0] < {{args.most}}",
+            "interval_seconds": 30,
+            "count": "{{args.count}}",
+        }
+    ],
+}
+
+
+async def test_a_query_is_filled_in_but_for_what_the_gate_knows_itself(api, preview):
+    await api.made("/gate_templates", ASKED)
+    (gate,) = (await preview(use("asked", arguments={"team": 'x"y'}))).json()["plan"]["gates"]
+    assert gate["query"] == 'rate(x{team="x\\"y",w="{{candidate.workload}}"}[5m])'
+    assert gate["success_condition"] == "result[0] < 0.5"
+    assert gate["count"] == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "rule"),
+    [
+        ({"query": "x > {{args.team}}"}, "query", "outside of quotes"),
+        ({"success_condition": "{{args.team}}"}, "success_condition", "only numbers may stand"),
+        ({"success_condition": "result[0] <"}, "success_condition", "found the end"),
+        ({"query": "x{a='{{nobody}}'}"}, "query", "{{nobody}}, which is not known"),
+    ],
+)
+async def test_a_query_that_cannot_be_asked_is_refused(api, changes, field, rule):
+    (gate,) = ASKED["gates"]
+    used = " # ".join(f"{{{{args.{one['name']}}}}}" for one in ASKED["arguments"])
+    wish = {**ASKED, "gates": [{**gate, **changes}, {"name": used, "metric": "error_rate"}]}
+    assert rule in errors(await api.post("/gate_templates", wish))[f"gates.0.{field}"]
+
+
+async def test_a_cost_without_a_price_is_told_at_the_template(api, ids, preview):
+    gate = {"name": "cost", "cost": {"per": "request", "limit": 0.01}}
+    await api.made("/gate_templates", {"name": "cheap", "gates": [gate]})
+    model = {"name": "unpriced", "model_version_ids": [ids["v1"]]}
+    service = await api.made("/inference_services", service_of(ids, **model))
+    config = await api.made("/traffic_configs", {"inference_service_id": service["id"]})
+    own = {"name": "own", "metric": "error_rate", "limit": 0.1}
+    wish = canary(ids["v2"], dry_run=True, gates=[own], gate_templates=[use("cheap")])
+    answer = await api.post(f"/traffic_configs/{config['id']}/rollouts", wish)
+    assert errors(answer).keys() == {"gate_templates.0.gates.0.cost"}
+    assert (await preview(use("cheap"))).status_code == 200
 
 
 async def test_every_use_that_does_not_fit_is_told(api, preview):
@@ -364,3 +425,48 @@ async def test_versions_that_are_written_at_once_are_all_kept(api):
         *(api.post("/gate_templates", fixed(i / 10)) for i in range(1, 6))
     )
     assert {one.json()["version"] for one in answers} == {1, 2, 3, 4, 5}
+
+
+WEB: dict[str, Any] = {
+    "name": "evals",
+    "web": {
+        "url": "https://hooks.example.com/{{args.suite}}?m={{candidate.workload}}",
+        "json_path": "$.score",
+        "headers": {"Authorization": "Bearer s3cret"},
+    },
+    "success_condition": "result[0] >= {{args.least}}",
+}
+EVALS = {
+    "name": "evals",
+    "arguments": [
+        {"name": "suite", "type": "string", "default": "nightly"},
+        {"name": "least", "type": "number", "default": 0.95},
+    ],
+    "gates": [WEB],
+}
+
+
+async def test_a_template_asks_a_url_and_shows_no_value_of_a_header(api, ids, registry):
+    made = await api.made("/gate_templates", EVALS)
+    assert made["gates"][0]["web"]["headers"] == {"Authorization": "(hidden)"}
+    body = canary(ids["v2"], gate_templates=[use("evals", arguments={"least": 0.5})])
+    shown = await api.post(f"/traffic_configs/{ids['config']}/rollouts", body)
+    assert "s3cret" not in shown.text
+    (rollout,) = registry.things[Rollout].values()
+    (gate,) = rollout.plan.reading_gates
+    assert gate.rules.success_condition == "result[0] >= 0.5"
+    assert gate.question.url == "https://hooks.example.com/nightly?m={{candidate.workload}}"
+    assert gate.question.headers == (("Authorization", "Bearer s3cret"),)
+
+
+async def test_what_was_shown_without_its_secret_is_not_taken_for_it(api):
+    made = await api.made("/gate_templates", EVALS)
+    again = await api.post("/gate_templates", {**EVALS, "gates": made["gates"]})
+    assert list(errors(again)) == ["gates.0.web.headers"]
+
+
+async def test_a_host_that_is_not_allowed_is_told_at_the_template(api, preview):
+    other = {**WEB, "web": {**WEB["web"], "url": "https://other.example.com/{{args.suite}}"}}
+    await api.made("/gate_templates", {**EVALS, "gates": [other]})
+    told = errors(await preview(use("evals")))
+    assert "not an allowed host" in told["gate_templates.0.gates.0.web.url"]

@@ -27,6 +27,17 @@ COST = {
     "interval_seconds": 30,
 }
 
+URL = "https://hooks.example.com/score?model={{candidate.workload}}"
+WEB = {
+    "name": "evals",
+    "web": {"url": URL, "json_path": "$.score", "headers": {"Authorization": "Bearer s3cret"}},
+    "success_condition": "result[0] >= 0.95",
+}
+
+
+def web(**changes):
+    return WEB | {"web": {"url": URL, "json_path": "$.score", **changes}}
+
 
 @pytest.fixture
 async def ids(api):
@@ -65,6 +76,12 @@ async def test_gates_of_both_kinds_are_one_list(api, ids, registry):
         (COST | {"cost": {"per": "day", "limit": 1}}, "gates.0.cost.per", "request"),
         (COST | {"cost": {"per": "request"}}, "gates.0.cost", "exactly one of limit"),
         (COST | {"cost": {"per": "request", "limit": 0}}, "gates.0.cost.limit", "above 0"),
+        (web(url="https://other.example.com/"), "gates.0.web.url", "not an allowed host"),
+        (web(url="https://{{model}}.example.com/"), "gates.0.web.url", "allowed host"),
+        (web(json_path="score"), "gates.0.web.json_path", "must begin with $"),
+        (web(headers={"A": "(hidden)"}), "gates.0.web.headers", "give the value again"),
+        (web(method="DELETE"), "gates.0.web.method", "GET"),
+        (web(body={}), "gates.0.web.body", "belongs to the method POST"),
         (QUALITY | {"query": 7}, "gates.0.query", "string"),
         (QUALITY | {"query": "sum({{candidate.workload}})"}, "gates.0.query", "outside of quotes"),
         (QUALITY | {"query": 'up{a="{{b}}"}'}, "gates.0.query", "is not known here"),
@@ -103,6 +120,15 @@ async def test_a_model_without_a_price_has_no_gate_on_its_cost(api):
     assert "'mini'" in error["rule"]
 
 
+async def test_what_a_url_is_sent_in_headers_is_kept_and_never_shown(api, ids, registry):
+    made = await api.made(_rollouts(ids), canary(ids["v2"], gates=[WEB]))
+    (gate,) = registry.things[Rollout][UUID(made["id"])].plan.reading_gates
+    assert gate.question.headers == (("Authorization", "Bearer s3cret"),)
+    shown = await api.get(f"/rollouts/{made['id']}")
+    assert shown.json()["plan"]["gates"][0]["web"]["headers"] == {"Authorization": "(hidden)"}
+    assert "s3cret" not in shown.text
+
+
 async def test_names_are_unique_over_both_kinds(api, ids):
     gates = [ERRORS, QUALITY | {"name": "errors"}]
     answer = await api.post(_rollouts(ids), canary(ids["v2"], gates=gates))
@@ -110,12 +136,15 @@ async def test_names_are_unique_over_both_kinds(api, ids):
 
 
 async def test_defaults_of_a_config_may_be_of_both_kinds(traffic, registry):
-    shown = (await traffic.patch(default_gates=[QUALITY, COST, ERRORS])).json()
-    assert [gate["name"] for gate in shown["default_gates"]] == ["quality", "cost", "errors"]
-    assert (await traffic.patch(default_gates=shown["default_gates"])).status_code == 200
+    shown = (await traffic.patch(default_gates=[QUALITY, COST, WEB, ERRORS])).json()
+    assert [gate["name"] for gate in shown["default_gates"]] == [
+        *("quality", "cost", "evals", "errors")
+    ]
+    again = await traffic.patch(default_gates=shown["default_gates"])
+    assert [one["field"] for one in again.json()["errors"]] == ["default_gates.2.web.headers"]
     await traffic.api.made(f"{traffic.path}/rollouts", canary(traffic.ids["v2"]))
     (rollout,) = registry.things[Rollout].values()
-    assert [gate.name for gate in rollout.plan.all_gates] == ["errors", "quality", "cost"]
+    assert [gate.name for gate in rollout.plan.all_gates] == ["errors", "quality", "cost", "evals"]
 
 
 async def test_a_default_that_breaks_a_rule_is_refused_by_its_field(traffic):

@@ -51,6 +51,13 @@ async def test_gates_and_policies_arrive_in_the_plan(api, ids, registry):
     gates = [
         {"name": "slow", "metric": "latency", "slow_over_ms": 250, "limit": 0.05},
         {"name": "errors", "metric": "error_rate", "against_stable": {"fail_ratio": 1.5}},
+        {
+            "name": "short",
+            "metric": "tokens",
+            "source": "gen_ai",
+            "no_more_than": 16,
+            "limit": 0.1,
+        },
     ]
     policies = {"on_undecided": "rollback", "drain_seconds": 1.5}
     made = await api.made(_rollouts(ids), canary(ids["v2"], gates=gates, policies=policies))
@@ -59,7 +66,9 @@ async def test_gates_and_policies_arrive_in_the_plan(api, ids, registry):
     assert plan.gates[1].against_stable.fail_ratio == 1.5
     assert plan.policies.drain == timedelta(seconds=1.5)
     assert made["plan"]["policies"]["on_undecided"] == "rollback"
-    assert [g["name"] for g in made["plan"]["gates"]] == ["slow", "errors"]
+    assert [g["name"] for g in made["plan"]["gates"]] == ["slow", "errors", "short"]
+    told = made["plan"]["gates"][2]
+    assert (told["source"], told["more_than"], told["no_more_than"]) == ("gen_ai", None, 16)
 
 
 async def test_who_says_nothing_warms_up_for_a_minute_and_learns_the_overdispersion(
@@ -96,6 +105,14 @@ async def test_a_warm_up_and_an_overdispersion_of_ones_own_arrive_in_the_plan(ap
         ({"gates": [{"name": "g", "metric": "latency", "limit": 0.1}]}, "gates.0.slow_over_ms"),
         ({"gates": [{"name": "g", "metric": "error_rate", "limit": 7}]}, "gates.0.limit"),
         ({"gates": [{"name": "g", "metric": "error_rate"}]}, "gates.0"),
+        (
+            {"gates": [{"name": "g", "metric": "tokens", "more_than": 64, "limit": 0.1}]},
+            "gates.0.source",
+        ),
+        (
+            {"gates": [{"name": "g", "metric": "tokens", "source": "gen_ai", "limit": 0.1}]},
+            "gates.0.more_than",
+        ),
         ({"policies": {"on_failure": "advance"}}, "policies.on_failure"),
         ({"policies": {"deadline_seconds": 0}}, "policies.deadline_seconds"),
         ({"policies": {"clearance_deadline_seconds": 0}}, "policies.clearance_deadline_seconds"),
@@ -111,6 +128,18 @@ async def test_a_spec_that_breaks_a_rule_is_refused_by_field(api, ids, control, 
     assert answer.status_code == 422, answer.text
     assert field in [e["field"] for e in answer.json()["errors"]]
     assert control.running == {}
+
+
+async def test_a_source_that_cannot_count_a_metric_is_refused_with_those_that_can(api, ids):
+    gate = {"name": "g", "metric": "time_to_first_token", "source": "istio", "limit": 0.1}
+    answer = await api.post(_rollouts(ids), canary(ids["v2"], gates=[{**gate, "slow_over_ms": 1}]))
+    assert answer.json()["errors"] == [
+        {
+            "field": "gates.0.source",
+            "rule": "must be one that counts time_to_first_token, which istio does not: "
+            "gen_ai, vllm",
+        }
+    ]
 
 
 async def test_the_version_that_is_stable_already_is_refused(api, ids):

@@ -1,5 +1,6 @@
 """What every CounterSource does: the one for Prometheus, and the fake that stands in for it."""
 
+import math
 from datetime import timedelta
 
 import pytest
@@ -8,6 +9,7 @@ from adapters.prometheus.counters import connect
 from domain.errors import Unreachable
 from domain.evidence.counters import Reading, Series, SeriesRole
 from domain.gates import Source
+from domain.meters import Meter
 from domain.traffic import Place
 from domain.trial import RewardCounters
 from sandbox.ports import free_port
@@ -18,6 +20,7 @@ from tests.metrics.gateway import routed
 from tests.metrics.servers import until
 
 WINDOW = timedelta(minutes=1)
+FIRST_TOKEN = Meter(source=Source.VLLM, counts="time_to_first_token")
 
 
 class Real:
@@ -52,6 +55,9 @@ async def real(envoy_server, prometheus_server):
                     'offers_total{served_by="chat-v2"}': 10,
                     'offers_total{served_by="somebody else\'s"}': 99,
                     'odd_total{served_by="chat-v2"}': 99,
+                    'vllm:time_to_first_token_seconds_bucket{model_name="chat-v1",le="0.1"}': 7,
+                    'vllm:time_to_first_token_seconds_bucket{model_name="chat-v1",le="+Inf"}': 9,
+                    'vllm:time_to_first_token_seconds_bucket{model_name="chat",le="0.1"}': 99,
                 }
             )
 
@@ -68,6 +74,7 @@ class Fake:
             lambda _: Reading(candidate=arm(1), stable=arm(0)),
             arms=lambda _: {"stable": arm(0), "b": (*arm(1), *arm(0))},
             rewards=lambda _: {"stable": shop(20, 3), "b": shop(10)},
+            meters={FIRST_TOKEN.name: {"stable": (bucket(100.0, 7), bucket(math.inf, 9))}},
         )
         self.unreachable = ScriptedCounters(lambda _: Reading(candidate=(), stable=()))
         self.unreachable.outage(Unreachable())
@@ -78,6 +85,11 @@ def arm(errors):
         Series(key="requests", role=SeriesRole.REQUESTS, samples=((1.0, 2.0),)),
         Series(key="errors", role=SeriesRole.ERRORS, samples=((1.0, float(errors)),)),
     )
+
+
+def bucket(bound, count):
+    samples = ((1.0, float(count)),)
+    return Series(key=f"le{bound}", role=SeriesRole.BUCKET, bound_ms=bound, samples=samples)
 
 
 def shop(tried, won=None):
@@ -114,6 +126,13 @@ def look_at_rewards(counters):
     return counters.read_rewards(sold, workloads=workloads, window=WINDOW)
 
 
+def look_at_workloads(counters):
+    workloads = {"stable": "chat-v1", "candidate": "chat-v2"}
+    return counters.read_workloads(
+        route_in("contract"), FIRST_TOKEN, workloads=workloads, window=WINDOW
+    )
+
+
 def counted(series, role):
     return sum(one.samples[-1][1] for one in series if one.role is role)
 
@@ -146,6 +165,16 @@ async def test_rewards_are_those_of_each_arms_workload(stage):
     assert (tried, won) == ({"stable": 20, "b": 10}, {"stable": 3, "b": 0})
 
 
+async def test_a_meter_has_the_counters_of_each_arms_workload_and_none_of_who_was_not_counted(
+    stage,
+):
+    reading = await look_at_workloads(stage.counters)
+    assert reading["candidate"] == ()
+    found = {one.bound_ms: one.samples[-1][1] for one in reading["stable"]}
+    assert found == {100.0: 7, math.inf: 9}
+    assert {one.role for one in reading["stable"]} == {SeriesRole.BUCKET}
+
+
 async def test_samples_ascend_and_keys_are_unique_within_an_arm(stage):
     reading = await look(stage.counters)
     for series in (reading.candidate, reading.stable):
@@ -156,6 +185,6 @@ async def test_samples_ascend_and_keys_are_unique_within_an_arm(stage):
 
 async def test_a_store_that_is_down_is_unreachable(stage):
     for _ in range(2):
-        for ask in (look, look_at_arms, look_at_rewards):
+        for ask in (look, look_at_arms, look_at_rewards, look_at_workloads):
             with pytest.raises(Unreachable):
                 await ask(stage.unreachable)

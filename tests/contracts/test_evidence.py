@@ -8,7 +8,7 @@ import pytest
 from domain.errors import Contended
 from domain.evidence.baseline import Baseline
 from domain.evidence.intervals import Counts
-from domain.evidence_port import EvidenceLog
+from domain.evidence_port import EvidenceLog, MeterLog
 from tests.projects import (
     NOW,
     a_cursor,
@@ -27,8 +27,8 @@ async def rollout(registry):
 
 @pytest.fixture
 def append(evidence, rollout):
-    async def write(interval, cursor):
-        await evidence.append(rollout.id, interval=interval, cursor=cursor)
+    async def write(interval, cursor, meter=""):
+        await evidence.append(rollout.id, interval=interval, cursor=cursor, meter=meter)
 
     return write
 
@@ -123,6 +123,58 @@ async def test_of_two_watchers_one_wins(append, load):
     )
     assert [type(result) for result in results if result] == [Contended]
     assert len((await load()).intervals) == 1
+
+
+FIRST, TOKENS = "vllm/time_to_first_token", "gen_ai/tokens"
+
+
+async def test_each_meter_has_a_stream_of_its_own(append, load, evidence, rollout):
+    gateway, first, second = an_interval(0), an_interval(0, weight=50), an_interval(1, weight=50)
+    await append(gateway, cursor_at(15))
+    await append(first, cursor_at(20), FIRST)
+    await append(second, cursor_at(25), FIRST)
+    await append(None, cursor_at(10), TOKENS)
+    assert await load() == EvidenceLog(
+        intervals=(gateway,),
+        cursor=cursor_at(15),
+        meters={
+            FIRST: MeterLog(intervals=(first, second), cursor=cursor_at(25)),
+            TOKENS: MeterLog(intervals=(), cursor=cursor_at(10)),
+        },
+    )
+    assert await evidence.size(rollout.id) == 3
+
+
+async def test_a_stream_refuses_another_interval_under_a_taken_number(append, load):
+    await append(an_interval(0), cursor_at(15), FIRST)
+    with pytest.raises(Contended):
+        await append(an_interval(0, weight=99), cursor_at(30), FIRST)
+    await append(an_interval(0, weight=99), cursor_at(30), TOKENS)
+    log = await load()
+    assert log.meters[FIRST] == MeterLog(intervals=(an_interval(0),), cursor=cursor_at(15))
+
+
+async def test_the_identical_interval_of_a_stream_again_changes_nothing(append, load):
+    await append(an_interval(0), cursor_at(15), FIRST)
+    await append(an_interval(1), cursor_at(30), FIRST)
+    await append(an_interval(0), cursor_at(15), FIRST)
+    stream = (await load()).meters[FIRST]
+    assert (len(stream.intervals), stream.cursor) == (2, cursor_at(30))
+
+
+async def test_an_older_cursor_of_a_stream_takes_its_interval_with_it(append, load):
+    await append(an_interval(0), cursor_at(30), FIRST)
+    with pytest.raises(Contended):
+        await append(an_interval(1), cursor_at(15), FIRST)
+    assert (await load()).meters[FIRST].intervals == (an_interval(0),)
+
+
+async def test_streams_are_those_of_one_rollout(append, evidence, registry):
+    await append(an_interval(0), cursor_at(15), FIRST)
+    other = await a_project().store(registry)
+    started = await other.start(registry)
+    assert (await evidence.load(started.id)).meters == {}
+    assert await evidence.size(started.id) == 0
 
 
 BASELINE = Baseline(

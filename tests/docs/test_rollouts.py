@@ -20,7 +20,7 @@ from api.schemas.ab_tests import (
 from api.schemas.comparisons import THRESHOLD, TOLERANCE, CompareIn, SampleRequestIn
 from api.schemas.gates import AgainstStableBody, GateBody
 from api.schemas.plans import PoliciesBody
-from api.schemas.reading_gates import CostBody, ReadingGateBody
+from api.schemas.reading_gates import CostBody, ReadingGateBody, WebBody
 from api.schemas.rollouts import RolloutIn
 from api.schemas.steps import AnalysisIn, ApprovalIn, ConfirmIn, MirrorIn, StepIn
 from api.schemas.strategies import BlueGreenIn, HeaderMatchBody, ShadowIn
@@ -100,6 +100,7 @@ def fields_of(model):
         ("Confirm", ConfirmIn),
         ("Gates", GateBody),
         ("Gates on readings", ReadingGateBody),
+        ("Web", WebBody),
         ("Cost", CostBody),
         ("Against stable", AgainstStableBody),
         ("Policies", PoliciesBody),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from domain import arm_traffic
 from domain.errors import InvalidSpec
+from domain.gates import Source
 from domain.plan import Plan
 from domain.steps import (
     ArmShares,
@@ -33,7 +34,7 @@ from domain.trial import (
     Trial,
     TrialRules,
 )
-from tests.plans import ab_test, ab_test_spec, arms
+from tests.plans import ERRORS, ab_test, ab_test_spec, arms
 
 HEADER = "x-user-hash"
 BETA = (HeaderMatch(name="x-group", value="beta"),)
@@ -231,3 +232,10 @@ def test_what_a_conversion_is_must_be_told_by_two_counters():
         }
     success = Reward(metric=RewardMetric.SUCCESS_RATE, counters=sold)
     assert broken(reward=success).keys() == {"ab_test.reward.counters"}
+
+
+def test_gates_and_reward_of_a_test_are_counted_where_traffic_is_split():
+    gate = replace(ERRORS, source=Source.VLLM)
+    assert "must be envoy" in broken(gates=(ERRORS, gate))["gates.1.source"]
+    reward = Reward(metric=RewardMetric.SUCCESS_RATE, source=Source.GEN_AI)
+    assert "must be envoy" in broken(reward=reward)["ab_test.reward.source"]

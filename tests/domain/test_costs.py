@@ -13,7 +13,11 @@ from domain.metrics import NOTHING, Measurement
 from domain.prices import TokenPrice
 from domain.reading_gates import CostQuestion, CostUnit, ReadingGate
 from domain.readings.rules import ReadingRules
-from tests.plans import ERRORS, QUALITY, canary_spec, plan
+from domain.strategies.blue_green import BlueGreenSpec
+from domain.strategies.canary_steps import Analysis
+from domain.strategies.shadow import ShadowSpec
+from domain.workloads import Protocol
+from tests.plans import ERRORS, QUALITY, ab_test, canary_spec, plan
 
 PRICE = TokenPrice(input=3, output=15, currency="EUR")
 PER_REQUEST = CostQuestion(per=CostUnit.REQUEST, limit=0.01, price=PRICE)
@@ -49,6 +53,12 @@ def test_a_cost_against_stable_is_how_many_times_stables_it_is():
 
 def test_an_answer_without_tokens_of_its_own_costs_what_was_asked():
     assert cost_answer(PER_REQUEST, measured(10, 1000, None), NOTHING) == pytest.approx((0.0003,))
+
+
+def test_a_cost_per_thousand_tokens_needs_no_count_of_requests():
+    assert cost_answer(PER_TOKENS, measured(None, 10_000, 2_000), NOTHING) == pytest.approx(
+        (0.005,)
+    )
 
 
 @pytest.mark.parametrize("requests", [None, 0.0])
@@ -123,3 +133,35 @@ def test_a_question_of_cost_that_makes_no_sense_is_refused_by_its_field(changes,
     with pytest.raises(InvalidSpec) as refused:
         plan(canary_spec(gates=(gate(replace(PER_REQUEST, **changes)),)))
     assert [one.field for one in refused.value.violations] == [field]
+
+
+def per(unit):
+    return (gate(replace(PER_REQUEST, per=unit)),)
+
+
+def sticky(unit):
+    return ab_test(gates=per(unit), sticky_header="x-user")
+
+
+def shadowed(unit):
+    spec = ShadowSpec(gates=per(unit), percent=20, at_most=timedelta(minutes=1))
+    return plan(spec, protocol=Protocol.V1)
+
+
+def previewed(unit):
+    judged = Analysis(at_most=timedelta(minutes=1))
+    return plan(BlueGreenSpec(gates=per(unit), pre_promotion=judged))
+
+
+@pytest.mark.parametrize("made", [sticky, shadowed, previewed])
+def test_requests_that_no_slot_counts_have_no_cost_for_each(made):
+    """Their tokens are counted all the same: the cost of each would be told too high."""
+    assert made(CostUnit.THOUSAND_TOKENS).reading_gates
+    with pytest.raises(InvalidSpec) as refused:
+        made(CostUnit.REQUEST)
+    assert [one.field for one in refused.value.violations] == ["gates.0.cost.per"]
+
+
+def test_requests_of_a_split_by_chance_have_a_cost_for_each():
+    assert plan(canary_spec(gates=per(CostUnit.REQUEST))).reading_gates
+    assert ab_test(gates=per(CostUnit.REQUEST)).reading_gates

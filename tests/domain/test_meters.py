@@ -7,7 +7,8 @@ import pytest
 from domain.gates import AgainstStable, Gate, Metric, Source
 from domain.meters import GATEWAY, Meter, meter_of, meters_of
 from domain.sources import GIVES, who_gives
-from domain.strategies.gate_rules import gate_violations
+from domain.strategies.gate_rules import gate_violations, protocol_violations
+from domain.workloads import Protocol
 from tests.plans import ERRORS
 
 TTFT = Gate(
@@ -112,3 +113,12 @@ def test_only_the_gateways_meter_has_no_name():
     assert meter_of(ERRORS) == GATEWAY
     assert Meter(source=Source.VLLM).name == "vllm/requests"
     assert meter_of(TTFT).name == "vllm/time_to_first_token"
+
+
+@pytest.mark.parametrize("protocol", Protocol)
+@pytest.mark.parametrize("source", Source)
+def test_what_counts_tokens_counts_nothing_of_a_predictive_model(source, protocol):
+    found = {one.field for one in protocol_violations((replace(ERRORS, source=source),), protocol)}
+    speaks_of_tokens = source in (Source.GEN_AI, Source.VLLM)
+    is_wrong = speaks_of_tokens and protocol is not Protocol.OPENAI
+    assert found == ({"gates.0.source"} if is_wrong else set())

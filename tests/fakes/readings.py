@@ -1,12 +1,15 @@
 """The store of readings in memory, and queries that are answered as a test says."""
 
+import json
 from collections import defaultdict, deque
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
-from domain.errors import Contended, TidegateError
-from domain.reading_port import QueryStore, ReadingStore
+from domain.errors import Contended, Refused, TidegateError, Unreachable
+from domain.reading_port import QueryStore, ReadingStore, WebSource
 from domain.readings.stepped import KeptReading
+from domain.web_questions import WebCall
 
 Place = tuple[str, str, int]
 
@@ -28,6 +31,33 @@ class ScriptedQueries(QueryStore):
         if isinstance(answer, TidegateError):
             raise answer
         return answer
+
+
+class ScriptedWeb(WebSource):
+    """Answers `{"score": 1}` unless scripted otherwise: (status, text), or an error to raise."""
+
+    def __init__(self) -> None:
+        self.asked: list[WebCall] = []
+        self._script: deque[tuple[int, str] | TidegateError] = deque([(200, '{"score": 1}')])
+
+    def script(self, *answers: tuple[int, str] | TidegateError) -> None:
+        """Give these, one a call; the last one stays."""
+        self._script = deque(answers)
+
+    async def ask(self, call: WebCall) -> Any:
+        self.asked.append(call)
+        answer = self._script.popleft() if len(self._script) > 1 else self._script[0]
+        if isinstance(answer, TidegateError):
+            raise answer
+        status, text = answer
+        if status >= 500:
+            raise Unreachable(f"answered {status}")
+        if status >= 300:
+            raise Refused(f"answered {status}")
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            raise Refused("answered what is no JSON") from error
 
 
 class MemoryReadings(ReadingStore):

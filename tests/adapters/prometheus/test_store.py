@@ -153,9 +153,9 @@ async def test_a_bucket_without_a_bound_is_named(le):
             await read(counters)
 
 
-async def test_warnings_and_series_that_were_not_asked_for_are_tolerated():
+async def test_infos_and_series_that_were_not_asked_for_are_tolerated():
     result = [{"metric": {"__name__": "up"}, "values": [[1, "1"]]}]
-    document = {"status": "success", "warnings": ["partial"], "data": {"result": result}}
+    document = {"status": "success", "infos": ["by the way"], "data": {"result": result}}
     body = json.dumps(document).encode()
     async with (
         serving(answering(200, body, [])) as address,
@@ -163,6 +163,16 @@ async def test_warnings_and_series_that_were_not_asked_for_are_tolerated():
     ):
         reading = await read(counters)
     assert (reading.candidate, reading.stable) == ((), ())
+
+
+async def test_an_answer_in_part_is_none():
+    document = {**NOTHING, "warnings": ["store-2 did not answer"]}
+    async with (
+        serving(answering(200, json.dumps(document).encode(), [])) as address,
+        connect(f"http://{address}") as counters,
+    ):
+        with pytest.raises(Unreachable, match="in part: store-2 did not answer"):
+            await read(counters)
 
 
 async def test_only_so_many_questions_are_asked_at_once():

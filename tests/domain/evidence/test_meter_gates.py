@@ -135,7 +135,8 @@ def test_a_chart_draws_each_gate_from_its_own_intervals_in_the_plans_order():
     first = [timed(k, 50) for k in range(3)]
     charts = []
     for meter, intervals in (("", healthy), (METER, first)):
-        drawing = Drawing(gates, None, intervals, points=100, meter=meter)
+        beside = healthy if meter else ()
+        drawing = Drawing(gates, None, intervals, points=100, meter=meter, beside=beside)
         for one in intervals:
             drawing.add(one)
         charts.append(drawing.chart())
@@ -147,6 +148,28 @@ def test_a_chart_draws_each_gate_from_its_own_intervals_in_the_plans_order():
     ]
     last = tuple(series.points[-1].verdict for series in chart.gates)
     assert last == judge(gates, healthy, step=0, meters={METER: first})
+
+
+def test_a_chart_of_another_meter_passes_nothing_while_requests_arrive_otherwise_than_weighted():
+    shifted = [
+        replace(
+            one,
+            candidate=replace(one.candidate, started=100),
+            stable=replace(one.stable, started=100),
+        )
+        for one in (interval(k, (100, 0), (100, 0)) for k in range(50))
+    ]
+    first = [timed(k, 0) for k in range(50)]
+    statuses = {}
+    for beside in ((), shifted):
+        drawing = Drawing((FIRST,), None, first, points=100, meter=METER, beside=beside)
+        for one in first:
+            drawing.add(one)
+        (series,) = drawing.chart().gates
+        statuses[bool(beside)] = series.points[-1].verdict.status
+    (verdict,) = judge((FIRST,), shifted, step=0, meters={METER: first})
+    assert statuses == {False: Status.PASS, True: verdict.status}
+    assert verdict.status is not Status.PASS
 
 
 def test_a_chart_of_the_gateway_alone_is_as_before():

@@ -230,3 +230,12 @@ def test_a_pin_says_what_was_used(scope):
     )
     (given,) = pinned(template, {"limit": 0.5}).arguments
     assert given.value == 0.5
+
+
+@pytest.mark.parametrize("field", ["query", "success_condition"])
+def test_what_a_question_sends_is_text_whatever_its_fields_are_called(field):
+    sent = {field: "What's {{args.s}}?"}
+    content = content_of({"web": {"body": sent}}, s="string")
+    require_template("slo", content)
+    (gate,) = filled(content, {"s": VALUES["s"]}, "t")
+    assert gate["web"]["body"][field] == "What's a\"b?"

@@ -1,0 +1,1 @@
+"""How often judges are wrong and how soon they are right, on simulated traffic all of them see."""
