@@ -109,11 +109,13 @@ class Readings:
             if due is None and self._is_kept:
                 return
             wait = REOPEN_AFTER if due is None else due - datetime.now(UTC)
+            if not self._is_kept:  # it may be back long before the next reading is due
+                wait = min(wait, REOPEN_AFTER)
             if wait > timedelta(0):
                 await asyncio.sleep(wait.total_seconds())
-            if due is not None:
-                await self._take(line)
-                self.news.set()
+                continue
+            await self._take(line)
+            self.news.set()
 
     async def _reopen(self) -> None:
         async with self._opening:

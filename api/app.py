@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
+from api.analyses import Analyses
 from api.assembly import assemble
 from api.charts import Charts
 from api.control import Control
@@ -40,6 +41,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 ),
                 reports=Reports(clients.registry, clients.survey, clients.metrics, prices),
                 charts=Charts(clients.evidence),
+                evidence=clients.evidence,
+                analyses=Analyses(clients.history, clients.metrics),
                 gauges=Gauges(clients.survey, clients.metrics),
                 hooks_allowed=chosen.hooks_allowed_hosts or AllowedHosts(),
                 prices=prices,

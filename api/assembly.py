@@ -13,6 +13,7 @@ from api.limits import Limited
 from api.meters import Metered, Meters
 from api.parts import Parts
 from api.routes import (
+    analysis,
     commands,
     environments,
     events,
@@ -38,6 +39,7 @@ _ROUTERS = (
     operations.router,
     virtual_models.router,
     rollouts.router,
+    analysis.router,
     fleet.router,
     gate_templates.router,
     commands.router,

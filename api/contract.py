@@ -52,6 +52,7 @@ _TAGS = {
     "metrics": "What variants did, in numbers and for charts.",
     "operations": "One-shot changes, looked up: what a 409 or a 504 names as running.",
     "rollouts": "Canaries that advance on their evidence, and what people ask of them.",
+    "analysis": "Gates replayed on the past, and what a plan can be expected to take.",
     "fleet": (
         "What holds between rollouts: when none advances, and how many do at once. A rollback is "
         "never held."

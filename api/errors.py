@@ -75,6 +75,17 @@ class TooMuchEvidence(Conflict):
         )
 
 
+class AnalysisUnfinished(TransientError):
+    """It takes so long that it is still going on. Ask the same again in a moment."""
+
+
+class TooManySamples(Conflict):
+    """More samples than are replayed at once."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"the ranges hold more than {most:,} samples; ask for shorter ones")
+
+
 class Absent(Unreachable):
     """No workflow walks this rollout at the moment; the guardian brings its traffic back."""
 

@@ -9,10 +9,12 @@ from uuid import UUID
 
 from fastapi import Depends, Header, Path, Request
 
+from api.analyses import Analyses
 from api.charts import Charts
 from api.gauges import Gauges
 from api.reports import Reports
 from domain.allowed_hosts import AllowedHosts
+from domain.evidence_port import EvidenceStore
 from domain.fleet_port import Fleet
 from domain.gate_templates.port import GateTemplates
 from domain.operations import Ending, Operation
@@ -112,6 +114,8 @@ class Parts:
     temporal_ui: TemporalUI
     reports: Reports
     charts: Charts
+    evidence: EvidenceStore
+    analyses: Analyses
     gauges: Gauges
     hooks_allowed: AllowedHosts
     prices: Mapping[str, TokenPrice]

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from api.errors import (
     Absent,
+    AnalysisUnfinished,
     ChartUnfinished,
     ClusterUnreachable,
     EngineUnreachable,
@@ -25,6 +26,7 @@ from api.errors import (
     OperationRunning,
     Overloaded,
     RolloutRunning,
+    TooManySamples,
     TooMuchEvidence,
     Unfinished,
 )
@@ -152,6 +154,16 @@ TABLE: Mapping[type[TidegateError], Kind] = {
     ),
     TooMuchEvidence: Kind(
         status=409, slug="too-much-evidence", title="There is too much evidence for a chart"
+    ),
+    AnalysisUnfinished: Kind(
+        status=503,
+        slug="analysis-unfinished",
+        title="The analysis is not done yet",
+        detail="the analysis goes on; ask the same again in a moment",
+        retry_after_seconds=5,
+    ),
+    TooManySamples: Kind(
+        status=409, slug="too-many-samples", title="There are too many samples to replay"
     ),
     Absent: Kind(
         status=503,

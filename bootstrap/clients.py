@@ -34,6 +34,7 @@ from adapters.prometheus.client import connect as connect_prometheus
 from adapters.prometheus.counters import PrometheusCounters
 from adapters.prometheus.history import PrometheusHistory
 from adapters.prometheus.metrics import PrometheusMetrics
+from adapters.prometheus.past import PrometheusPast
 from adapters.temporal.runs import TemporalRuns
 from adapters.webhook.answers import connect as connect_web
 from adapters.webhook.notifier import WebhookNotifier
@@ -44,6 +45,7 @@ from domain.comparison_port import Answers, ComparisonStore
 from domain.evidence_port import CounterSource, EvidenceStore, StableHistory
 from domain.fleet_port import Fleet
 from domain.gate_templates.port import GateTemplates
+from domain.history_port import CounterHistory
 from domain.ports import (
     Chores,
     Journal,
@@ -73,6 +75,7 @@ class ApiClients:
     evidence: EvidenceStore
     survey: Survey
     metrics: MetricsStore
+    history: CounterHistory
     temporal: Client
 
 
@@ -116,6 +119,7 @@ async def api_clients(
             evidence=PostgresEvidence(pool),
             survey=PostgresSurvey(pool),
             metrics=PrometheusMetrics(store, settings.token_metrics),
+            history=PrometheusPast(store),
             temporal=temporal,
         )
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from copy import copy
 from datetime import datetime, timedelta
 from threading import local
 from typing import Any, TypeVar
@@ -39,6 +40,8 @@ class PrometheusClient:
     it calls the query wrong.
     """
 
+    _at: datetime | None = None
+
     def __init__(
         self,
         client: PrometheusConnect,
@@ -49,6 +52,12 @@ class PrometheusClient:
         self._client, self._heard = client, heard
         self._threads = threads
         self._timeout = timeout.total_seconds()
+
+    def as_of(self, at: datetime) -> "PrometheusClient":
+        """The same connection, whose raw samples end at this moment instead of now."""
+        then = copy(self)
+        then._at = at  # noqa: SLF001 - it is one of us
+        return then
 
     async def samples(self, query: str) -> tuple[RawSeries, ...]:
         """The raw samples of a query that is a range selector on counters.
@@ -99,6 +108,7 @@ class PrometheusClient:
             ) from error
 
     def _instant(self, query: str, at: datetime | None) -> Any:
+        at = at or self._at
         when = {} if at is None else {"time": f"{at.timestamp():.3f}"}
         return self._client.custom_query(query, params={**when, **self._patience})
 

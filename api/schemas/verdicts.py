@@ -135,7 +135,7 @@ class VerdictOut(Outgoing):
     seconds_to_pass: float | None
 
     @classmethod
-    def from_domain(cls, verdict: Verdict, *, stands: bool | None) -> Self:
+    def from_domain(cls, verdict: Verdict, *, stands: bool | None = None) -> Self:
         return cls(
             gate=verdict.gate,
             variant=verdict.variant,

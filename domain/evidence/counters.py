@@ -181,14 +181,14 @@ def _read(arm: ArmCursor, series: Iterable[Series], *, is_first: bool) -> ArmCur
         (*(at for at, _ in arm.last.values()), *(samples[0][0] for _, samples in fresh)),
         default=math.inf,
     )
-    last, owed = dict(arm.last), arm.owed
+    last, grown, began_anew = dict(arm.last), [], 0
     for one, samples in fresh:
         begin = _begin(arm, one.key, samples[0], known_since)
         values = [begin, *(value for _, value in samples)]
-        growth = 0.0 if is_first else increase(values)
-        owed = _owing(owed, one, growth, 0 if is_first else resets(values))
+        grown.append((one, 0.0 if is_first else increase(values)))
+        began_anew += 0 if is_first else resets(values)
         last[one.key] = samples[-1]
-    return replace(arm, last=last, owed=owed)
+    return replace(arm, last=last, owed=_owing(arm.owed, grown, began_anew))
 
 
 def _unseen(arm: ArmCursor, series: Series) -> list[Sample]:
@@ -208,31 +208,25 @@ def _begin(arm: ArmCursor, key: str, first: Sample, known_since: float) -> float
     return 0.0 if known_since < first[0] else first[1]
 
 
-def _owing(owed: Owed, series: Series, growth: float, began_anew: int) -> Owed:
-    owed = replace(owed, resets=owed.resets + began_anew)
-    match series.role:
-        case SeriesRole.REQUESTS:
-            return replace(owed, requests=owed.requests + growth)
-        case SeriesRole.ERRORS:
-            return replace(owed, errors=owed.errors + growth)
-        case SeriesRole.BUCKET:
-            return _owing_bucket(owed, series, growth)
-        case SeriesRole.STARTED:
-            return replace(owed, started=(owed.started or 0.0) + growth)
-        case SeriesRole.TRIED:
-            return replace(owed, tried=owed.tried + growth)
-        case SeriesRole.WON:
-            return replace(owed, won=owed.won + growth)
-
-
-def _owing_bucket(owed: Owed, series: Series, growth: float) -> Owed:
-    if series.bound_ms is None:
-        raise ValueError(f"the bucket {series.key} has no bound")
-    if math.isinf(series.bound_ms):
-        return replace(owed, timed=(owed.timed or 0.0) + growth)
-    within = dict(owed.within)
-    within[series.bound_ms] = within.get(series.bound_ms, 0.0) + growth
-    return replace(owed, within=tuple(sorted(within.items())))
+def _owing(owed: Owed, grown: Iterable[tuple[Series, float]], began_anew: int) -> Owed:
+    """Add what each series has grown by, all at once: a reading has dozens of them."""
+    sums = {role.value: getattr(owed, role) for role in SeriesRole if role != SeriesRole.BUCKET}
+    timed, within = owed.timed, dict(owed.within)
+    for series, growth in grown:
+        if series.role is not SeriesRole.BUCKET:
+            sums[series.role.value] = (sums[series.role.value] or 0.0) + growth
+        elif series.bound_ms is None:
+            raise ValueError(f"the bucket {series.key} has no bound")
+        elif math.isinf(series.bound_ms):
+            timed = (timed or 0.0) + growth
+        else:
+            within[series.bound_ms] = within.get(series.bound_ms, 0.0) + growth
+    return Owed(
+        **sums,
+        timed=timed,
+        within=tuple(sorted(within.items())),
+        resets=owed.resets + began_anew,
+    )
 
 
 def _newest(arm: ArmCursor) -> float | None:

@@ -201,9 +201,10 @@ async def test_a_registry_that_is_away_lets_nothing_pass_but_lets_it_fail(scene)
     assert [v.status for v in seen.verdicts] == [Status.FAIL]
 
 
-async def test_a_registry_that_comes_back_is_written_to_again(scene, monkeypatch):
+@pytest.mark.parametrize("rules", [{"count": 1}, {"interval": timedelta(hours=1)}])
+async def test_a_registry_that_comes_back_is_written_to_at_once(scene, monkeypatch, rules):
     monkeypatch.setattr(readings_beside, "REOPEN_AFTER", QUICK)
-    watched = await scene(gate(count=1))
+    watched = await scene(gate(**rules))
     watched.store.trouble = Unreachable("no database")
 
     seen = await watched.watch(within=timedelta(milliseconds=50))

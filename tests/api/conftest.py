@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
+from api.analyses import Analyses
 from api.assembly import assemble
 from api.charts import Charts
 from api.gauges import Gauges
@@ -20,6 +21,7 @@ from tests.fakes.evidence import MemoryEvidence
 from tests.fakes.fleet import MemoryFleet
 from tests.fakes.gate_templates import MemoryGateTemplates
 from tests.fakes.metrics import ScriptedMetrics
+from tests.fakes.past import ScriptedHistory
 from tests.fakes.registry import MemoryRegistry
 from tests.fakes.survey import MemorySurvey
 
@@ -73,8 +75,14 @@ def evidence():
 
 
 @pytest.fixture
+def history():
+    """The counters of the past."""
+    return ScriptedHistory()
+
+
+@pytest.fixture
 async def app(  # noqa: PLR0917 - pytest calls it by name
-    outage, fleet, templates, control, metrics, survey, evidence
+    outage, fleet, templates, control, metrics, survey, evidence, history
 ):
     prices = {"chat": TokenPrice(input=3, output=15)}
 
@@ -89,6 +97,8 @@ async def app(  # noqa: PLR0917 - pytest calls it by name
             temporal_ui=UI,
             reports=Reports(outage, survey, metrics, prices),
             charts=Charts(evidence),
+            evidence=evidence,
+            analyses=Analyses(history, metrics),
             gauges=Gauges(survey, metrics),
             hooks_allowed=AllowedHosts.read("hooks.example.com"),
             prices=prices,

@@ -40,9 +40,13 @@ NAMES = {
     "serving_environment_id": "environment",
     "stable_version_id": "v1",
     "subject_id": "config",
+    "rollout_id": "rollout",
     "target_version_id": "v2",
     "traffic_config_id": "config",
 }
+RANGE = {"from": "2026-11-27T00:00:00Z", "to": "2026-11-27T01:00:00Z"}
+# What a body names a thing by otherwise.
+INSTEAD = {"rollout_id": ("traffic_config_id", "candidate_slot", *RANGE)}
 
 
 @pytest.fixture
@@ -229,6 +233,8 @@ async def test_no_body_can_borrow_a_thing_of_another_project(stranger, ids, ours
         "create_traffic_config": {"inference_service_id": own["service"]},
         "start_canary": {"model_version_id": own["v2"]},
         "start_rollout": canary(own["v2"]),
+        "backtest": {"traffic_config_id": own["config"], "candidate_slot": 1, **RANGE},
+        "plan_analysis": canary(own["v2"], traffic_config_id=own["config"]),
     }
     for operation in ours:
         content = operation.spec.get("requestBody", {}).get("content", {})
@@ -238,7 +244,10 @@ async def test_no_body_can_borrow_a_thing_of_another_project(stranger, ids, ours
             if not field.endswith(("_id", "_ids")) or field in {*FREE, "stable_version_id"}:
                 continue
             theirs = ids[NAMES[field]]
-            body = bodies[operation.id] | {field: [theirs] if field.endswith("s") else theirs}
+            good = {
+                k: v for k, v in bodies[operation.id].items() if k not in INSTEAD.get(field, ())
+            }
+            body = good | {field: [theirs] if field.endswith("s") else theirs}
             path = operation.path.removeprefix(PREFIX).format(
                 config_id=own["config"], service_id=own["service"]
             )

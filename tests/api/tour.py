@@ -116,16 +116,24 @@ async def _traffic(api: Caller, ids: dict[str, str]) -> None:
 
 async def _rollout(api: Caller, ids: dict[str, str]) -> None:
     config = f"/traffic_configs/{ids['config']}"
+    await api.post("/analysis/plan", canary(ids["v3"], traffic_config_id=ids["config"]))
     await api.made(f"{config}/rollouts", canary(ids["v3"]))
     rollout = (await api.get("/rollouts")).json()["items"][0]["id"]
     for action in Action:
         await api.post(f"/rollouts/{rollout}/{action}")
     await api.get(f"/rollouts/{rollout}/events")
     await api.get(f"/rollouts/{rollout}/evidence")
+    await _analysis(api, ids)
     # The second call finds by its key what the first has begun.
     for again in ("restart", "retry"):
         headers = {"Idempotency-Key": "again"}
         await api.call("POST", f"/rollouts/{rollout}/{again}", headers=headers)
+
+
+async def _analysis(api: Caller, ids: dict[str, str]) -> None:
+    past = {"from": "2026-11-20T00:00:00Z", "to": "2026-11-20T01:00:00Z"}
+    slots = {"traffic_config_id": ids["config"], "candidate_slot": 7, "stable_slot": 0}
+    await api.post("/analysis/backtest", {**slots, **past, "healthy_ranges": [past]})
 
 
 async def _metrics(api: Caller, ids: dict[str, str]) -> None:

@@ -10,7 +10,7 @@ PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "deploy" / "README.md"]
 # Written for engineers from sources of their own; not held to what is said here.
 NAMES = (
     *("rollouts", "blue-green", "shadow", "traffic", "gates", "registry", "metrics"),
-    *("settings", "runbook", "fleet"),
+    *("settings", "runbook", "fleet", "analysis"),
     "gate-templates",
 )
 OPERATORS = [ROOT / "docs" / f"{name}.md" for name in NAMES]

@@ -14,6 +14,7 @@ from adapters.gateways.manifests import Gateway
 from adapters.kubernetes.documents import MANAGED_BY, MANAGER
 from api.app import create_app
 from api.routes import PREFIX
+from api.schemas.analysis import AnalysisPlanIn, BacktestIn
 from api.schemas.fleet import FreezeWindowIn, RolloutGroupIn
 from api.schemas.gate_templates import GateTemplateIn, GateTemplatePatch
 from api.schemas.rollouts import ApproveIn, CommandIn, PromoteIn, RetryIn, RolloutIn
@@ -35,6 +36,8 @@ BODIES: dict[str, type[BaseModel]] = {
     "/approve": ApproveIn,
     "/retry": RetryIn,
     "/rollouts": RolloutIn,
+    "/backtest": BacktestIn,
+    "/plan": AnalysisPlanIn,
     "/freeze_windows": FreezeWindowIn,
     "/rollout_groups": RolloutGroupIn,
     "/gate_templates": GateTemplateIn,
@@ -132,7 +135,7 @@ def test_the_selector_finds_what_is_ours():
 def test_links_lead_to_files_and_headings(path):
     for link in re.findall(r"\]\(([^)]+)\)", path.read_text()):
         file, _, anchor = link.partition("#")
-        target = path.parent / file
+        target = path.parent / file if file else path
         assert target.exists(), link
         if anchor:
             headings = re.findall(r"^#+ (.+)$", target.read_text(), re.MULTILINE)

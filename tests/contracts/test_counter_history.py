@@ -1,0 +1,125 @@
+"""What every CounterHistory does: the one for Prometheus, and the fake that stands in for it."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from adapters.prometheus import client
+from adapters.prometheus.past import PrometheusPast
+from domain.errors import Unreachable
+from domain.evidence.counters import Series, SeriesRole
+from domain.gates import Source
+from domain.traffic import Place
+from sandbox.ports import free_port
+from tests.cluster.builders import route_in
+from tests.fakes.past import ScriptedHistory
+from tests.metrics.gateway import routed
+from tests.metrics.servers import until
+
+STABLE, CANDIDATE = Place(position=0), Place(position=1)
+HALF_A_MINUTE = timedelta(seconds=30)
+
+
+class Stage:
+    """A history in which each arm has counted two requests; `now` is a moment after them."""
+
+    def __init__(self, history, unreachable, now):
+        self.history, self.unreachable, self.now = history, unreachable, now
+
+
+@pytest.fixture(scope="module")
+async def real(envoy_server, prometheus_server):
+    async with (
+        client.connect(prometheus_server.url) as store,
+        client.connect(f"http://127.0.0.1:{free_port()}") as nobody,
+        routed(envoy_server, route_in("history")) as traffic,
+    ):
+        await traffic.send(0, 2)
+        await traffic.send(1, 2)
+        history = PrometheusPast(store)
+
+        async def counted():
+            now = datetime.now(UTC)
+            reading = await look(history, now)
+            return now if both(reading) == (2, 2) and sampled_twice(reading) else None
+
+        now = await until(counted, "both answers of both slots")
+        yield Stage(history, PrometheusPast(nobody), now)
+
+
+@pytest.fixture
+def fake():
+    now = datetime(2026, 11, 20, 12, tzinfo=UTC)
+    history, unreachable = ScriptedHistory(), ScriptedHistory()
+    samples = tuple((now.timestamp() - back, 2.0) for back in (6.0, 4.0, 2.0))
+    for place in (STABLE, CANDIDATE):
+        history.kept[place] = (
+            Series(key=f"requests{place}", role=SeriesRole.REQUESTS, samples=samples),
+        )
+    unreachable.outage(Unreachable())
+    return Stage(history, unreachable, now)
+
+
+@pytest.fixture(params=["real", "fake"])
+def stage(request):
+    return request.getfixturevalue(request.param)
+
+
+def look(history, end, *, window=HALF_A_MINUTE):
+    return history.read(
+        route_in("history"),
+        Source.ENVOY,
+        candidate=(CANDIDATE,),
+        stable=(STABLE,),
+        since=end - window,
+        until=end,
+    )
+
+
+def both(reading):
+    return tuple(
+        sum(one.samples[-1][1] for one in series if one.role is SeriesRole.REQUESTS)
+        for series in (reading.candidate, reading.stable)
+    )
+
+
+def sampled_twice(reading):
+    arms = (reading.candidate, reading.stable)
+    return all(any(len(one.samples) > 1 for one in series) for series in arms)
+
+
+def times(reading):
+    return sorted({at for one in (*reading.candidate, *reading.stable) for at, _ in one.samples})
+
+
+async def test_a_reading_has_the_counters_of_each_arm_as_they_were_then(stage):
+    assert both(await look(stage.history, stage.now)) == (2, 2)
+
+
+async def test_no_sample_lies_outside_of_the_range(stage):
+    middle = datetime.fromtimestamp(times(await look(stage.history, stage.now))[-2], UTC)
+    found = times(await look(stage.history, middle))
+    assert found
+    assert found[-1] <= middle.timestamp() + 0.001
+    later = times(await look(stage.history, stage.now, window=stage.now - middle))
+    assert later
+    assert later[0] >= middle.timestamp() - 0.001
+
+
+async def test_two_ranges_that_meet_have_all_samples_of_both_together(stage):
+    whole = times(await look(stage.history, stage.now))
+    middle = datetime.fromtimestamp(whole[len(whole) // 2] - 0.5, UTC)
+    begin = stage.now - HALF_A_MINUTE
+    first = times(await look(stage.history, middle, window=middle - begin))
+    second = times(await look(stage.history, stage.now, window=stage.now - middle))
+    assert [*first, *second] == whole
+
+
+async def test_what_is_not_kept_is_missing_and_no_error(stage):
+    reading = await look(stage.history, stage.now - timedelta(days=300))
+    assert (reading.candidate, reading.stable) == ((), ())
+
+
+async def test_a_store_that_is_down_is_unreachable(stage):
+    with pytest.raises(Unreachable):
+        await look(stage.unreachable, stage.now)

@@ -1,0 +1,61 @@
+"""Analysis beside rollouts: the past replayed, and what was expected of one that then ran."""
+
+from datetime import datetime, timedelta
+
+from tests.e2e.served import ERRORS, STEPS
+from tests.e2e.together import together
+from tests.e2e.waiting import until
+
+A_FEW_PROBES = timedelta(seconds=3)
+
+
+def moment(text):
+    return datetime.fromisoformat(text)
+
+
+async def planned(served, scene):
+    """What the API expects of a rollout of v2, once stable's traffic is seen."""
+
+    async def expected():
+        found = await scene.post(
+            "/analysis/plan",
+            traffic_config_id=served.config_id,
+            target_version_id=served.versions["v2"],
+            steps=STEPS,
+            gates=[ERRORS],
+            window_seconds=30,
+        )
+        return found if (found["traffic"]["requests"] or 0) > 200 else None
+
+    return await until(expected, "the traffic of stable")
+
+
+@together
+async def test_a_past_rollout_fails_again_when_it_did_and_a_healthy_one_does_not(scene):
+    well = await scene.serve("well")
+    async with well.load(50):
+        ahead = await planned(well, scene)
+        healthy = await well.start()
+        await healthy.ended("promoted")
+    ill = await scene.serve("ill", candidate="latency_ms=20&error_rate=0.5")
+    async with ill.load(50):
+        sick = await ill.start()
+        await sick.ended("rolled_back")
+
+    assert 20 < ahead["traffic"]["requests_per_second"] < 80
+    (first, *_) = ahead["steps"]
+    assert (first["weight"], first["gates"][0]["outlook"]["passes_within_soak"]) == (20, True)
+    assert "At 20 %" in first["summary"]
+
+    found = await scene.post(
+        "/analysis/backtest", rollout_id=sick.id, healthy_ranges=[{"rollout_id": healthy.id}]
+    )
+    (gate,) = found["replay"]["gates"]
+    told = (await sick.told("verdict", "errors: fail"))["data"]["verdict"]
+    assert gate["status"] == gate["first_fail"]["verdict"]["status"] == "fail"
+    off = moment(gate["first_fail"]["at"]) - moment(told["samples"]["closed_at"])
+    assert abs(off) <= A_FEW_PROBES
+    assert found["replay"]["missing"] == []
+    assert (found["healthy"]["counted"], found["healthy"]["fired"]) == (1, 0)
+    (replayed,) = found["healthy"]["ranges"]
+    assert replayed["gates"][0]["first_pass"] is not None
