@@ -19,7 +19,7 @@ from domain.gates import AgainstStable, Gate
 from domain.verdicts import Absolute, AtWeight
 
 LEVEL = 0.95
-WEIGHTS = (10, 25, 50)
+WEIGHTS = (25, 50)
 FULL = 100
 # Whoever waits for less does not change a weight for it.
 WORTH_ASKING_SECONDS = 100.0

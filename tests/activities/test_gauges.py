@@ -47,7 +47,7 @@ def page():
     return Page()
 
 
-def test_evidence_is_told_as_a_part_of_what_is_needed_and_taken_back_in_the_end(page):
+def test_evidence_is_told_as_a_part_of_what_is_needed_and_taken_back_in_the_end(page: Page):
     def watch() -> dict[tuple[str, str], float]:
         with evidence_gauges(PLAN) as gauges:
             gauges.tell([ERRORS, replace(ERRORS, variant="b")])
@@ -62,7 +62,7 @@ def test_evidence_is_told_as_a_part_of_what_is_needed_and_taken_back_in_the_end(
     assert all(map(math.isnan, after.values())), "nobody watches any more"
 
 
-def test_a_gate_whose_evidence_is_gone_has_no_number_instead_of_an_old_one(page):
+def test_a_gate_whose_evidence_is_gone_has_no_number_instead_of_an_old_one(page: Page):
     silent = Verdict(gate="slow", status=Status.UNAVAILABLE, reason="away")
 
     def watch() -> dict[tuple[str, str], float]:

@@ -337,7 +337,7 @@ async def test_a_verdict_is_shown_with_all_that_it_carries(api, ids, control):
     assert shown["stands_among_all"] is False
     assert shown["quality"] == {"phi": 1.0, "phi_source": "", "flags": [], "split": None}
     forecast = shown["forecast"]
-    assert set(forecast["at_weight"]) == {"10", "25", "50"}
+    assert set(forecast["at_weight"]) == {"25", "50"}
     assert forecast["seconds_to_pass"] == shown["seconds_to_pass"] > forecast["at_weight"]["25"]
     assert forecast["seconds_to_fail"] is None
     assert {bare[part] for part in ("effect", "absolute", "evidence", "quality", "forecast")} == (

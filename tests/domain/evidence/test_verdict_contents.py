@@ -200,9 +200,9 @@ def test_a_long_wait_is_said_with_a_weight_that_shortens_it():
     found = verdict(SLOW_TRAFFIC)
     assert found.forecast is not None
     weights = {each.weight: each.seconds for each in found.forecast.at_weight}
-    assert list(weights) == [10, 25, 50]
+    assert list(weights) == [25, 50]
     assert found.seconds_to_pass is not None
-    assert found.seconds_to_pass > weights[10] > weights[25]
+    assert found.seconds_to_pass > weights[25] > weights[50]
     assert found.reason.endswith("needs about 13 more minutes at this rate, or 4 at 25 % weight.")
 
 
