@@ -53,7 +53,8 @@ class Evidence:
     """Odds against the null: the e-values, and what each had to reach.
 
     `p_always_valid` is 1 over the highest odds for FAIL so far, at most 1: a p-value at any look,
-    to be held against `alpha` / `gates_in_family`. That many rules share one `alpha`.
+    to be held against `alpha` / `gates_in_family`. That many rules share one `alpha`; the odds are
+    those of the strongest of the `rules` that are this gate's own.
     """
 
     fail: float
@@ -63,6 +64,7 @@ class Evidence:
     p_always_valid: float | None = None
     alpha: float | None = None
     gates_in_family: int | None = None
+    rules: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

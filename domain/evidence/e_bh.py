@@ -38,10 +38,11 @@ def standing_among(verdicts: Sequence[Verdict]) -> tuple[bool | None, ...]:
     """Whether "worse than allowed" stands for each among all of the verdicts; None: no evidence.
 
     A gate's odds are those of its strongest rule, so every rule counts as a claim, of each arm of a
-    trial. `alpha` is the smallest of the gates'.
+    trial; so do the rules of those gates that say nothing yet, but not of a dry run's. `alpha` is
+    the smallest of the gates'.
     """
     families: dict[str, int] = {}
-    alphas, odds = [], []
+    alphas, odds, rules = [], [], 0
     for verdict in verdicts:
         evidence = verdict.evidence
         if evidence is None or evidence.alpha is None:
@@ -49,11 +50,13 @@ def standing_among(verdicts: Sequence[Verdict]) -> tuple[bool | None, ...]:
         families[verdict.variant] = max(
             families.get(verdict.variant, 0), evidence.gates_in_family or 1
         )
+        rules += evidence.rules or 1
         alphas.append(evidence.alpha)
         odds.append(evidence.fail)
     if not odds:
         return (None,) * len(verdicts)
-    found = iter(standing(odds, alpha=min(alphas), hypotheses=sum(families.values())))
+    many = max(rules, sum(families.values()))
+    found = iter(standing(odds, alpha=min(alphas), hypotheses=many))
     return tuple(
         next(found) if verdict.evidence and verdict.evidence.alpha is not None else None
         for verdict in verdicts

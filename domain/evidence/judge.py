@@ -357,7 +357,8 @@ class _GateFold:
             pass_needed=self._pass_needed,
             p_always_valid=math.exp(-self._highest),
             alpha=self._gate.alpha,
-            gates_in_family=self._family,
+            gates_in_family=max(self._family, 1),
+            rules=len(self._rules),
         )
 
     def _samples(self) -> Samples:

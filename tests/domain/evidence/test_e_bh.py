@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -75,6 +77,15 @@ def test_every_rule_of_every_arm_is_a_claim():
         True,
         True,
     )
+
+
+def test_a_dry_run_beside_the_family_is_a_claim_as_well():
+    # A family of one, and a gate that only shows what it would do, with two rules.
+    dry = of(1, gate="dry")
+    assert dry.evidence is not None
+    dry = replace(dry, evidence=replace(dry.evidence, rules=2))
+    assert standing_among([of(59), dry]) == (False, False)
+    assert standing_among([of(60), dry]) == (True, False)
 
 
 def test_a_verdict_without_evidence_neither_stands_nor_falls():
