@@ -7,12 +7,15 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
+from pydantic import TypeAdapter
+from temporalio.contrib.pydantic import pydantic_data_converter
 
 from domain.evidence.baseline import Baseline
 from domain.evidence.judge import Judge, judge
 from domain.evidence.prospects import seconds_to_pass, sooner
 from domain.gates import AgainstStable
-from domain.verdicts import AtWeight, Status
+from domain.progress import Seen
+from domain.verdicts import AtWeight, Status, Verdict
 from tests.domain.evidence.scenes import NOON, error_gate, interval, run
 
 HEALTHY = ((30, 0), (270, 0))
@@ -274,7 +277,21 @@ def test_without_rules_a_pass_takes_no_time():
     assert seconds_to_pass([], None, None, math.log(20)) == 0  # type: ignore[arg-type]
 
 
-# Size
+# On the wire
+
+
+@pytest.mark.parametrize("rows", [SLOW_TRAFFIC, run([FAILING])])
+def test_a_verdict_survives_the_way_through_a_workflow(rows):
+    converter = pydantic_data_converter.payload_converter
+    seen = Seen(verdicts=(verdict(rows),))
+    assert converter.from_payloads(converter.to_payloads([seen]), [Seen]) == [seen]
+
+
+def test_a_verdict_of_before_reads_as_one_that_lacks_what_is_new():
+    old = {"gate": "errors", "status": "fail", "reason": "so", "seconds_to_pass": None}
+    found = TypeAdapter(Verdict).validate_python(old)
+    assert found == Verdict(gate="errors", status=Status.FAIL, reason="so")
+    assert (found.absolute, found.quality, found.forecast, found.look) == (None,) * 4
 
 
 def test_a_verdict_stays_small_enough_for_a_workflow_s_history():
