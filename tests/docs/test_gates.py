@@ -10,7 +10,7 @@ import pytest
 from api import charts
 from api.problems import TABLE
 from api.routes.rollouts import rollout_evidence
-from api.schemas.evidence import ArmPointOut, GatePointOut, TrialPointOut
+from api.schemas.evidence import ArmPointOut, GatePointOut, ReadingPointOut, TrialPointOut
 from domain.evidence.intervals import Counts, Interval
 from domain.evidence.judge import judge
 from domain.gates import AgainstStable, Gate, Metric
@@ -143,7 +143,8 @@ def test_a_fixed_threshold_is_as_bad_as_told():
 
 
 @pytest.mark.parametrize(
-    ("place", "shape"), [(0, GatePointOut), (1, TrialPointOut), (2, ArmPointOut)]
+    ("place", "shape"),
+    [(0, GatePointOut), (1, TrialPointOut), (2, ArmPointOut), (3, ReadingPointOut)],
 )
 def test_every_field_of_a_point_is_told(place, shape):
     table = tables(section(TEXT, "The evidence over time"))[place]
