@@ -20,12 +20,13 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """Seconds of one verdict after few and after many intervals; the share of a core."""
+    """Seconds of one verdict after few and after `many` intervals; the share of a core."""
 
     verdict: float
     late_verdict: float
     interval: float
     core: float
+    many: int
 
 
 def measure(seed: int, *, gates: int = GATES, long: int = LONG) -> Cost:
@@ -52,6 +53,7 @@ def measure(seed: int, *, gates: int = GATES, long: int = LONG) -> Cost:
         late_verdict=late[1],
         interval=short[0],
         core=each * GATES / LOOK_SECONDS,
+        many=long,
     )
 
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from bench.judging.cost import Cost
+from bench.judging.cost import SHORT, Cost
 from bench.judging.lives import PRODUCT, RULES, Outcome
 from bench.judging.scenarios import Scenario
 from bench.report import Goal, Table
@@ -86,8 +86,8 @@ def costs(cost: Cost) -> Table:
         head=("what", "found"),
         rows=(
             ("taking an interval in", f"{1000 * cost.interval:.2f} ms"),
-            ("a verdict after 100 intervals", f"{1000 * cost.verdict:.2f} ms"),
-            ("a verdict after 10,000 intervals", f"{1000 * cost.late_verdict:.2f} ms"),
+            (f"a verdict after {SHORT} intervals", f"{1000 * cost.verdict:.2f} ms"),
+            (f"a verdict after {cost.many:,} intervals", f"{1000 * cost.late_verdict:.2f} ms"),
             ("1,000 gates, both every 5 s", f"{100 * cost.core:.1f} % of a core"),
         ),
     )

@@ -12,18 +12,19 @@ from domain.verdicts import Status
 from tests.activities import test_reading
 from tests.activities.test_reading import BAD, DOWN, GOOD, SOON, gate
 
-IMPATIENT = {
-    "on_metrics_unavailable": Reaction.ROLL_BACK,
-    "metrics_stall": timedelta(milliseconds=200),
-}
+STALL = timedelta(milliseconds=200)
 
 
 @pytest.fixture
 def scene():
     async def made(*gates, **changes):
         watched = test_reading.Scene(*gates, **changes)
-        short = replace(watched.plan.policies, **IMPATIENT)
-        watched.plan = replace(watched.plan, policies=short)
+        impatient = replace(
+            watched.plan.policies,
+            on_metrics_unavailable=Reaction.ROLL_BACK,
+            metrics_stall=STALL,
+        )
+        watched.plan = replace(watched.plan, policies=impatient)
         return await watched.set_up()
 
     return made

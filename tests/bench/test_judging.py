@@ -11,11 +11,11 @@ import pytest
 from bench.judging import cost, ranks
 from bench.judging.__main__ import PAGE, rates
 from bench.judging.lives import NEVER, PRODUCT, RULES, Outcome, learnt_phi, live
-from bench.judging.page import block, filled
+from bench.judging.page import block, fill, filled
 from bench.judging.peeking import PeekingZTest, upper_tail, z_score
 from bench.judging.product import ProductJudge
 from bench.judging.scenarios import ERRORS, SCENARIOS, Scenario, slower_than
-from bench.judging.tables import cost_goals, delay, goals, share
+from bench.judging.tables import cost_goals, costs, delay, goals, share
 from bench.judging.threshold import FixedThreshold
 from bench.judging.traffic import Look, Pods, Traffic
 from bench.report import Goal, Table
@@ -290,6 +290,7 @@ def test_costs_are_measured_and_held_against_their_goals():
     found = cost.measure(1, gates=2, long=120)
     assert 0 < found.verdict < 1
     assert 0 < found.interval < 1
+    assert "a verdict after 120 intervals" in [row[0] for row in costs(found).rows]
     slow = replace(found, late_verdict=0.002, core=0.2)
     assert [goal.met for goal in cost_goals(slow)] == [False, False]
 
@@ -302,6 +303,16 @@ def test_only_the_block_of_that_name_is_replaced():
     assert filled(filled(text, "x", "old"), "x", "new") == filled(text, "x", "new")
     with pytest.raises(ValueError, match="no block"):
         filled(text, "y", "new")
+
+
+def test_both_blocks_of_a_page_are_filled_and_the_rest_stays(tmp_path):
+    copy = tmp_path / "judge.md"
+    copy.write_text(PAGE.read_text())
+    fill(copy, {"rates": "these rates", "costs": "these costs"})
+    text = copy.read_text()
+    assert "\nthese rates\n" in text
+    assert "\nthese costs\n" in text
+    assert text.startswith(PAGE.read_text().partition("<!--")[0])
 
 
 def test_a_block_has_its_tables_and_says_which_goals_are_met():

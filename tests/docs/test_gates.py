@@ -11,8 +11,12 @@ from api import charts
 from api.problems import TABLE
 from api.routes.rollouts import rollout_evidence
 from api.schemas.evidence import ArmPointOut, GatePointOut, ReadingPointOut, TrialPointOut
+from api.schemas.plans import WARM_UP_SECONDS
+from domain.evidence import arrivals, overdispersion, split_watch
+from domain.evidence.baseline import WHERE_UNKNOWN
 from domain.evidence.intervals import Counts, Interval
 from domain.evidence.judge import judge
+from domain.evidence.warm_up import CATASTROPHE
 from domain.gates import AgainstStable, Gate, Metric
 from domain.verdicts import Status
 from tests.docs.pages import page, search, section, tables
@@ -173,3 +177,46 @@ def test_the_limits_of_a_chart_are_those_that_are_told():
 def test_every_verdict_is_told():
     told = [row[0].lower() for row in tables(section(TEXT, "The four verdicts"))[0]]
     assert told == [str(status) for status in Status]
+
+
+def test_what_is_said_of_the_overdispersion_is_what_it_takes():
+    said = section(TEXT, "Overdispersion")
+    assert f"{overdispersion.LEAST_BAD} bad requests among them" in said
+    assert f"from one scrape to {overdispersion.BLOCKS[-1]}" in said
+    bounds = (overdispersion.SMALLEST, overdispersion.LARGEST)
+    assert "it lies within {:g} and {:g}".format(*bounds) in said
+    assert f"phi is {WHERE_UNKNOWN}, and the verdict" in said
+
+
+def test_what_is_said_of_the_warm_up_is_what_it_does():
+    said = section(TEXT, "Warm-up")
+    assert f"(`{WARM_UP_SECONDS:g}`" in said or f"({WARM_UP_SECONDS:g} by" in said
+    assert f"more than **{CATASTROPHE:.0%}**".replace("%", " %") in said
+    for phi, enough in ((1.0, 4), (WHERE_UNKNOWN, 6)):
+        found = [_failing(n, phi) for n in range(1, 9)]
+        assert found.index(Status.FAIL) + 1 == enough
+
+
+def _failing(requests, phi):
+    """The verdict of a warm-up when this many requests of the candidate failed, and none else."""
+    only = Interval(
+        sequence=0,
+        step=2,
+        weight=10,
+        opened_at=NOON,
+        closed_at=NOON + timedelta(seconds=1),
+        candidate=Counts(requests=requests, errors=requests),
+        stable=Counts(requests=9 * requests, errors=0),
+    )
+    gates = [gate(against_stable=AgainstStable())]
+    return judge(gates, (only,), step=2, phi=phi, warm_up=timedelta(minutes=1))[0].status
+
+
+def test_what_is_said_of_the_split_is_what_it_takes():
+    said = " ".join(section(TEXT, "The split of requests").split())
+    assert f"reach {split_watch.ODDS_NEEDED:g}:1" in said
+    assert f"by more than {split_watch.TOLERATED:.0%}".replace("%", " %") in said
+    assert f"When {arrivals.HANGING_AT_LEAST} requests or more, and a tenth" in said
+    assert arrivals.HANGING_SHARE == 0.1
+    assert arrivals.BEYOND_STABLE == 2
+    assert "and twice stable's share" in said

@@ -17,9 +17,10 @@ FAILING = {
     "failure_limit": 2,
 }
 SILENT = FAILING | {"name": "silent", "query": 'nobody_counts{model="{{candidate.workload}}"}'}
+NEXT_TO_NOTHING = 1e-9
 DEAR = {
     "name": "cost",
-    "cost": {"per": "request", "limit": 1e-9},
+    "cost": {"per": "request", "limit": NEXT_TO_NOTHING},
     "interval_seconds": 1,
     "failure_limit": 1,
 }
@@ -145,4 +146,4 @@ async def test_a_candidate_that_costs_more_than_the_limit_rolls_back(scene):
     assert "2 failures: failure_limit is 1" in ended["phase_reason"]
     _, points = await read(rollout)
     assert points[-1]["status"] == "fail"
-    assert points[-1]["values"][0] > DEAR["cost"]["limit"]
+    assert points[-1]["values"][0] > NEXT_TO_NOTHING
