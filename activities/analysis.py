@@ -10,7 +10,7 @@ from temporalio import activity
 from activities.comparing import Beside, ComparingPorts, comparing
 from activities.gauges import EvidenceGauges, evidence_gauges
 from activities.heartbeats import say
-from activities.ledger import Ledger
+from activities.ledger import NOT_KEPT, Ledger
 from activities.reading import ReadingPorts, Readings, reading
 from activities.streams import stale_after
 from domain.decision import decide
@@ -20,6 +20,7 @@ from domain.plan import Plan, Variant
 from domain.ports import Journal, TrafficRouter, WorkloadRuntime
 from domain.progress import Hold, Progress, Seen
 from domain.rollout import Entry, EventKind
+from domain.silence import silent_since
 from domain.traffic import Drift
 from domain.verdicts import Status, Verdict
 from domain.workloads import Workload, WorkloadPhase
@@ -102,7 +103,7 @@ class Watcher:
         self._order, self._plan, self._ports = order, order.plan, ports
         self._step = order.progress.step
         self._ledger = Ledger(order.plan, ports.counters, ports.evidence, ports.history)
-        self._fresh_at = datetime.now(UTC)
+        self._began_at = self._fresh_at = datetime.now(UTC)
         self._seen = self._told = order.progress.seen
         self._probe_at = self._cluster_looked_at = datetime.min.replace(tzinfo=UTC)
 
@@ -117,7 +118,7 @@ class Watcher:
         if now >= self._cluster_looked_at + CLUSTER_LOOK:
             self._cluster_looked_at = now
             self._seen = await self._look_at_cluster()
-        self._seen = self._answers(self._seen)
+        self._seen = self._with_silences(self._answers(self._seen), now)
         await self._tell(now)
         return self._seen
 
@@ -164,6 +165,18 @@ class Watcher:
             for verdict in self._ledger.verdicts(self._order.progress)
         )
         return replace(self._seen, verdicts=verdicts, unavailable_since=since, due=None)
+
+    def _with_silences(self, seen: Seen, now: datetime) -> Seen:
+        """What is seen, with since when gates are unavailable; not for a registry that is away."""
+        gates = {gate.name for gate in self._plan.all_gates}
+        silent_or_not = [
+            verdict
+            for verdict in seen.verdicts
+            if verdict.gate in gates and NOT_KEPT not in verdict.reason
+        ]
+        is_patient = now - self._began_at <= stale_after(self._plan.policies)
+        since = silent_since(seen.silent_since, silent_or_not, now, is_patient=is_patient)
+        return replace(seen, silent_since=since)
 
     async def _look_at_cluster(self) -> Seen:
         """See both workloads and the route. A cluster that does not answer changes nothing."""

@@ -40,7 +40,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                     url=str(chosen.temporal_ui_url), namespace=chosen.temporal_namespace
                 ),
                 reports=Reports(clients.registry, clients.survey, clients.metrics, prices),
-                charts=Charts(clients.evidence),
+                charts=Charts(clients.evidence, clients.readings),
                 evidence=clients.evidence,
                 analyses=Analyses(clients.history, clients.metrics),
                 gauges=Gauges(clients.survey, clients.metrics),

@@ -6,7 +6,8 @@ one history at a time, and who asks is told to come back rather than left waitin
 
 import asyncio
 import time
-from collections.abc import Hashable
+from collections.abc import AsyncIterator, Hashable, Iterable, Sequence
+from typing import TypeVar
 
 from api.errors import ChartUnfinished, TooMuchEvidence
 from api.remembered import Remembered
@@ -18,6 +19,8 @@ from domain.evidence.intervals import Interval
 from domain.evidence_port import EvidenceLog, EvidenceStore
 from domain.meters import meters_of
 from domain.plan import Plan
+from domain.reading_port import ReadingStore
+from domain.readings.drawing import ReadingSeries, reading_drawings
 from domain.rollout import Rollout
 
 PATIENCE_SECONDS = 20.0
@@ -30,6 +33,7 @@ MOST_POINTS = 2_000
 MOST_POINTS_IN_ALL = 10_000
 MOST_WAITING = 8
 KEPT_SECONDS, MOST_KEPT = 60.0, 16
+_T = TypeVar("_T")
 
 
 class Charts:
@@ -38,11 +42,13 @@ class Charts:
     def __init__(
         self,
         evidence: EvidenceStore,
+        readings: ReadingStore,
         *,
         patience_seconds: float = PATIENCE_SECONDS,
         most_points: int = MOST_POINTS_IN_ALL,
     ) -> None:
-        self._evidence, self._patience_seconds = evidence, patience_seconds
+        self._evidence, self._readings = evidence, readings
+        self._patience_seconds = patience_seconds
         self._most_points = most_points
         self._kept: Remembered[bytes] = Remembered(KEPT_SECONDS, most=MOST_KEPT)
         self._turn = asyncio.Lock()
@@ -54,9 +60,7 @@ class Charts:
         Raises ChartUnfinished when it takes long, and goes on meanwhile; TooMuchEvidence when it
         would take too long.
         """
-        size = await self._evidence.size(rollout.id)
-        if size > MOST_INTERVALS:
-            raise TooMuchEvidence(size, MOST_INTERVALS)
+        size = await self._size(rollout)
         key: Hashable = (rollout.id, points, size if size <= FEW_INTERVALS else None)
         try:
             async with asyncio.timeout(self._patience_seconds):
@@ -64,20 +68,39 @@ class Charts:
         except TimeoutError as error:
             raise ChartUnfinished from error
 
+    async def _size(self, rollout: Rollout) -> int:
+        """How much there is to fold. Raises TooMuchEvidence."""
+        size, what = await self._evidence.size(rollout.id), "intervals of evidence"
+        if rollout.plan.reading_gates:
+            size, what = size + await self._readings.size(rollout.id), f"{what} and readings"
+        if size > MOST_INTERVALS:
+            raise TooMuchEvidence(size, MOST_INTERVALS, what)
+        return size
+
     async def _draw(self, rollout: Rollout, points: int) -> bytes:
         if self._waiting >= MOST_WAITING:
             raise ChartUnfinished
         self._waiting += 1
         try:
             async with self._turn:
-                chart = await self._folded(rollout, points)
-                return await asyncio.to_thread(_written, rollout, chart)
+                return await self._drawn(rollout, points)
         finally:
             self._waiting -= 1
 
-    async def _folded(self, rollout: Rollout, points: int) -> Chart:
+    async def _drawn(self, rollout: Rollout, points: int) -> bytes:
+        plan, drawings = rollout.plan, reading_drawings(rollout.plan)
+        series = series_of(plan.gates, plan.trial) + len(drawings)
+        most = min(points, self._most_points // max(series, 1))
+        chart = await self._folded(rollout, most)
+        if drawings:
+            async for kept in _in_slices(await self._readings.readings(rollout.id)):
+                if (drawing := drawings.get((kept.gate, kept.variant))) is not None:
+                    drawing.add(kept)
+        readings = [drawing.series(most) for drawing in drawings.values()]
+        return await asyncio.to_thread(_written, rollout, chart, readings)
+
+    async def _folded(self, rollout: Rollout, most: int) -> Chart:
         plan, log = rollout.plan, await self._evidence.load(rollout.id)
-        most = min(points, self._most_points // max(series_of(plan.gates, plan.trial), 1))
         charts = [await self._of_meter(plan, log, most, "")]
         charts += [await self._of_meter(plan, log, most, one.name) for one in meters_of(plan.gates)]
         return merged(charts, plan.gates)
@@ -95,14 +118,20 @@ class Charts:
             baseline=log.baseline,
             warm_up=plan.policies.warm_up,
         )
-        since = time.monotonic()
-        for interval in intervals:
+        async for interval in _in_slices(intervals):
             drawing.add(interval)
-            if time.monotonic() - since > SLICE_SECONDS:
-                await asyncio.sleep(0)
-                since = time.monotonic()
         return drawing.chart()
 
 
-def _written(rollout: Rollout, chart: Chart) -> bytes:
-    return as_json(EvidenceChartOut.from_domain(rollout.id, chart))
+async def _in_slices(items: Iterable[_T]) -> AsyncIterator[_T]:
+    """The same, with a turn for others in between."""
+    since = time.monotonic()
+    for item in items:
+        yield item
+        if time.monotonic() - since > SLICE_SECONDS:
+            await asyncio.sleep(0)
+            since = time.monotonic()
+
+
+def _written(rollout: Rollout, chart: Chart, readings: Sequence[ReadingSeries]) -> bytes:
+    return as_json(EvidenceChartOut.from_domain(rollout.id, chart, readings))

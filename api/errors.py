@@ -69,10 +69,8 @@ class ChartUnfinished(TransientError):
 class TooMuchEvidence(Conflict):
     """More evidence than a chart is drawn of."""
 
-    def __init__(self, intervals: int, most: int) -> None:
-        super().__init__(
-            f"{intervals:,} intervals of evidence are stored; a chart is drawn of {most:,} at most"
-        )
+    def __init__(self, count: int, most: int, what: str = "intervals of evidence") -> None:
+        super().__init__(f"{count:,} {what} are stored; a chart is drawn of {most:,} at most")
 
 
 class AnalysisUnfinished(TransientError):

@@ -73,6 +73,7 @@ class ApiClients:
     fleet: Fleet
     templates: GateTemplates
     evidence: EvidenceStore
+    readings: ReadingStore
     survey: Survey
     metrics: MetricsStore
     history: CounterHistory
@@ -117,6 +118,7 @@ async def api_clients(
             fleet=PostgresFleet(pool),
             templates=PostgresGateTemplates(pool),
             evidence=PostgresEvidence(pool),
+            readings=PostgresReadings(pool),
             survey=PostgresSurvey(pool),
             metrics=PrometheusMetrics(store, settings.token_metrics),
             history=PrometheusPast(store),

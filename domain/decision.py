@@ -7,7 +7,7 @@ and waits for nothing; what gives it more is looked at last.
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from domain import trial_decision
+from domain import silence, trial_decision
 from domain.plan import Plan, Policies
 from domain.progress import (
     ActState,
@@ -119,6 +119,7 @@ def _troubles(
         away = now - seen.unavailable_since
         reason = f"the metrics have been unavailable for {spoken(away)}"
         yield Cause.METRICS_UNAVAILABLE, policies.on_metrics_unavailable, reason
+    yield from silence.troubles(plan, seen, now)
 
 
 def _lateness(policies: Policies, progress: Progress) -> str:

@@ -133,6 +133,7 @@ class Seen:
     `drift` is somebody else's change, `displaced` one of our own: a run that was reset to an
     earlier step finds the weights of the step that it was in before. Of a trial: how it stands, the
     arms that are `unfit` to serve and why, and the weights that are due, of all arms.
+    `silent_since`: when each gate that is UNAVAILABLE became so, by `Verdict.named`.
     """
 
     verdicts: tuple[Verdict, ...] = ()
@@ -144,6 +145,7 @@ class Seen:
     trial: TrialVerdict | None = None
     unfit: Mapping[str, str] = field(default_factory=dict)
     due: Mapping[str, int] | None = None
+    silent_since: Mapping[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

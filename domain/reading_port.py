@@ -37,6 +37,9 @@ class ReadingStore(Protocol):
     async def readings(self, rollout_id: UUID) -> Sequence[KeptReading]:
         """All readings so far; those of one gate about one variant in their sequence."""
 
+    async def size(self, rollout_id: UUID) -> int:
+        """How many readings there are so far, without reading them."""
+
     async def keep(self, rollout_id: UUID, kept: KeptReading) -> None:
         """Keep a reading. The same one again is success.
 

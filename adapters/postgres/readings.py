@@ -27,6 +27,11 @@ class PostgresReadings:
         # Those of a week take a while to read: others go on meanwhile.
         return await asyncio.to_thread(lambda: [_kept(row) for row in rows])
 
+    async def size(self, rollout_id: UUID) -> int:
+        what = f"the readings of rollout {rollout_id}"
+        (row,) = await self._db.rows(_SQL["size"], rollout_id, what=what)
+        return int(row["size"])
+
     async def keep(self, rollout_id: UUID, kept: KeptReading) -> None:
         place = (kept.gate, kept.variant, kept.sequence)
         async with self._db.transaction(f"the readings of rollout {rollout_id}") as it:

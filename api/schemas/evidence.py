@@ -1,5 +1,7 @@
 """The chart of a rollout's evidence: ratio with its band, evidence against its line, over time."""
 
+import math
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Self
 from uuid import UUID
@@ -8,6 +10,7 @@ from pydantic import Field
 
 from api.schemas.fields import Outgoing
 from api.schemas.gates import GateBody
+from api.schemas.reading_gates import ReadingGateBody
 from api.schemas.verdicts import EffectOut, EvidenceOut
 from domain.evidence.chart import (
     ArmPoint,
@@ -18,6 +21,8 @@ from domain.evidence.chart import (
     TrialPoint,
     TrialSeries,
 )
+from domain.readings.drawing import ReadingPoint, ReadingSeries
+from domain.readings.outcomes import Outcome as ReadingOutcome
 from domain.trial_verdicts import Outcome, PairVerdict, Standing
 from domain.verdicts import Status
 
@@ -178,22 +183,82 @@ class TrialSeriesOut(Outgoing):
         )
 
 
+class ReadingPointOut(Outgoing):
+    """What a gate without statistics read at one moment, and its verdict by then."""
+
+    at: datetime
+    step: int
+    values: list[float | None] = Field(
+        description="One for each series of the answer; null for NaN and infinities."
+    )
+    texts: list[str] | None = Field(
+        description="All values as texts, such as `NaN` and `+Inf`; null where none is null."
+    )
+    error: str = Field(description="Why there was no answer, else empty.")
+    outcome: ReadingOutcome
+    status: Status
+
+    @classmethod
+    def from_domain(cls, point: ReadingPoint) -> Self:
+        series = point.reading.series
+        are_numbers = all(map(math.isfinite, series))
+        return cls(
+            at=point.reading.at,
+            step=point.step,
+            values=[value if math.isfinite(value) else None for value in series],
+            texts=None if are_numbers else [_as_text(value) for value in series],
+            error=point.reading.error,
+            outcome=point.outcome,
+            status=point.status,
+        )
+
+
+def _as_text(value: float) -> str:
+    """As Prometheus writes it."""
+    if math.isnan(value):
+        return "NaN"
+    return repr(value) if math.isfinite(value) else ("+Inf" if value > 0 else "-Inf")
+
+
+class ReadingSeriesOut(Outgoing):
+    """One gate without statistics over time; its conditions say what its values must be."""
+
+    gate: ReadingGateBody
+    variant: str = Field(description="The arm of an ab_test that it is about, else empty.")
+    points: list[ReadingPointOut]
+
+    @classmethod
+    def from_domain(cls, series: ReadingSeries) -> Self:
+        return cls(
+            gate=ReadingGateBody.from_domain(series.gate),
+            variant=series.variant,
+            points=[ReadingPointOut.from_domain(point) for point in series.points],
+        )
+
+
 class EvidenceChartOut(Outgoing):
     """What each verdict was over time.
 
     The points of all series are of the same moments, of other sources than envoy of their own.
+    Those of readings are the readings themselves.
     """
 
     rollout_id: UUID
     intervals: int = Field(description="How many intervals are stored and were folded.")
     gates: list[GateSeriesOut] = Field(description="One a gate; of an ab_test one a gate and arm.")
     trial: TrialSeriesOut | None = Field(description="Of an ab_test: how its arms compare.")
+    readings: list[ReadingSeriesOut] = Field(
+        description="One a gate without statistics; of an ab_test one a gate and arm."
+    )
 
     @classmethod
-    def from_domain(cls, rollout_id: UUID, chart: Chart) -> Self:
+    def from_domain(
+        cls, rollout_id: UUID, chart: Chart, readings: Sequence[ReadingSeries] = ()
+    ) -> Self:
         return cls(
             rollout_id=rollout_id,
             intervals=chart.intervals,
             gates=[GateSeriesOut.from_domain(series) for series in chart.gates],
             trial=chart.trial and TrialSeriesOut.from_domain(chart.trial),
+            readings=[ReadingSeriesOut.from_domain(series) for series in readings],
         )

@@ -22,6 +22,7 @@ from tests.fakes.fleet import MemoryFleet
 from tests.fakes.gate_templates import MemoryGateTemplates
 from tests.fakes.metrics import ScriptedMetrics
 from tests.fakes.past import ScriptedHistory
+from tests.fakes.readings import MemoryReadings
 from tests.fakes.registry import MemoryRegistry
 from tests.fakes.survey import MemorySurvey
 
@@ -75,6 +76,12 @@ def evidence():
 
 
 @pytest.fixture
+def readings():
+    """What gates without statistics have read, to be switched off."""
+    return Outage(MemoryReadings())
+
+
+@pytest.fixture
 def history():
     """The counters of the past."""
     return ScriptedHistory()
@@ -82,7 +89,7 @@ def history():
 
 @pytest.fixture
 async def app(  # noqa: PLR0917 - pytest calls it by name
-    outage, fleet, templates, control, metrics, survey, evidence, history
+    outage, fleet, templates, control, metrics, survey, evidence, readings, history
 ):
     prices = {"chat": TokenPrice(input=3, output=15)}
 
@@ -96,7 +103,7 @@ async def app(  # noqa: PLR0917 - pytest calls it by name
             gateway_namespace="tidegate",
             temporal_ui=UI,
             reports=Reports(outage, survey, metrics, prices),
-            charts=Charts(evidence),
+            charts=Charts(evidence, readings),
             evidence=evidence,
             analyses=Analyses(history, metrics),
             gauges=Gauges(survey, metrics),

@@ -5,6 +5,7 @@ import json
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from math import inf, nan
 from uuid import UUID, uuid4
 
 import pytest
@@ -16,10 +17,13 @@ from domain.errors import Unreachable
 from domain.evidence.intervals import ArmsInterval, Counts, Interval
 from domain.evidence.judge import judge
 from domain.evidence_port import EvidenceLog
+from domain.readings.rules import Reading
+from domain.readings.stepped import KeptReading
 from domain.rollout import Rollout
 from tests.api.caller import PREFIX, canary
 from tests.api.test_ab_tests import a_test
 from tests.fakes.evidence import MemoryEvidence
+from tests.fakes.readings import MemoryReadings
 from tests.projects import (
     NOW,
     a_cursor,
@@ -216,13 +220,13 @@ async def test_many_series_share_what_one_answer_may_hold(started):
     gates = tuple(replace(plan.gates[0], name=f"g{i}") for i in range(4))
     many = replace(started, plan=replace(plan, gates=gates))
     await store(evidence, started.id, *(seen(k) for k in range(20)))
-    chart = json.loads(await Charts(evidence, most_points=40).chart(many, 15))
+    chart = json.loads(await Charts(evidence, MemoryReadings(), most_points=40).chart(many, 15))
     assert [len(series["points"]) for series in chart["gates"]] == [10, 10, 10, 10]
 
 
 async def test_the_same_is_drawn_once_and_again_when_there_is_more(started):
     counted = Counted()
-    charts = Charts(counted)
+    charts = Charts(counted, MemoryReadings())
     await store(counted, started.id, seen(0))
     first = await asyncio.gather(*(charts.chart(started, 9) for _ in range(3)))
     assert (counted.loads, len(set(first))) == (1, 1)
@@ -235,7 +239,7 @@ async def test_the_same_is_drawn_once_and_again_when_there_is_more(started):
 async def test_who_asks_for_what_takes_long_is_told_to_come_back_and_then_has_it(started):
     counted = Counted()
     counted.open.clear()
-    charts = Charts(counted, patience_seconds=0.01)
+    charts = Charts(counted, MemoryReadings(), patience_seconds=0.01)
     with pytest.raises(ChartUnfinished):
         await charts.chart(started, 9)
     counted.open.set()
@@ -249,7 +253,7 @@ async def test_who_asks_for_what_takes_long_is_told_to_come_back_and_then_has_it
 async def test_who_comes_when_many_wait_is_told_at_once(started):
     counted = Counted()
     counted.open.clear()
-    charts = Charts(counted)
+    charts = Charts(counted, MemoryReadings())
     others = [replace(started, id=uuid4()) for _ in range(MOST_WAITING)]
     waiting = [asyncio.create_task(charts.chart(other, 9)) for other in others]
     for _ in range(10):
@@ -297,7 +301,7 @@ async def test_others_are_served_while_a_long_history_is_folded(started):
     long = Long()
     await store(long, started.id, *(seen(k) for k in range(500)))
     busy = asyncio.create_task(others())
-    await Charts(long).chart(started, 9)
+    await Charts(long, MemoryReadings()).chart(started, 9)
     busy.cancel()
     assert len(set(at_interval[-500:])) > 1
 
@@ -339,3 +343,109 @@ async def test_a_gate_whose_source_has_counted_nothing_has_no_points(api, ids, e
     await store(evidence, started["id"], seen(0))
     chart = (await api.get(f"/rollouts/{started['id']}/evidence")).json()
     assert [len(series["points"]) for series in chart["gates"]] == [1, 0]
+
+
+QUALITY = {
+    "name": "quality",
+    "query": 'quality{model="{{candidate.workload}}"}',
+    "success_condition": "result[0] > 0.9",
+    "interval_seconds": 60,
+    "failure_limit": 1,
+}
+
+
+def read(sequence, *series, error="", variant="candidate", step=2):
+    reading = Reading(at=NOW + timedelta(minutes=sequence), series=series, error=error)
+    return KeptReading(
+        gate="quality", variant=variant, sequence=sequence, step=step, reading=reading
+    )
+
+
+@pytest.fixture
+async def gated(api, ids):
+    """A rollout with gates of both kinds."""
+    path = f"/traffic_configs/{ids['config']}/rollouts"
+    return await api.made(path, canary(ids["v2"], gates=[GATES[0], QUALITY]))
+
+
+@pytest.fixture
+def shown(api, gated):
+    async def ask(**query):
+        answer = await api.get(f"/rollouts/{gated['id']}/evidence", params=query)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    return ask
+
+
+async def test_a_gate_without_statistics_is_drawn_by_its_readings(gated, shown, readings):
+    for one in (read(0, 0.95, 0.99), read(1, error="no answer in time"), read(2, 0.5)):
+        await readings.keep(UUID(gated["id"]), one)
+    chart = await shown()
+    assert [series["gate"]["name"] for series in chart["gates"]] == ["errors"]
+    (series,) = chart["readings"]
+    assert series["gate"] == next(g for g in gated["plan"]["gates"] if g["name"] == "quality")
+    assert series["variant"] == ""
+    good, silent, bad = series["points"]
+    assert good == {
+        "at": "2026-11-21T12:00:00Z",
+        "step": 2,
+        "values": [0.95, 0.99],
+        "texts": None,
+        "error": "",
+        "outcome": "success",
+        "status": "pass",
+    }
+    assert (silent["values"], silent["error"]) == ([], "no answer in time")
+    assert (silent["outcome"], silent["status"]) == ("error", "undecided")
+    assert (bad["values"], bad["outcome"], bad["status"]) == ([0.5], "failure", "undecided")
+
+
+async def test_a_value_that_is_no_json_number_is_null_with_its_text_beside(gated, shown, readings):
+    await readings.keep(UUID(gated["id"]), read(0, 0.5, nan, inf, -inf))
+    (point,) = (await shown())["readings"][0]["points"]
+    assert point["values"] == [0.5, None, None, None]
+    assert point["texts"] == ["0.5", "NaN", "+Inf", "-Inf"]
+
+
+async def test_readings_are_thinned_to_the_points_that_were_asked_for(gated, shown, readings):
+    for sequence in range(50):
+        await readings.keep(UUID(gated["id"]), read(sequence, 0.95))
+    points = (await shown(points=7))["readings"][0]["points"]
+    assert len(points) == 7
+    assert points[-1]["at"] == "2026-11-21T12:49:00Z"
+
+
+async def test_a_new_reading_is_on_the_next_chart(gated, shown, readings):
+    assert (await shown())["readings"][0]["points"] == []
+    await readings.keep(UUID(gated["id"]), read(0, 0.95))
+    assert len((await shown())["readings"][0]["points"]) == 1
+
+
+async def test_each_arm_of_an_ab_test_has_readings_of_its_own(api, ids, readings):
+    path = f"/traffic_configs/{ids['config']}/rollouts"
+    started = await api.made(path, {**a_test(ids), "gates": [QUALITY]})
+    await readings.keep(UUID(started["id"]), read(0, 0.95, variant="c"))
+    chart = (await api.get(f"/rollouts/{started['id']}/evidence")).json()
+    told = [(series["variant"], len(series["points"])) for series in chart["readings"]]
+    assert told == [("b", 0), ("c", 1)]
+
+
+async def test_readings_that_cannot_be_had_are_a_503(api, gated, readings):
+    readings.error = Unreachable()
+    answer = await api.get(f"/rollouts/{gated['id']}/evidence")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+
+
+async def test_a_rollout_without_such_gates_has_no_readings_and_needs_none(charted, readings):
+    readings.error = Unreachable()
+    assert (await charted())["readings"] == []
+
+
+async def test_readings_count_to_what_is_drawn_at_most(api, evidence, readings, gated):
+    counted = evidence.behind = Counted()
+    counted.more = MOST_INTERVALS
+    await readings.keep(UUID(gated["id"]), read(0, 0.95))
+    answer = await api.get(f"/rollouts/{gated['id']}/evidence")
+    assert (answer.status_code, counted.loads) == (409, 0)
+    assert "100,001 intervals of evidence and readings are stored" in answer.json()["detail"]

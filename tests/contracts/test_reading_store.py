@@ -97,6 +97,14 @@ async def test_of_two_watchers_one_wins(keep):
     assert len(await keep()) == 1
 
 
+async def test_as_many_readings_are_told_as_were_kept(readings, registry):
+    one, other = [await (await a_project().store(registry)).start(registry) for _ in range(2)]
+    assert await readings.size(one.id) == 0
+    for kept in (a_reading(0), a_reading(0), a_reading(1), a_reading(0, gate="cost")):
+        await readings.keep(one.id, kept)
+    assert (await readings.size(one.id), await readings.size(other.id)) == (3, 0)
+
+
 async def test_rollouts_do_not_see_each_other(readings, registry):
     one, other = [await (await a_project().store(registry)).start(registry) for _ in range(2)]
     await readings.keep(one.id, a_reading(0))

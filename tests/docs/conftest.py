@@ -6,15 +6,17 @@ from tests.api.conftest import (
     control,
     evidence,
     fleet,
+    history,
     http,
     metrics,
     outage,
+    readings,
     registry,
     survey,
     templates,
 )
 
 __all__ = [
-    "api", "app", "control", "evidence", "fleet", "http", "metrics", "outage", "registry", "survey",
-    "templates",
+    "api", "app", "control", "evidence", "fleet", "history", "http", "metrics", "outage", "readings",
+    "registry", "survey", "templates",
 ]  # fmt: skip

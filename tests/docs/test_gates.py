@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from api import charts
 from api.problems import TABLE
 from api.routes.rollouts import rollout_evidence
-from api.schemas.evidence import ArmPointOut, GatePointOut, TrialPointOut
+from api.schemas.evidence import ArmPointOut, GatePointOut, ReadingPointOut, TrialPointOut
 from api.schemas.plans import WARM_UP_SECONDS
 from api.schemas.verdicts import (
     AbsoluteOut,
@@ -159,7 +159,8 @@ def test_a_fixed_threshold_is_as_bad_as_told():
 
 
 @pytest.mark.parametrize(
-    ("place", "shape"), [(0, GatePointOut), (1, TrialPointOut), (2, ArmPointOut)]
+    ("place", "shape"),
+    [(0, GatePointOut), (1, TrialPointOut), (2, ArmPointOut), (3, ReadingPointOut)],
 )
 def test_every_field_of_a_point_is_told(place, shape):
     table = tables(section(TEXT, "The evidence over time"))[place]

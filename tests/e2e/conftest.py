@@ -1,6 +1,7 @@
 """One whole cluster for all end-to-end tests; each test brings a model of its own."""
 
 import asyncio
+import json
 import shutil
 import tempfile
 from pathlib import Path
@@ -14,6 +15,12 @@ from tests.e2e.scene import Scene
 
 # The first of the stories that run together, or the first after them, waits for many.
 LONGEST_SECONDS = 300
+# Beside what every sandbox is told: where web gates may ask, and what tokens of a model cost.
+SETTINGS = {
+    "TIDEGATE_HOOKS_ALLOWED_HOSTS": "127.0.0.1",
+    "TIDEGATE_HOOKS_SIGNING_KEY": "the key of a sandbox that ends with its tests",
+    "TIDEGATE_TOKEN_PRICES": json.dumps({"priced": {"input": 3, "output": 15}}),
+}
 
 
 def pytest_collection_modifyitems(items):
@@ -34,11 +41,14 @@ def home():
 @pytest.fixture(scope="session")
 async def scene(home):
     layout = Layout.for_tests(home)
-    async with cluster(layout) as running:
-        await seed(layout)
-        async with Scene(layout, running) as whole:
-            yield whole
-            await _abandoned(whole.begun.values())
+    with pytest.MonkeyPatch.context() as settings:
+        for name, value in SETTINGS.items():
+            settings.setenv(name, value)
+        async with cluster(layout) as running:
+            await seed(layout)
+            async with Scene(layout, running) as whole:
+                yield whole
+                await _abandoned(whole.begun.values())
 
 
 @pytest.fixture(scope="module")

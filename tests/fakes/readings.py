@@ -72,6 +72,9 @@ class MemoryReadings(ReadingStore):
             raise self.trouble
         return [kept for _, kept in sorted(self._kept[rollout_id].items())]
 
+    async def size(self, rollout_id: UUID) -> int:
+        return len(await self.readings(rollout_id))
+
     async def keep(self, rollout_id: UUID, kept: KeptReading) -> None:
         if self.trouble:
             raise self.trouble

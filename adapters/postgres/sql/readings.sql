@@ -7,6 +7,10 @@ FROM gate_readings
 WHERE rollout_id = $1
 ORDER BY gate, variant, sequence
 
+-- name: size
+-- $1 rollout
+SELECT count(*) AS size FROM gate_readings WHERE rollout_id = $1
+
 -- name: one
 -- $1 rollout, $2 gate, $3 variant, $4 sequence
 SELECT gate, variant, sequence, step, taken_at, series, error

@@ -1,0 +1,55 @@
+"""Gates that are UNAVAILABLE without a break: since when, and what that comes to in the end.
+
+The outage of the gateway's metrics is told by `Seen.unavailable_since`; here is each gate by
+itself, whatever it is judged by.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+
+from domain.plan import Plan
+from domain.progress import Cause, Seen
+from domain.spans import spoken
+from domain.steps import Reaction
+from domain.trial_decision import Trouble
+from domain.verdicts import Status, Verdict
+
+
+def silent_since(
+    before: Mapping[str, datetime],
+    verdicts: Iterable[Verdict],
+    now: datetime,
+    *,
+    is_patient: bool,
+) -> dict[str, datetime]:
+    """Since when each verdict is UNAVAILABLE without a break, by `Verdict.named`.
+
+    A watch `is_patient` where it has just begun: it does not call a source silent yet that it only
+    does not hear. So its verdict does not end a silence that another watch has found.
+    """
+    since: dict[str, datetime] = {}
+    for verdict in verdicts:
+        is_silent = verdict.status is Status.UNAVAILABLE
+        if is_silent or (is_patient and verdict.named in before):
+            since[verdict.named] = before.get(verdict.named, now)
+    return since
+
+
+def troubles(plan: Plan, seen: Seen, now: datetime) -> Iterator[Trouble]:
+    """The gates whose silence has lasted until the policy counts."""
+    for verdict in plan.deciding(seen.verdicts):
+        since = seen.silent_since.get(verdict.named)
+        if since is None or verdict.status is not Status.UNAVAILABLE:
+            continue
+        if now >= since + plan.policies.metrics_stall:
+            away = spoken(now - since)
+            reason = f"gate {verdict.named} has been unavailable for {away}: {verdict.reason}"
+            yield Cause.METRICS_UNAVAILABLE, _reaction(plan, verdict), reason
+
+
+def _reaction(plan: Plan, silent: Verdict) -> Reaction:
+    """The policy's; a gate that is not critical asks a person at the most."""
+    reaction = plan.policies.on_metrics_unavailable
+    if reaction is Reaction.ROLL_BACK and not plan.is_critical(silent):
+        return Reaction.PAUSE
+    return reaction
