@@ -20,6 +20,8 @@ from domain.evidence.forecasts import expected_rates, seconds_until
 from domain.evidence.intervals import Interval
 from domain.evidence.mixtures import odds
 from domain.evidence.rules import AgainstStableRule, LimitRule, Rule
+from domain.evidence.slower import SlowerRule
+from domain.evidence.tails import NoBounds, TailsFold
 from domain.evidence.tallies import Tally, increment_of, observe
 from domain.evidence.warm_up import WarmUp
 from domain.gates import AgainstStable, Gate
@@ -77,7 +79,7 @@ class Judge:
             for gate in gates
             if not gate.dry_run
         )
-        folds = [_GateFold(gate, family, self._baseline.phi) for gate in gates]
+        folds = [_fold_of(gate, family, self._baseline) for gate in gates]
         needed = [max(family, 1) / gate.alpha for gate in gates]
         self._arrivals = Arrivals(checks_split=checks_split)
         self._meters: dict[str, _MeterFold] = {}
@@ -135,7 +137,7 @@ class Judge:
 class _MeterFold:
     """The gates that are judged on one meter; `places` are theirs among all gates."""
 
-    def __init__(self, places: list[int], folds: list["_GateFold"], warm_up: WarmUp) -> None:
+    def __init__(self, places: list[int], folds: list["_Fold"], warm_up: WarmUp) -> None:
         self.places, self._folds, self._warm_up = places, folds, warm_up
         self._last = -1
 
@@ -170,12 +172,27 @@ def _in_order(placed: Iterable[Iterable[tuple[int, T]]]) -> list[T]:
     return [one for _, one in sorted(chain.from_iterable(placed), key=itemgetter(0))]
 
 
-class _GateFold:
-    """One gate: its tallies over the rollout and per step, and its FAIL once there is one."""
+def _fold_of(gate: Gate, family: int, baseline: Baseline) -> "_Fold":
+    """The gate at its bound, or at those of stable's history where it names none."""
+    if not gate.takes_bounds_of_stable:
+        return _GateFold(gate, family, baseline.phi)
+    bounds = baseline.slow_bounds.get(gate.name, ())
+    if not bounds:
+        return NoBounds(gate)
+    each = [replace(gate, slow_over_ms=bound) for bound in bounds]
+    parts = [_GateFold(one, family, baseline.phi, is_part=True) for one in each]
+    return TailsFold(gate, parts, fail_needed=max(family, 1) / gate.alpha)
 
-    def __init__(self, gate: Gate, family: int, phi: float) -> None:
+
+class _GateFold:
+    """One gate: its tallies over the rollout and per step, and its FAIL once there is one.
+
+    As a part, at one of several bounds, it does not fail: its evidence is weighed with the others'.
+    """
+
+    def __init__(self, gate: Gate, family: int, phi: float, *, is_part: bool = False) -> None:
         margins = gate.against_stable or AgainstStable()
-        self._gate, self._phi = gate, phi
+        self._gate, self._phi, self._is_part = gate, phi, is_part
         self._ratio = rate_ratio.RatioTest(
             fail_ratio=margins.fail_ratio, pass_ratio=margins.pass_ratio
         )
@@ -191,7 +208,9 @@ class _GateFold:
         rules: list[tuple[AgainstStable | float, Rule]] = []
         if self._gate.against_stable is not None:
             margins = self._gate.against_stable
-            rules.append((margins, AgainstStableRule(margins, self._ratio, self._phi)))
+            is_marginless = self._is_part and margins.fail_ratio == 1
+            rule = SlowerRule if is_marginless else AgainstStableRule
+            rules.append((margins, rule(margins, self._ratio, self._phi)))
         if self._gate.limit is not None:
             rules.append((self._gate.limit, LimitRule(self._gate.limit, self._phi)))
         return rules
@@ -203,10 +222,13 @@ class _GateFold:
             return
         for _, rule in self._rules:
             rule.restart(self._total)
+            rule.learn(seen)
         increment = increment_of(self._ratio, seen, self._phi)
         self._total.add(seen, interval, increment)
         self._step(interval.step).add(seen, interval, increment)
-        if seen.candidate_bad:  # evidence for FAIL grows with no other request
+        if (
+            seen.candidate_bad and not self._is_part
+        ):  # evidence for FAIL grows with no other request
             self._latch(interval.step)
 
     def _latch(self, step: int) -> None:
@@ -220,10 +242,28 @@ class _GateFold:
         if failed:
             log_e, claim, rule = max(failed, key=lambda each: each[0])
             because = reasons.refuted(claim, odds(log_e), self._fail_needed)
-            start = rule.failing_since(self._total)
-            if start:
-                because = f"{reasons.seen_since(self._total, start)} {because}"
-            self._failed = self._verdict(Status.FAIL, because, self._step(step))
+            self._failed = self._failing(rule, because, step)
+
+    def _failing(self, rule: Rule, because: str, step: int) -> Verdict:
+        start = rule.failing_since(self._total)
+        if start:
+            because = f"{reasons.seen_since(self._total, start)} {because}"
+        return self._verdict(Status.FAIL, because, self._step(step))
+
+    @property
+    def gate(self) -> Gate:
+        return self._gate
+
+    def log_e_fail(self) -> float:
+        return max(rule.log_e_fail(self._total) for _, rule in self._rules)
+
+    def log_e_pass(self, step: int) -> float:
+        return min(rule.log_e_pass(self._step(step)) for _, rule in self._rules)
+
+    def refuted(self, step: int, because: str) -> Verdict:
+        """The FAIL of a part that others join in."""
+        _, rule = max(self._rules, key=lambda each: each[1].log_e_fail(self._total))
+        return self._failing(rule, because, step)
 
     def verdict(self, step: int) -> Verdict:
         if self._failed:
@@ -340,3 +380,6 @@ class _GateFold:
         if step not in self._steps:
             self._steps[step] = Tally(ell=self._ratio.nothing())
         return self._steps[step]
+
+
+_Fold = _GateFold | TailsFold | NoBounds

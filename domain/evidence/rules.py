@@ -13,7 +13,7 @@ from domain.evidence.fraction import FractionTest
 from domain.evidence.mixtures import Floats
 from domain.evidence.rate_ratio import RatioTest
 from domain.evidence.restarts import Restarts
-from domain.evidence.tallies import Counted, Tally
+from domain.evidence.tallies import Counted, Observation, Tally
 from domain.gates import AgainstStable
 
 # What is bet on late regressions is missing for early ones, which the ratio is slower to find than
@@ -26,6 +26,9 @@ class Rule(Protocol):
 
     def restart(self, total: Tally) -> None:
         """Called before each interval is added, with the tally of those before it."""
+
+    def learn(self, seen: Observation) -> None:
+        """Called with each interval, for what no tally holds."""
 
     def log_e_fail(self, total: Tally) -> float:
         """Against "the candidate is acceptable", from all intervals of the rollout."""
@@ -60,6 +63,9 @@ class AgainstStableRule:
     def restart(self, total: Tally) -> None:
         self._ratio_starts.mark(self._ratio.worse_ratios(total.ell), total.counted())
         self._floor_starts.mark(self._above_floor(total), total.counted())
+
+    def learn(self, seen: Observation) -> None:
+        """The tally holds all."""
 
     def log_e_fail(self, total: Tally) -> float:
         return min(self._log_e_ratio(total), self._log_e_floor(total))
@@ -114,6 +120,9 @@ class LimitRule:
 
     def restart(self, total: Tally) -> None:
         self._starts.mark(self._above(total), total.counted())
+
+    def learn(self, seen: Observation) -> None:
+        """The tally holds all."""
 
     def log_e_fail(self, total: Tally) -> float:
         return self._starts.log_e(self._above(total))
