@@ -94,6 +94,7 @@ class Charts:
             beside=beside,
             baseline=log.baseline,
             warm_up=plan.policies.warm_up,
+            margins=plan.margins,
         )
         since = time.monotonic()
         for interval in intervals:

@@ -20,9 +20,10 @@ from domain.evidence.forecasts import expected_rates, seconds_until
 from domain.evidence.intervals import Interval
 from domain.evidence.mixtures import odds
 from domain.evidence.rules import AgainstStableRule, LimitRule, Rule
+from domain.evidence.rungs import said
 from domain.evidence.slower import SlowerRule
 from domain.evidence.tails import NoBounds, TailsFold
-from domain.evidence.tallies import Tally, increment_of, observe
+from domain.evidence.tallies import Rung, Tally, increment_of, observe
 from domain.evidence.warm_up import WarmUp
 from domain.gates import AgainstStable, Gate
 from domain.meters import meter_of
@@ -61,7 +62,8 @@ class Judge:
     `baseline` is what was known of stable before the rollout. Its phi >= 1 is how much more the bad
     requests scatter than independent ones; it divides all evidence (`phi` alone is short for such a
     baseline). Evidence begins `warm_up` after the first interval did; until then only a catastrophe
-    counts. `checks_split`: no PASS while requests do not arrive as weighted.
+    counts. `checks_split`: no PASS while requests do not arrive as weighted. `margins` has by step
+    the ratio that ends it, from the whole rollout; at all other steps a PASS is earned anew.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Judge:
         baseline: Baseline | None = None,
         warm_up: timedelta = timedelta(0),
         checks_split: bool = True,
+        margins: Mapping[int, float] | None = None,
     ) -> None:
         self._baseline = baseline or Baseline(phi=phi)
         family = sum(
@@ -79,7 +82,7 @@ class Judge:
             for gate in gates
             if not gate.dry_run
         )
-        folds = [_fold_of(gate, family, self._baseline) for gate in gates]
+        folds = [_fold_of(gate, family, self._baseline, margins or {}) for gate in gates]
         needed = [max(family, 1) / gate.alpha for gate in gates]
         self._arrivals = Arrivals(checks_split=checks_split)
         self._meters: dict[str, _MeterFold] = {}
@@ -172,15 +175,15 @@ def _in_order(placed: Iterable[Iterable[tuple[int, T]]]) -> list[T]:
     return [one for _, one in sorted(chain.from_iterable(placed), key=itemgetter(0))]
 
 
-def _fold_of(gate: Gate, family: int, baseline: Baseline) -> "_Fold":
+def _fold_of(gate: Gate, family: int, baseline: Baseline, margins: Mapping[int, float]) -> "_Fold":
     """The gate at its bound, or at those of stable's history where it names none."""
     if not gate.takes_bounds_of_stable:
-        return _GateFold(gate, family, baseline.phi)
+        return _GateFold(gate, family, baseline.phi, margins)
     bounds = baseline.slow_bounds.get(gate.name, ())
     if not bounds:
         return NoBounds(gate)
     each = [replace(gate, slow_over_ms=bound) for bound in bounds]
-    parts = [_GateFold(one, family, baseline.phi, is_part=True) for one in each]
+    parts = [_GateFold(one, family, baseline.phi, margins, is_part=True) for one in each]
     return TailsFold(gate, parts, fail_needed=max(family, 1) / gate.alpha)
 
 
@@ -190,7 +193,16 @@ class _GateFold:
     As a part, at one of several bounds, it does not fail: its evidence is weighed with the others'.
     """
 
-    def __init__(self, gate: Gate, family: int, phi: float, *, is_part: bool = False) -> None:
+    def __init__(
+        self,
+        gate: Gate,
+        family: int,
+        phi: float,
+        rungs: Mapping[int, float],
+        *,
+        is_part: bool = False,
+    ) -> None:
+        self._rungs = rungs
         margins = gate.against_stable or AgainstStable()
         self._gate, self._phi, self._is_part = gate, phi, is_part
         self._ratio = rate_ratio.RatioTest(
@@ -294,13 +306,12 @@ class _GateFold:
     def _weigh(self, here: Tally) -> Verdict:
         """PASS when each rule has its evidence from this step, else what is still missing."""
         needed = math.log(self._pass_needed)
-        missing, have = [], []
+        missing: list[str] = []
+        have: list[str] = []
         for claim, rule in self._rules:
             log_e = rule.log_e_pass(here)
-            if log_e >= needed:
-                have.append(reasons.proven(claim, odds(log_e), self._pass_needed))
-            else:
-                missing.append(reasons.not_yet_proven(claim, odds(log_e), self._pass_needed))
+            told = said(claim, here, odds(log_e), self._gate.beta)
+            (have if log_e >= needed else missing).append(told)
         place = reasons.at_weight(here, self._total)
         if not missing:
             because = f"Good enough {place}: {', and '.join(have)}."
@@ -378,7 +389,9 @@ class _GateFold:
 
     def _step(self, step: int) -> Tally:
         if step not in self._steps:
-            self._steps[step] = Tally(ell=self._ratio.nothing())
+            margin = self._rungs.get(step)
+            rung = None if margin is None else Rung(margin=margin, total=self._total)
+            self._steps[step] = Tally(ell=self._ratio.nothing(), rung=rung)
         return self._steps[step]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from domain.evidence.rate_ratio import LARGEST_RATIO
-from domain.evidence.tallies import Counted, Tally
+from domain.evidence.tallies import Counted, Rung, Tally
 from domain.gates import AgainstStable, Gate, Metric
 from domain.verdicts import Effect
 
@@ -111,6 +111,20 @@ def proven(rule: AgainstStable | float, e: float, needed: float) -> str:
 
 def not_yet_proven(rule: AgainstStable | float, e: float, needed: float) -> str:
     return f'evidence {odds(e)} for "{good_enough(rule)}" ({odds(needed)} is required)'
+
+
+def rung_reached(rung: Rung, upper: float, rule: AgainstStable) -> str:
+    """What ends a step that has a margin; `upper` is the upper limit of the ratio."""
+    if upper <= rung.margin:
+        return (
+            f"at most {times(upper)} times, below the {times(rung.margin)} that this step asks for"
+        )
+    return f"less than {percent(rule.floor)} of requests"
+
+
+def rung_not_reached(rung: Rung, upper: float) -> str:
+    so_far = f"at most {times(upper)} times" if upper < LARGEST_RATIO else "not bounded yet"
+    return f"{so_far}, and this step asks for less than {times(rung.margin)} over the whole rollout"
 
 
 def at_weight(step: Tally, total: Tally) -> str:
