@@ -8,6 +8,7 @@ from uuid import UUID
 from temporalio import activity
 
 from activities.comparing import Beside, ComparingPorts, comparing
+from activities.gauges import EvidenceGauges, evidence_gauges
 from activities.heartbeats import say
 from activities.ledger import Ledger
 from activities.reading import ReadingPorts, Readings, reading
@@ -70,12 +71,17 @@ class AnalysisActivities:
             reading(rollout, plan, progress, ports.reading) as readings,
         ):
             beside: Beside = lambda seen: answers(readings.beside(seen))  # noqa: E731
-            return await self._watch(order, Watcher(order, ports, beside), readings)
+            watcher = Watcher(order, ports, beside)
+            with evidence_gauges(plan) as gauges:
+                return await self._watch(order, watcher, readings, gauges)
 
-    async def _watch(self, order: WatchOrder, watcher: "Watcher", readings: Readings) -> Seen:
+    async def _watch(
+        self, order: WatchOrder, watcher: "Watcher", readings: Readings, gauges: EvidenceGauges
+    ) -> Seen:
         while True:
             seen = await watcher.look()
             say(_headline(seen))
+            gauges.tell(seen.verdicts)
             now = datetime.now(UTC)
             decision = decide(order.plan, replace(order.progress, seen=seen), now)
             if not isinstance(decision, Hold) or now >= order.report_at:

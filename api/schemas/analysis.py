@@ -7,12 +7,12 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from api.schemas.events import VerdictOut
 from api.schemas.fields import Incoming, Label, Outgoing
 from api.schemas.fleet import Moment
 from api.schemas.gates import GateBody
 from api.schemas.plans import MOST_LISTED
 from api.schemas.rollouts import RolloutIn
+from api.schemas.verdicts import VerdictOut
 from domain.evidence.planning import Outlook
 from domain.evidence.replaying import Fired, Replayed
 from domain.gates import Gate

@@ -4,12 +4,12 @@ from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from api.schemas.fields import Outgoing
+from api.schemas.verdicts import Read, VerdictOut
 from domain.rollout import Event, EventKind, Phase
 from domain.trial_verdicts import Outcome, Standing
-from domain.verdicts import Status, Verdict
 from workflows.messages import RolloutView
 
 
@@ -45,55 +45,7 @@ class Events(Outgoing):
     next_after: int | None
 
 
-class _Read(Outgoing):
-    model_config = ConfigDict(from_attributes=True, ser_json_inf_nan="null")
-
-
-class EffectOut(_Read):
-    """The candidate's bad fraction over stable's; an end of the interval without bound is null."""
-
-    estimate: float | None
-    low: float | None
-    high: float | None
-    level: float
-
-
-class EvidenceOut(_Read):
-    """Odds against the null, and what each has to reach."""
-
-    fail: float | None
-    fail_needed: float | None
-    pass_: float | None = Field(serialization_alias="pass")
-    pass_needed: float | None
-
-
-class SamplesOut(_Read):
-    candidate_requests: int
-    candidate_bad: int
-    stable_requests: int
-    stable_bad: int
-    intervals: int
-    resets: int
-    opened_at: datetime | None
-    closed_at: datetime | None
-
-
-class VerdictOut(_Read):
-    gate: str
-    status: Status
-    reason: str
-    effect: EffectOut | None
-    evidence: EvidenceOut | None
-    samples: SamplesOut | None
-    seconds_to_pass: float | None
-    variant: str = Field(description="The arm of an ab_test that it is about, else empty.")
-
-    @classmethod
-    def from_domain(cls, verdict: Verdict) -> Self:
-        return cls.model_validate(verdict)
-
-
-class ArmOut(_Read):
+class ArmOut(Read):
     """One arm of an ab_test: what was counted while it competed. `low` to `high` holds at 95 %."""
 
     arm: str
@@ -110,7 +62,7 @@ class ArmOut(_Read):
     beaten_at_odds: float | None
 
 
-class PairOut(_Read):
+class PairOut(Read):
     """Evidence, as odds, that `better` has more reward than `other`."""
 
     better: str
@@ -119,7 +71,7 @@ class PairOut(_Read):
     within_margin: float | None
 
 
-class SplitOut(_Read):
+class SplitOut(Read):
     """Whether requests arrive as weighted; while in doubt nothing is decided."""
 
     odds: float | None
@@ -129,7 +81,7 @@ class SplitOut(_Read):
     in_doubt: bool
 
 
-class TrialOut(_Read):
+class TrialOut(Read):
     """How an ab_test stands, and why."""
 
     outcome: Outcome
@@ -165,7 +117,7 @@ class LiveOut(Outgoing):
             step=view.step,
             candidate_weight=view.candidate_weight,
             weights=view.weights,
-            verdicts=[VerdictOut.from_domain(verdict) for verdict in view.verdicts],
+            verdicts=VerdictOut.listed(view.verdicts),
             trial=None if view.trial is None else TrialOut.model_validate(view.trial),
             rollback_since=view.rollback_since,
         )

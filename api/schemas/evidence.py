@@ -6,9 +6,9 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.schemas.events import EffectOut, EvidenceOut
 from api.schemas.fields import Outgoing
 from api.schemas.gates import GateBody
+from api.schemas.verdicts import EffectOut, EvidenceOut
 from domain.evidence.chart import (
     ArmPoint,
     ArmSeries,

@@ -13,8 +13,9 @@ from domain.evidence import reasons
 from domain.evidence.intervals import Interval
 from domain.evidence.split_watch import SplitWatch
 from domain.trial_verdicts import SplitVerdict
-from domain.verdicts import Status, Verdict
+from domain.verdicts import Shares, Status, Verdict
 
+SPLIT_IN_DOUBT, REQUESTS_HANG = "split in doubt", "requests hang"
 CANDIDATE, STABLE, FULL = "candidate", "stable", 100
 # Those under way when an interval closes are no news: it takes more of them, and more than stable
 # has, of the latest intervals or of the whole step.
@@ -82,6 +83,16 @@ class Arrivals:
         found = self._steps.get(step)
         return found.split() if found else None
 
+    def shares(self, step: int) -> Shares | None:
+        """The candidate's share of the requests of a step; None where no split is checked."""
+        found = self._steps.get(step)
+        return found.shares() if found else None
+
+    def flags(self, step: int) -> tuple[str, ...]:
+        """What is in doubt at a step, in a few words each."""
+        found = self._steps.get(step)
+        return found.flags() if found else ()
+
     def held(self, verdicts: Sequence[Verdict], step: int) -> tuple[Verdict, ...]:
         """The verdicts with any PASS withheld while the requests of the step are in doubt.
 
@@ -125,6 +136,22 @@ class _Step:
     def split(self) -> SplitVerdict | None:
         return self._watch.verdict() if self._arrived else None
 
+    def shares(self) -> Shares | None:
+        split = self.split()
+        if split is None:
+            return None
+        return Shares(
+            expected=self._due / self._arrived,
+            observed=self._observed / self._arrived,
+            odds=split.odds,
+            odds_needed=split.odds_needed,
+        )
+
+    def flags(self) -> tuple[str, ...]:
+        split = self.split()
+        doubts = (SPLIT_IN_DOUBT,) if split is not None and split.in_doubt else ()
+        return doubts if self.hanging() is None else (*doubts, REQUESTS_HANG)
+
     def hanging(self) -> Begun | None:
         """What hangs, of the whole step or of the latest intervals; None where nothing does."""
         latest = Begun()
@@ -143,7 +170,12 @@ class _Step:
             # An arm whose requests all hang is not one that none has reached.
             reason = f"{reasons.none_ended(begun.hanging)} {self._doubt_of_split()}".rstrip()
         return replace(
-            verdict, status=Status.UNDECIDED, reason=reason, seconds_to_pass=None, doubt=doubts
+            verdict,
+            status=Status.UNDECIDED,
+            reason=reason,
+            seconds_to_pass=None,
+            forecast=None,
+            doubt=doubts,
         )
 
     def doubts(self) -> str:

@@ -164,7 +164,7 @@ class _GateLines:
         self._moments.append(() if pair is None else tuple(self._points(pair)))
 
     def _points(self, pair: Interval) -> Iterator[GatePoint]:
-        verdicts = self._judge.verdicts(pair.step)
+        verdicts = self._judge.verdicts(pair.step, in_full=False)
         for i in self._drawn:
             yield GatePoint(
                 at=pair.closed_at,

@@ -10,7 +10,8 @@ from domain.evidence.rate_ratio import likely_ratio
 from domain.evidence.tallies import Tally
 
 _HORIZON_SECONDS = 30 * 86_400.0
-_MOMENTS: Floats = np.concatenate([[0.0], np.geomspace(0.5, _HORIZON_SECONDS, 72)])
+_MOMENTS: Floats = np.concatenate([[0.0], np.geomspace(0.5, _HORIZON_SECONDS, 12)])
+_PARTS: Floats = np.linspace(0.0, 1.0, 9)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,15 @@ class Rates:
     candidate_bad: float
     stable_requests: float
     stable_bad: float
+
+    def scaled(self, candidate: float, stable: float) -> "Rates":
+        """With so many times the requests of each arm, of which as large a part is bad."""
+        return Rates(
+            candidate_requests=self.candidate_requests * candidate,
+            candidate_bad=self.candidate_bad * candidate,
+            stable_requests=self.stable_requests * stable,
+            stable_bad=self.stable_bad * stable,
+        )
 
 
 def expected_rates(total: Tally, step: Tally) -> Rates | None:
@@ -48,15 +58,18 @@ def expected_rates(total: Tally, step: Tally) -> Rates | None:
 def seconds_until(log_e_later: Callable[[Floats], Floats], needed: float) -> float | None:
     """When the expected evidence reaches what is needed; None when not within 30 days.
 
-    Along the expected path, which is the median of docs/statistics.md's planning formula.
+    Along the expected path, which is the median of docs/statistics.md's planning formula. A path is
+    convex (a sum of exponentials), or the lowest of such: what it has reached it keeps. So a few
+    moments find about where it crosses, and a few more between them the place.
     """
     path = log_e_later(_MOMENTS)
-    reached = path >= needed
-    if not reached.any():
-        return None
-    first = int(reached.argmax())
-    if first == 0:
+    if path[0] >= needed:
         return 0.0
-    earlier, later = float(_MOMENTS[first - 1]), float(_MOMENTS[first])
-    rise = float(path[first] - path[first - 1])
-    return earlier + (later - earlier) * float(needed - path[first - 1]) / rise
+    if path[-1] < needed:
+        return None
+    after = int((path >= needed).argmax())
+    moments = _MOMENTS[after - 1] + (_MOMENTS[after] - _MOMENTS[after - 1]) * _PARTS
+    path = log_e_later(moments)
+    after = max(1, int((path >= needed).argmax()))
+    (low, high), (earlier, later) = path[after - 1 : after + 1], moments[after - 1 : after + 1]
+    return float(earlier + (later - earlier) * (needed - low) / (high - low))

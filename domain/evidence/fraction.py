@@ -118,16 +118,16 @@ def _end(excess: Callable[[float], float], seen: float, edge: float) -> float:
     low, high = excess(_fraction(inner)), excess(_fraction(outer))
     if high <= 0:
         return edge
-    crossing = inner
+    crossing, side = inner, 0
     for _ in range(100):
         crossing = (inner * high - outer * low) / (high - low)
         value = excess(_fraction(crossing))
         if abs(value) < _CLOSE or abs(outer - inner) < _CLOSE:
             break
         if value > 0:
-            outer, high, low = crossing, value, low / 2
+            outer, high, low, side = crossing, value, low / 2 if side > 0 else low, 1
         else:
-            inner, low, high = crossing, value, high / 2
+            inner, low, high, side = crossing, value, high / 2 if side < 0 else high, -1
     return _fraction(crossing)
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from domain.evidence.rate_ratio import LARGEST_RATIO
 from domain.evidence.tallies import Counted, Rung, Tally
 from domain.gates import AgainstStable, Gate, Metric
-from domain.verdicts import Effect
+from domain.verdicts import AtWeight, Effect
 
 _ANY_LOOK = "95 % at any look"
 _LARGEST_ODDS = 1_000_000
@@ -136,10 +136,17 @@ def at_weight(step: Tally, total: Tally) -> str:
     return f"at {step.weight} % weight ({candidate}, {stable})"
 
 
-def still_needed(seconds: float | None) -> str:
+def still_needed(seconds: float | None, other: AtWeight | None = None) -> str:
+    """How long a PASS takes, here and at another weight, where that is worth to be said."""
     if seconds is None:
-        return "at these rates a pass is not in sight"
-    return f"needs about {duration(seconds)} at this rate"
+        there = other and f", but about {_time(other.seconds)} at {other.weight} % weight"
+        return f"at these rates a pass is not in sight{there or ''}"
+    here = f"needs about {duration(seconds)} at this rate"
+    if other is None:
+        return here
+    (_, unit), (amount, other_unit) = _rounded(seconds), _rounded(other.seconds)
+    there = f"{amount:,}" if unit == other_unit else _time(other.seconds)
+    return f"{here}, or {there} at {other.weight} % weight"
 
 
 def nothing_counted(gate: Gate, since: datetime | None) -> str:
@@ -240,6 +247,15 @@ def odds(e: float) -> str:
 
 def duration(seconds: float) -> str:
     """Rounded up to whole units, such as "18 more seconds"."""
+    amount, unit = _rounded(seconds)
+    return f"{amount} more {unit}{'' if amount == 1 else 's'}"
+
+
+def _time(seconds: float) -> str:
+    return _many(*_rounded(seconds))
+
+
+def _rounded(seconds: float) -> tuple[int, str]:
     unit, size = "second", 1.0
     for larger, length, starts_at in (
         ("minute", 60.0, 100.0),
@@ -248,8 +264,7 @@ def duration(seconds: float) -> str:
     ):
         if seconds > starts_at:
             unit, size = larger, length
-    amount = max(1, math.ceil(seconds / size))
-    return f"{amount} more {unit}{'' if amount == 1 else 's'}"
+    return max(1, math.ceil(seconds / size)), unit
 
 
 def _many(number: int, what: str) -> str:

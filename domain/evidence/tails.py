@@ -16,7 +16,7 @@ from domain.evidence import reasons
 from domain.evidence.intervals import Interval
 from domain.evidence.mixtures import log_sum_exp, odds
 from domain.gates import Gate
-from domain.verdicts import Evidence, Status, Verdict
+from domain.verdicts import Status, Verdict
 
 
 class Part(Protocol):
@@ -35,7 +35,7 @@ class Part(Protocol):
     def log_e_pass(self, step: int) -> float:
         """The evidence against "the candidate is not good enough at this bound"."""
 
-    def verdict(self, step: int) -> Verdict:
+    def verdict(self, step: int, *, in_full: bool = True) -> Verdict:
         """What a gate at this bound would say; never FAIL."""
 
     def status(self, step: int) -> Status:
@@ -59,6 +59,7 @@ class TailsFold:
         self._gate, self._parts, self._fail_needed = gate, tuple(parts), fail_needed
         self._bounds = [part.gate.bound or 0.0 for part in self._parts]
         self._failed: Verdict | None = None
+        self._highest = 0.0  # log odds for FAIL, at any time so far
 
     def add(self, interval: Interval) -> None:
         if self._failed:
@@ -67,13 +68,18 @@ class TailsFold:
             part.add(interval)
         log_es = self._log_es()
         log_e = _log_mean(log_es)
+        self._highest = max(self._highest, log_e)
         if log_e >= math.log(self._fail_needed):
             lead = self._parts[int(np.argmax(log_es))]
             because = reasons.refuted_at(lead.gate, self._bounds, odds(log_e), self._fail_needed)
             failed = lead.refuted(interval.step, because)
-            self._failed = replace(failed, evidence=self._evidence(interval.step, log_e))
+            self._failed = self._with_evidence(failed, interval.step, log_e)
 
-    def verdict(self, step: int) -> Verdict:
+    @property
+    def has_failed(self) -> bool:
+        return self._failed is not None
+
+    def verdict(self, step: int, *, in_full: bool = True) -> Verdict:
         """FAIL is told by the bound with the most evidence, all else by the furthest from a PASS.
 
         The numbers of effect and samples are those counted at that bound.
@@ -81,12 +87,12 @@ class TailsFold:
         if self._failed:
             return self._failed
         weakest = self._weakest(step)
-        found = weakest.verdict(step)
+        found = weakest.verdict(step, in_full=in_full)
         if found.samples is None:
             return found
         among = reasons.among_bounds(weakest.gate, self._bounds)
-        evidence = self._evidence(step, _log_mean(self._log_es()))
-        return replace(found, reason=f"{found.reason} {among}", evidence=evidence)
+        told = replace(found, reason=f"{found.reason} {among}")
+        return self._with_evidence(told, step, _log_mean(self._log_es()))
 
     def status(self, step: int) -> Status:
         if self._failed:
@@ -103,13 +109,18 @@ class TailsFold:
     def _log_es(self) -> list[float]:
         return [part.log_e_fail() for part in self._parts]
 
-    def _evidence(self, step: int, log_e_fail: float) -> Evidence:
-        return Evidence(
+    def _with_evidence(self, found: Verdict, step: int, log_e_fail: float) -> Verdict:
+        """What one part says, with the evidence of all."""
+        if found.evidence is None:
+            return found
+        evidence = replace(
+            found.evidence,
             fail=odds(log_e_fail),
             fail_needed=self._fail_needed,
             pass_=odds(min(part.log_e_pass(step) for part in self._parts)),
-            pass_needed=1 / self._gate.beta,
+            p_always_valid=math.exp(-self._highest),
         )
+        return replace(found, evidence=evidence)
 
 
 class NoBounds:
@@ -121,7 +132,11 @@ class NoBounds:
     def add(self, interval: Interval) -> None:
         """Nothing can be counted."""
 
-    def verdict(self, step: int) -> Verdict:  # noqa: ARG002 - the same at each
+    @property
+    def has_failed(self) -> bool:
+        return False
+
+    def verdict(self, step: int, *, in_full: bool = True) -> Verdict:  # noqa: ARG002 - the same
         because = reasons.no_bounds(self._gate)
         return Verdict(gate=self._gate.name, status=Status.UNAVAILABLE, reason=because)
 

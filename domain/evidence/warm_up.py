@@ -13,6 +13,7 @@ from domain.evidence import reasons
 from domain.evidence.fraction import FractionTest
 from domain.evidence.intervals import Interval
 from domain.evidence.mixtures import odds
+from domain.evidence.prospects import absolute_of
 from domain.evidence.rate_ratio import RatioTest
 from domain.evidence.tallies import Tally, increment_of, observe
 from domain.gates import Gate, Metric
@@ -54,6 +55,11 @@ class WarmUp:
         """One a gate: FAIL, for good, or that it is warming up; None where the gate may speak."""
         ends_at = None if self._is_over else self._ends_at
         return tuple(watch.verdict(ends_at) for watch in self._watches)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it has begun and is not over."""
+        return self._ends_at is not None and not self._is_over
 
     def statuses(self) -> tuple[Status | None, ...]:
         """What the verdicts say without their numbers."""
@@ -108,7 +114,7 @@ class _Watch:
         return self._verdict(Status.UNDECIDED, reasons.warming_up(self._gate, self._tally, ends_at))
 
     def _verdict(self, status: Status, reason: str) -> Verdict:
-        tally = self._tally
+        tally, is_failure = self._tally, status is Status.FAIL
         samples = Samples(
             candidate_requests=tally.candidate_requests,
             candidate_bad=tally.candidate_bad,
@@ -124,4 +130,5 @@ class _Watch:
             status=status,
             reason=reason,
             samples=samples if tally.candidate_requests else None,
+            absolute=absolute_of(tally, self._gate, phi=self._phi) if is_failure else None,
         )

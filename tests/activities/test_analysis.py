@@ -135,7 +135,8 @@ async def test_any_verdict_can_be_recomputed_from_the_stored_intervals(scene):
     seen = await watched.watch()
     log = await watched.evidence.load(watched.rollout_id)
 
-    assert judge(watched.plan.gates, log.intervals, step=SOAK_10) == seen.verdicts
+    found = judge(watched.plan.gates, log.intervals, step=SOAK_10, baseline=log.baseline)
+    assert found == seen.verdicts
 
 
 async def test_a_watcher_that_died_goes_on_where_the_stored_intervals_end(scene):

@@ -11,7 +11,7 @@ import pytest
 
 from api.charts import MOST_INTERVALS, MOST_WAITING, Charts
 from api.errors import ChartUnfinished
-from api.schemas.events import EffectOut, EvidenceOut
+from api.schemas.verdicts import EffectOut, EvidenceOut
 from domain.errors import Unreachable
 from domain.evidence.intervals import ArmsInterval, Counts, Interval
 from domain.evidence.judge import judge

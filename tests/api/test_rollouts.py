@@ -8,10 +8,13 @@ from uuid import UUID, uuid4
 import pytest
 
 from api.errors import EngineUnreachable
+from domain.evidence.judge import judge
 from domain.registry import ConfigStatus, TrafficConfig
 from domain.rollout import Entry, EventKind, Phase, Rollout
+from domain.verdicts import Status, Verdict
 from tests.api.caller import PREFIX, canary
 from tests.api.staging import change
+from tests.domain.evidence.scenes import error_gate, interval
 from tests.fakes.journal import MemoryJournal
 
 
@@ -337,6 +340,32 @@ async def test_a_rollout_shows_what_its_workflow_says(api, ids):
     assert (shown["live"]["reason"], shown["live"]["step"]) == ("soaking", 2)
     assert shown["live_unavailable"] is None
     assert (await api.get(f"/rollouts/{made['id']}?live=false")).json()["live"] is None
+
+
+async def test_a_verdict_is_shown_with_all_that_it_carries(api, ids, control):
+    made = await api.made(_rollouts(ids), canary(ids["v2"]))
+    slow = [interval(k, (3, 0), (57, 1), seconds=5, weight=5) for k in range(40)]
+    gates = (error_gate(), error_gate(limit=0.5))
+    verdicts = (*judge(gates, slow, step=0), Verdict(gate="up", status=Status.PASS, reason="so"))
+    control.described = replace(control.described, verdicts=verdicts)
+    shown, *_, bare = (await api.get(f"/rollouts/{made['id']}")).json()["live"]["verdicts"]
+    assert (shown["look"], shown["decided_at"], shown["doubt"]) == (40, None, "")
+    assert (shown["effect"]["fail_ratio"], shown["effect"]["pass_ratio"]) == (1.25, 1.5)
+    assert shown["absolute"]["candidate"] == 0
+    assert shown["absolute"]["difference_points"] == pytest.approx(-100 * 40 / 2280)
+    assert shown["evidence"]["alpha"] == 0.05
+    assert shown["evidence"]["gates_in_family"] == 3
+    assert 0 < shown["evidence"]["p_always_valid"] <= 1
+    assert shown["stands_among_all"] is False
+    assert shown["quality"] == {"phi": 1.0, "phi_source": "", "flags": [], "split": None}
+    forecast = shown["forecast"]
+    assert set(forecast["at_weight"]) == {"25", "50"}
+    assert forecast["seconds_to_pass"] == shown["seconds_to_pass"] > forecast["at_weight"]["25"]
+    assert forecast["seconds_to_fail"] is None
+    assert {bare[part] for part in ("effect", "absolute", "evidence", "quality", "forecast")} == (
+        {None}
+    )
+    assert bare["stands_among_all"] is None
 
 
 async def test_a_rollout_is_shown_while_the_engine_is_down(api, ids, control):

@@ -6,13 +6,29 @@ from datetime import UTC, datetime, timedelta
 from math import comb
 
 import pytest
+from pydantic import BaseModel
 
 from api import charts
 from api.problems import TABLE
 from api.routes.rollouts import rollout_evidence
 from api.schemas.evidence import ArmPointOut, GatePointOut, TrialPointOut
+from api.schemas.plans import WARM_UP_SECONDS
+from api.schemas.verdicts import (
+    AbsoluteOut,
+    ForecastOut,
+    QualityOut,
+    SamplesOut,
+    VerdictEffectOut,
+    VerdictEvidenceOut,
+    VerdictOut,
+)
+from domain.evidence import arrivals, overdispersion, split_watch
+from domain.evidence.arrivals import REQUESTS_HANG, SPLIT_IN_DOUBT
+from domain.evidence.baseline import WHERE_UNKNOWN
 from domain.evidence.intervals import Counts, Interval
 from domain.evidence.judge import judge
+from domain.evidence.quality import WARMING_UP
+from domain.evidence.warm_up import CATASTROPHE
 from domain.gates import AgainstStable, Gate, Metric
 from domain.verdicts import Status
 from tests.docs.pages import page, search, section, tables
@@ -128,7 +144,7 @@ def _interval(sequence, *, bad):
 
 
 def test_the_sentence_of_the_example_is_the_judge_s():
-    quoted = " ".join(re.findall(r"^> (.+)$", TEXT, re.MULTILINE))
+    quoted = " ".join(re.findall(r"^> (.+)$", section(TEXT, "The four verdicts"), re.MULTILINE))
     gates = (gate(against_stable=AgainstStable()),)
     assert verdict(gates, 10_000, candidate=7 / 10_000, stable=40 / 90_000).reason.startswith(
         quoted
@@ -169,6 +185,92 @@ def test_the_limits_of_a_chart_are_those_that_are_told():
     assert set(search(r"of the kind `([\w-]+)`", text)) <= kinds
 
 
+def test_every_field_of_a_verdict_is_told():
+    (table,) = tables(section(TEXT, "What a verdict says"))
+    assert [row[0] for row in table] == list(VerdictOut.model_fields)
+    parts: tuple[type[BaseModel], ...] = (
+        VerdictEffectOut,
+        AbsoluteOut,
+        VerdictEvidenceOut,
+        SamplesOut,
+        QualityOut,
+        ForecastOut,
+    )
+    told = {row[0]: set(re.findall(r"`(\w+)`", row[1])) for row in table}
+    for name, part in zip(
+        ("effect", "absolute", "evidence", "samples", "quality", "forecast"), parts, strict=True
+    ):
+        known = {field.serialization_alias or key for key, field in part.model_fields.items()}
+        assert told[name] <= known, name
+
+
+def test_every_flag_is_told():
+    text = section(TEXT, "What a verdict says")
+    told = search(r"`flags` are `([\w ]+)`, `([\w ]+)`, `([\w ]+)` and `resets`", text)
+    assert told == (WARMING_UP, SPLIT_IN_DOUBT, REQUESTS_HANG)
+
+
+def test_the_forecast_of_the_example_is_the_judge_s():
+    slow = [
+        Interval(
+            sequence=k,
+            step=2,
+            weight=5,
+            opened_at=NOON + timedelta(seconds=5 * k),
+            closed_at=NOON + timedelta(seconds=5 * k + 5),
+            candidate=Counts(requests=3, errors=0),
+            stable=Counts(requests=57, errors=1),
+        )
+        for k in range(40)
+    ]
+    (found,) = judge((gate(against_stable=AgainstStable()),), slow, step=2)
+    (quoted,) = re.findall(r"^> (.+)$", section(TEXT, "What a verdict says"), re.MULTILINE)
+    assert found.reason.endswith(f"{quoted}.")
+
+
 def test_every_verdict_is_told():
     told = [row[0].lower() for row in tables(section(TEXT, "The four verdicts"))[0]]
     assert told == [str(status) for status in Status]
+
+
+def test_what_is_said_of_the_overdispersion_is_what_it_takes():
+    said = section(TEXT, "Overdispersion")
+    assert f"{overdispersion.LEAST_BAD} bad requests among them" in said
+    assert f"from one scrape to {overdispersion.BLOCKS[-1]}" in said
+    bounds = (overdispersion.SMALLEST, overdispersion.LARGEST)
+    assert "it lies within {:g} and {:g}".format(*bounds) in said
+    assert f"phi is {WHERE_UNKNOWN}, and the verdict" in said
+
+
+def test_what_is_said_of_the_warm_up_is_what_it_does():
+    said = section(TEXT, "Warm-up")
+    assert f"(`{WARM_UP_SECONDS:g}`" in said or f"({WARM_UP_SECONDS:g} by" in said
+    assert f"more than **{CATASTROPHE:.0%}**".replace("%", " %") in said
+    for phi, enough in ((1.0, 4), (WHERE_UNKNOWN, 6)):
+        found = [_failing(n, phi) for n in range(1, 9)]
+        assert found.index(Status.FAIL) + 1 == enough
+
+
+def _failing(requests, phi):
+    """The verdict of a warm-up when this many requests of the candidate failed, and none else."""
+    only = Interval(
+        sequence=0,
+        step=2,
+        weight=10,
+        opened_at=NOON,
+        closed_at=NOON + timedelta(seconds=1),
+        candidate=Counts(requests=requests, errors=requests),
+        stable=Counts(requests=9 * requests, errors=0),
+    )
+    gates = [gate(against_stable=AgainstStable())]
+    return judge(gates, (only,), step=2, phi=phi, warm_up=timedelta(minutes=1))[0].status
+
+
+def test_what_is_said_of_the_split_is_what_it_takes():
+    said = " ".join(section(TEXT, "The split of requests").split())
+    assert f"reach {split_watch.ODDS_NEEDED:g}:1" in said
+    assert f"by more than {split_watch.TOLERATED:.0%}".replace("%", " %") in said
+    assert f"When {arrivals.HANGING_AT_LEAST} requests or more, and a tenth" in said
+    assert arrivals.HANGING_SHARE == 0.1
+    assert arrivals.BEYOND_STABLE == 2
+    assert "and twice stable's share" in said

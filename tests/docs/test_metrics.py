@@ -5,6 +5,7 @@ import re
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 
+from activities.gauges import EVIDENCE
 from api import gauges
 from api.app import create_app
 from api.measuring import LONGEST_WINDOW, MOST_POINTS, SHORTEST_WINDOW
@@ -56,6 +57,7 @@ def test_every_gauge_is_told_with_its_labels():
     text = section(TEXT, "What the API itself exports")
     (labels,) = search(r"Its labels are ([^.]+)\.", text)
     assert tuple(re.findall(r"`(\w+)`", labels)) == gauges._VARIANT
-    (table,) = tables(text)
+    table, of_the_worker = tables(text)
+    assert [row[0] for row in of_the_worker] == [EVIDENCE]
     told = {row[0] for row in table}
     assert told == {"tidegate_rollouts", "tidegate_gate_verdict", "tidegate_registry_up"}

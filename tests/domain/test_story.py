@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from domain.evidence.judge import judge
 from domain.rollout import Phase
 from domain.story import LONGEST_LINE_BYTES, details, headline, line, overview
 from domain.verdicts import Status
+from tests.domain.evidence.scenes import error_gate, interval
 from tests.plans import canary_spec, plan, verdict
 
 PLAN = plan(canary_spec(10, 50))
@@ -51,3 +53,10 @@ def test_the_plan_is_shown_before_it_runs():
 
 def test_a_line_is_cut_where_temporal_would_refuse_it():
     assert len(line("ä" * 500).encode()) <= LONGEST_LINE_BYTES
+
+
+def test_a_verdict_is_told_with_what_another_weight_would_change():
+    slow = [interval(k, (3, 0), (57, 1), seconds=5, weight=5) for k in range(40)]
+    told = shown(verdicts=judge([error_gate()], slow, step=0))
+    assert "|errors|undecided|0 of 120 candidate requests failed" in told
+    assert "needs about 13 more minutes at this rate, or 4 at 25 % weight." in told

@@ -1,4 +1,7 @@
-"""Every reference case of role core, computed by other libraries or by a written rule."""
+"""Every reference case of what the product computes, against other libraries or a written rule.
+
+Each kind that is not tested here is named with its reason, so that none is forgotten.
+"""
 
 import json
 import math
@@ -108,9 +111,57 @@ COMPUTE: dict[str, Callable[[Inputs], Inputs]] = {
 }  # fmt: skip
 
 
+# Re-expressed for `make bench-judge` alone; the product has none of them.
+COMPARATORS = {
+    "kayenta_label": "a comparator",
+    "mannwhitney_p": "a comparator",
+    "mannwhitney_shift_ci": "a comparator",
+    "two_prop_ztest": "a comparator, and valid at one look only",
+}
+ONE_LOOK = "valid at one look only, and verdicts are looked at all the time"
+SECOND_MOMENTS = "needs second moments of users' values, which counters do not have"
+OTHER_MIXTURE = "another mixture for what the beta-binomial one and the grid do here"
+NOT_OFFERED = {
+    "fisher_exact": ONE_LOOK,
+    "group_sequential_bounds": "needs the number of looks in advance, and an e-process needs none",
+    "noninferiority_score_ratio": ONE_LOOK,
+    "odds_ratio_conditional": ONE_LOOK,
+    "prop_ci": ONE_LOOK,
+    "prop_test_k_samples": ONE_LOOK,
+    "rate_ratio_fixed_n": ONE_LOOK,
+    "srm_chisquare": ONE_LOOK,
+    "two_prop_ci": ONE_LOOK,
+    "asymptotic_cs_halfwidth": SECOND_MOMENTS,
+    "asymptotic_cs_relative": SECOND_MOMENTS,
+    "chance_to_win_gaussian": SECOND_MOMENTS,
+    "msprt_normal": SECOND_MOMENTS,
+    "gamma_poisson_log_mixture": OTHER_MIXTURE,
+    "msprt_bernoulli": OTHER_MIXTURE,
+    "normal_log_mixture": OTHER_MIXTURE,
+    "normal_mixture_bound": OTHER_MIXTURE,
+    "noncentral_hypergeom": "the exact law that the rate ratio's bound stands for; not computed",
+    "power_two_prop": "plans a test of one look; forecasts follow the expected evidence instead",
+    "sample_size_two_prop": "plans a test of one look; forecasts follow the expected evidence",
+}
+
+
 def test_every_core_kind_has_an_implementation():
     assert set(COMPUTE) == CORE
     assert {case["kind"] for case in BOOK["cases"]} >= CORE
+
+
+def test_every_kind_is_tested_here_or_named_with_the_reason_why_not():
+    named = [*COMPUTE, *COMPARATORS, *NOT_OFFERED]
+    assert len(named) == len(set(named))
+    assert set(named) == set(BOOK["kinds"])
+    roles = {kind: about["role"] for kind, about in BOOK["kinds"].items()}
+    assert all(roles[kind] != "core" for kind in (*COMPARATORS, *NOT_OFFERED))
+
+
+def test_every_comparator_is_held_to_its_cases_beside_the_benchmark():
+    beside = Path(__file__).parents[2] / "bench" / "test_judging.py"
+    text = beside.read_text()
+    assert [kind for kind in COMPARATORS if f'cases("{kind}")' not in text] == []
 
 
 @pytest.mark.parametrize(

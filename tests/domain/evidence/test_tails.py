@@ -121,6 +121,7 @@ def test_a_fail_names_the_bound_with_the_most_evidence_and_what_was_counted_ther
     assert f"took longer than {worst}" in verdict.reason
     assert f"Most evidence is at {worst}; the mean over" in verdict.reason
     assert verdict.evidence.fail >= verdict.evidence.fail_needed == 20
+    assert verdict.evidence.p_always_valid == pytest.approx(1 / verdict.evidence.fail)
     assert verdict.samples.candidate_bad < 0.1 * verdict.samples.candidate_requests
 
 

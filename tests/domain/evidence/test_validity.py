@@ -1,6 +1,7 @@
 """The guarantees themselves: exact where outcomes can be enumerated, seeded lives elsewhere.
 
 The bounds on fractions of lives leave room for the noise of that many lives, not for an error.
+The claims are those of docs/statistics.md, section 4, in its order, then what else must hold.
 """
 
 import math
