@@ -78,7 +78,12 @@ class PairBook(Book):
 
     def __init__(self, plan: Plan, baseline: Baseline) -> None:
         super().__init__(plan)
-        self._judge = Judge(plan.gates, baseline=baseline, warm_up=plan.policies.warm_up)
+        self._judge = Judge(
+            plan.gates,
+            baseline=baseline,
+            warm_up=plan.policies.warm_up,
+            margins=plan.margins,
+        )
 
     async def look(
         self,

@@ -197,7 +197,10 @@ def _gates(wish: BacktestIn, default: Sequence[AnyGate]) -> tuple[Gate, ...]:
 
 def _unreplayed(gates: Sequence[Gate]) -> Iterator[Violation]:
     for i, gate in enumerate(gates):
-        if not is_replayed(gate):
+        if gate.takes_bounds_of_stable:
+            rule = "is needed: a backtest reads no history of stable from before its range"
+            yield Violation(f"gates.{i}.slow_over_ms", rule)
+        elif not is_replayed(gate):
             yield Violation(f"gates.{i}.source", "must be envoy: only what it counts is replayed")
 
 

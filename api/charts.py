@@ -117,6 +117,7 @@ class Charts:
             beside=beside,
             baseline=log.baseline,
             warm_up=plan.policies.warm_up,
+            margins=plan.margins,
         )
         async for interval in _in_slices(intervals):
             drawing.add(interval)

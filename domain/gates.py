@@ -56,9 +56,10 @@ class Gate:
 
     `limit` is the largest acceptable fraction of bad requests. For a time a request is bad when it
     took longer than `slow_over_ms`; for tokens, when its answer has `more_than`, or `no_more_than`,
-    so many. `alpha` bounds the chance of a false FAIL over the whole rollout, however often one
-    looks; `beta` that of a false PASS. A gate that is not `critical` pauses where another rolls
-    back; one in a `dry_run` decides nothing.
+    so many. A latency without its bound is counted at those that stable's history gives. `alpha`
+    bounds the chance of a false FAIL over the whole rollout, however often one looks; `beta` that
+    of a false PASS. A gate that is not `critical` pauses where another rolls back; one
+    in a `dry_run` decides nothing.
     """
 
     name: str
@@ -79,3 +80,8 @@ class Gate:
         """The bound of the histogram that the gate counts at; None where it counts failures."""
         given = (self.slow_over_ms, self.more_than, self.no_more_than)
         return next((bound for bound in given if bound is not None), None)
+
+    @property
+    def takes_bounds_of_stable(self) -> bool:
+        """Whether it counts at the bounds that stable's history gives, as it names none."""
+        return self.metric in TIMES and self.slow_over_ms is None

@@ -92,10 +92,16 @@ def traffic_seen(gates: Sequence[Gate], measured: Measurement, window: timedelta
 
 def _bad_fraction(gate: Gate, measured: Measurement) -> float | str:
     """Stable's fraction of bad requests, or why it is not known."""
+    if gate.takes_bounds_of_stable:
+        return "it counts at the bounds that stable's history will give at the start"
     if meter_of(gate) != GATEWAY:
         return f"what {gate.source} counts of stable is not looked at before a start"
     if gate.metric is Metric.ERROR_RATE:
         return min(1.0, (measured.errors or 0.0) / (measured.requests or 1.0))
+    return _slow_fraction(gate, measured)
+
+
+def _slow_fraction(gate: Gate, measured: Measurement) -> float | str:
     if measured.latency is None or gate.slow_over_ms is None or not measured.latency.buckets:
         return "the source shows no latency histogram of stable"
     counts = {round(bound * MILLISECONDS, 6): count for bound, count in measured.latency.buckets}

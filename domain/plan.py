@@ -284,6 +284,12 @@ class Plan:
         soak = self.steps[step]
         return soak.comparison if isinstance(soak, Soak) else None
 
+    @property
+    def margins(self) -> dict[int, float]:
+        """By step the ratio to stable that ends it, where it is not a PASS of its own."""
+        soaks = ((i, step) for i, step in enumerate(self.steps) if isinstance(step, Soak))
+        return {i: step.margin for i, step in soaks if step.margin is not None}
+
     def verdicts_at(self, step: int) -> int:
         """How many verdicts a step needs: one a gate that decides, and one on the answers."""
         gates: tuple[AnyGate, ...] = (*self.gates_at(step), *self.reading_gates_at(step))

@@ -114,7 +114,8 @@ class Soak:
     When `at_most` is over it counts as undecided, and `at_the_end` says what happens, else the
     policy on_undecided does. Equal bounds make a timed soak; `at_least` of zero makes one that is
     paced by its evidence. Where it is not `gated` the gates are not asked yet. Beside the gates, a
-    `comparison` of answers has to pass.
+    `comparison` of answers has to pass. With a `margin` the ratio to stable over the whole rollout
+    must be proven below it, in place of a PASS of this step's own.
     """
 
     weight: int
@@ -126,6 +127,7 @@ class Soak:
     roles: tuple[str, ...] = ()
     hook: str = ""
     comparison: Comparison | None = None
+    margin: float | None = None
     kind: Literal["soak"] = "soak"
 
     def __str__(self) -> str:
@@ -139,7 +141,8 @@ class Soak:
             case Until.PROVEN if self.at_least == self.at_most:
                 return f"soak {at} for {spoken(self.at_most)}"
             case Until.PROVEN:
-                return f"soak {at} until proven, {within}"
+                proven = "proven" if self.margin is None else f"below {self.margin:g} times stable"
+                return f"soak {at} until {proven}, {within}"
             case Until.ELAPSED:
                 return f"stay {at} for {spoken(self.at_most)}"
             case Until.PROMOTED:

@@ -37,7 +37,9 @@ class GateBody(Incoming):
     metric: Metric
     source: Source = Source.ENVOY
     slow_over_ms: Fraction | None = Field(
-        default=None, description="For a time: a request is bad when it took longer."
+        default=None,
+        description="For a time: a request is bad when it took longer. Without it a latency "
+        "against stable is counted at the bounds that stable's history gives.",
     )
     limit: Fraction | None = Field(
         default=None, description="The largest acceptable fraction of bad requests."

@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from api.schemas.fields import Fraction as Margin
 from api.schemas.fields import Incoming, Label, Name, Seconds
 from domain.steps import Reaction
 from domain.strategies.canary_steps import (
@@ -43,11 +44,17 @@ class AnalysisIn(Incoming):
         default=None, description="What happens at the end; left out: the policy of that name."
     )
 
+    margin: Margin | None = Field(
+        default=None,
+        description="The ratio to stable, over the whole rollout, that ends it; left out: a PASS.",
+    )
+
     def to_domain(self) -> Analysis:
         return Analysis(
             at_most=timedelta(seconds=self.at_most_seconds),
             at_least=timedelta(seconds=self.at_least_seconds),
             on_undecided=self.on_undecided,
+            margin=self.margin,
         )
 
 
@@ -109,6 +116,9 @@ class StepIn(Incoming):
     pace: Pace | None = Field(
         default=None, description="With `weight`: `evidence`, the default, or `time`."
     )
+    margin: Margin | None = Field(
+        default=None, description="With `weight`: the ratio to stable that ends it, as in analysis."
+    )
     set_weight: Percent | None = Field(
         default=None, description="Percent for the candidate, 1 to 99, without a wait."
     )
@@ -129,12 +139,15 @@ class StepIn(Incoming):
             raise ValueError("soak_seconds belongs to weight, which needs it")
         if self.pace is not None and said != ["weight"]:
             raise ValueError("pace belongs to weight")
+        if self.margin is not None and said != ["weight"]:
+            raise ValueError("margin belongs to weight, or into analysis")
         return self
 
     def to_domain(self) -> SpecStep:
         if self.weight is not None and self.soak_seconds is not None:
             soak = timedelta(seconds=self.soak_seconds)
-            return CanaryStep(weight=self.weight, soak=soak, pace=self.pace or Pace.EVIDENCE)
+            pace = self.pace or Pace.EVIDENCE
+            return CanaryStep(weight=self.weight, soak=soak, pace=pace, margin=self.margin)
         if self.set_weight is not None:
             return Weight(weight=self.set_weight)
         bodies = (

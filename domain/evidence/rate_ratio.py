@@ -118,6 +118,24 @@ def confidence_sequence(ell: Floats, level: float) -> tuple[float, float]:
     return max(low, 1 / LARGEST_RATIO), min(high, LARGEST_RATIO)
 
 
+def log_e_below(ell: Floats, ratio: float) -> Floats:
+    """Log e-value against "at least `ratio` at all times", for any ratio within the grid.
+
+    What the confidence sequence's own weights have below the ratio: it is no more than they have
+    in all, so that the sequence excludes whatever this refutes. The likelihood between two grid
+    points is taken from above, as in `_outer_end`.
+    """
+    at = math.log(ratio)
+    place = int(np.searchsorted(_GRID, at - 1e-9))
+    step = float(_GRID[1] - _GRID[0])
+    past = (at - float(_GRID[place - 1])) / step
+    left, right = ell[..., place - 1], ell[..., place]
+    from_left = left + past * (left - ell[..., place - 2])
+    from_right = right + (1 - past) * (right - ell[..., place + 1])
+    beside = np.minimum(from_left, from_right)
+    return np.asarray(log_sum_exp(ell[..., :place] + _DISPLAY_PRIOR[:place]) - beside)
+
+
 def _outer_end(values: Floats, threshold: float, last_inside: int, towards: int) -> float:
     """The end of the interval beyond the last grid point inside, never too far in.
 

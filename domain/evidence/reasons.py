@@ -4,10 +4,11 @@ Words only: every number is computed elsewhere.
 """
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from domain.evidence.rate_ratio import LARGEST_RATIO
-from domain.evidence.tallies import Counted, Tally
+from domain.evidence.tallies import Counted, Rung, Tally
 from domain.gates import AgainstStable, Gate, Metric
 from domain.verdicts import AtWeight, Effect
 
@@ -76,12 +77,54 @@ def refuted(rule: AgainstStable | float, e: float, needed: float) -> str:
     return f'Evidence {odds(e)} against "{not_worse(rule)}"; {odds(needed)} was required.'
 
 
+def refuted_at(gate: Gate, bounds: Sequence[float], e: float, needed: float) -> str:
+    """The FAIL of several bounds, of which the gate's own has the most evidence."""
+    claim = f'"{not_worse(gate.against_stable or AgainstStable())}"'
+    if len(bounds) == 1:
+        return f"Evidence {odds(e)} against {claim}; {odds(needed)} was required."
+    return (
+        f"Most evidence is at {_bound(gate)}; the mean over {_listed(gate, bounds)} is "
+        f"{odds(e)} against {claim}; {odds(needed)} was required."
+    )
+
+
+def among_bounds(gate: Gate, bounds: Sequence[float]) -> str:
+    """Which bounds a gate counts at that names none, where its own is furthest from a PASS."""
+    if len(bounds) == 1:
+        return f"Stable's history gave the bound of {_bound(gate)}."
+    return (
+        f"Counted at {_listed(gate, bounds)}, the bounds that stable's history gave; "
+        f"{_bound(gate)} is the furthest from a pass."
+    )
+
+
+def no_bounds(gate: Gate) -> str:
+    return (
+        f"No {_named(gate)} of stable was measured before the start, so there is no bound to count "
+        "slow answers at: give stable traffic before the start, or the gate slow_over_ms."
+    )
+
+
 def proven(rule: AgainstStable | float, e: float, needed: float) -> str:
     return f'evidence {odds(e)} for "{good_enough(rule)}" ({odds(needed)} was required)'
 
 
 def not_yet_proven(rule: AgainstStable | float, e: float, needed: float) -> str:
     return f'evidence {odds(e)} for "{good_enough(rule)}" ({odds(needed)} is required)'
+
+
+def rung_reached(rung: Rung, upper: float, rule: AgainstStable) -> str:
+    """What ends a step that has a margin; `upper` is the upper limit of the ratio."""
+    if upper <= rung.margin:
+        return (
+            f"at most {times(upper)} times, below the {times(rung.margin)} that this step asks for"
+        )
+    return f"less than {percent(rule.floor)} of requests"
+
+
+def rung_not_reached(rung: Rung, upper: float) -> str:
+    so_far = f"at most {times(upper)} times" if upper < LARGEST_RATIO else "not bounded yet"
+    return f"{so_far}, and this step asks for less than {times(rung.margin)} over the whole rollout"
 
 
 def at_weight(step: Tally, total: Tally) -> str:
@@ -257,6 +300,11 @@ def _unit(gate: Gate) -> str:
 
 def _bound(gate: Gate) -> str:
     return f"{gate.bound:,.10g} {_unit(gate)}"
+
+
+def _listed(gate: Gate, bounds: Sequence[float]) -> str:
+    *others, last = (f"{bound:,.10g}" for bound in bounds)
+    return f"{', '.join(others)} and {last} {_unit(gate)}"
 
 
 def _ratio(effect: Effect | None) -> str:

@@ -8,12 +8,13 @@ from typing import Protocol
 
 import numpy as np
 
+from domain.evidence import rate_ratio
 from domain.evidence.forecasts import Rates
 from domain.evidence.fraction import FractionTest
 from domain.evidence.mixtures import Floats
 from domain.evidence.rate_ratio import RatioTest
 from domain.evidence.restarts import Restarts
-from domain.evidence.tallies import Counted, Tally
+from domain.evidence.tallies import Counted, Observation, Rung, Tally
 from domain.gates import AgainstStable
 
 # What is bet on late regressions is missing for early ones, which the ratio is slower to find than
@@ -26,6 +27,9 @@ class Rule(Protocol):
 
     def restart(self, total: Tally) -> None:
         """Called before each interval is added, with the tally of those before it."""
+
+    def learn(self, seen: Observation) -> None:
+        """Called with each interval, for what no tally holds."""
 
     def log_e_fail(self, total: Tally) -> float:
         """Against "the candidate is acceptable", from all intervals of the rollout."""
@@ -61,6 +65,9 @@ class AgainstStableRule:
         self._ratio_starts.mark(self._ratio.worse_ratios(total.ell), total.counted())
         self._floor_starts.mark(self._above_floor(total), total.counted())
 
+    def learn(self, seen: Observation) -> None:
+        """The tally holds all."""
+
     def log_e_fail(self, total: Tally) -> float:
         return min(self._log_e_ratio(total), self._log_e_floor(total))
 
@@ -73,6 +80,10 @@ class AgainstStableRule:
         return self._ratio_starts.leading(self._ratio.worse_ratios(total.ell))
 
     def log_e_pass(self, step: Tally) -> float:
+        if step.rung is not None:
+            total = step.rung.total
+            counted = (np.float64(total.candidate_bad), np.float64(total.candidate_requests))
+            return float(self._log_e_rung(step.rung, total.ell, *counted))
         better = self._ratio.log_e_pass(step.ell)
         below = self._floor.log_e_below(
             step.candidate_bad / self._phi, step.candidate_requests / self._phi
@@ -80,6 +91,8 @@ class AgainstStableRule:
         return float(np.logaddexp(better, below)) - math.log(2)
 
     def log_e_pass_later(self, step: Tally, rates: Rates, seconds: Floats) -> Floats:
+        rung = step.rung
+        step = step if rung is None else rung.total
         ell = step.ell
         if rates.candidate_requests and rates.stable_requests:
             drift = self._ratio.increment(
@@ -88,9 +101,27 @@ class AgainstStableRule:
                 self._phi,
             )
             ell = ell + seconds[:, None] * drift
+        if rung is not None:
+            bad = step.candidate_bad + seconds * rates.candidate_bad
+            requests = step.candidate_requests + seconds * rates.candidate_requests
+            return self._log_e_rung(rung, ell, bad, requests)
         better = self._ratio.log_e_pass(ell)
         below = self._floor.log_e_below(*_fraction_later(step, rates, seconds, self._phi))
         return np.asarray(np.logaddexp(better, below) - math.log(2))
+
+    def _log_e_rung(
+        self, rung: Rung, ell: Floats, bad: Floats | np.float64, requests: Floats | np.float64
+    ) -> Floats:
+        """Below the margin, or below the floor: the larger proof, halved as there are two chances.
+
+        So a PASS at 1/beta keeps beta over all steps together, and where the margin gives it the
+        confidence sequence at 1 - beta/2 lies below the margin.
+        """
+        below = self._floor.log_e_below(
+            np.asarray(bad / self._phi)[..., None], np.asarray(requests / self._phi)[..., None]
+        )
+        better = rate_ratio.log_e_below(ell, rung.margin)
+        return np.asarray(np.maximum(better, below) - math.log(2))
 
     def _log_e_ratio(self, total: Tally) -> float:
         return self._ratio_starts.log_e(self._ratio.worse_ratios(total.ell))
@@ -114,6 +145,9 @@ class LimitRule:
 
     def restart(self, total: Tally) -> None:
         self._starts.mark(self._above(total), total.counted())
+
+    def learn(self, seen: Observation) -> None:
+        """The tally holds all."""
 
     def log_e_fail(self, total: Tally) -> float:
         return self._starts.log_e(self._above(total))

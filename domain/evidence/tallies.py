@@ -57,12 +57,23 @@ class Counted:
     seen: Observation
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """What a step asks for in place of a PASS of its own: proof from `total`, the whole rollout.
+
+    The ratio to stable must lie below `margin`.
+    """
+
+    margin: float
+    total: "Tally"
+
+
 @dataclass(slots=True, kw_only=True)
 class Tally:
     """Sums over intervals. `expected` is the candidate's bad at stable's rate, per interval.
 
     `ell` is the rate ratio's state. `reached_at` is when the last interval closed in which the
-    candidate had requests.
+    candidate had requests. `rung` is that of the step that is tallied; None: a PASS of its own.
     """
 
     ell: Floats
@@ -78,6 +89,7 @@ class Tally:
     opened_at: datetime | None = None
     closed_at: datetime | None = None
     reached_at: datetime | None = None
+    rung: Rung | None = None
 
     def add(self, seen: Observation, interval: Interval, increment: Floats | None) -> None:
         """Add one interval, and what it adds to the rate ratio's state (None: nothing)."""

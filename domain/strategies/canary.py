@@ -8,6 +8,7 @@ from domain.errors import Violation
 from domain.plan import Plan, Strategy
 from domain.steps import Deploy, Promote, Retire, SetWeights, Step
 from domain.strategies.canary_steps import SpecStep
+from domain.strategies.ladder import margin_violations
 from domain.strategies.rules import Parties, Terms, planned
 from domain.traffic import FULL
 
@@ -53,6 +54,7 @@ def _violations(spec: CanarySpec) -> Iterator[Violation]:
         if step.judges and spec.gates and i < spec.gates_from:
             yield Violation(f"steps.{i}", "asks the gates, which watch from gates_from on only")
     yield from _order_violations(steps)
+    yield from margin_violations(spec.steps, spec.gates)
     if spec.gates and not _ends_judged(steps):
         rule = "end blind: after the last weight comes an analysis, an approval or an open pause"
         yield Violation("steps", rule)

@@ -38,6 +38,11 @@ class SpecStep(ABC):
     judges = asks = False
 
     @property
+    def asks_below(self) -> float | None:
+        """The ratio to stable that ends it, where it says one."""
+        return None
+
+    @property
     def gives(self) -> int | None:
         """The weight that the candidate has from here on, None where it stays as it is."""
         return None
@@ -80,12 +85,17 @@ class CanaryStep(Weight):
 
     soak: timedelta
     pace: Pace = Pace.EVIDENCE
+    margin: float | None = None
     field = "weight"
     judges = True
 
+    @property
+    def asks_below(self) -> float | None:
+        return self.margin
+
     def compiled(self, weight: int, *, gated: bool) -> tuple[Step, ...]:
         at_least = self.soak if self.pace is Pace.TIME else timedelta(0)
-        soak = proof(weight, at_least=at_least, at_most=self.soak, gated=gated)
+        soak = proof(weight, at_least=at_least, at_most=self.soak, gated=gated, margin=self.margin)
         return (SetWeights(candidate=weight), soak)
 
     def violations(self, at: str) -> Iterator[Violation]:
@@ -120,7 +130,12 @@ class Analysis(SpecStep):
     at_most: timedelta
     at_least: timedelta = timedelta(0)
     on_undecided: Reaction | None = None
+    margin: float | None = None
     judges = True
+
+    @property
+    def asks_below(self) -> float | None:
+        return self.margin
 
     def compiled(self, weight: int, *, gated: bool) -> tuple[Step, ...]:
         soak = proof(
@@ -129,6 +144,7 @@ class Analysis(SpecStep):
             at_most=self.at_most,
             on_undecided=self.on_undecided,
             gated=gated,
+            margin=self.margin,
         )
         return (soak,)
 

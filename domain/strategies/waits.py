@@ -16,10 +16,16 @@ def proof(
     at_most: timedelta,
     on_undecided: Reaction | None = None,
     gated: bool = True,
+    margin: float | None = None,
 ) -> Soak:
-    """Until every gate passes."""
+    """Until every gate passes, by the margin of this step if it has one."""
     return Soak(
-        weight=weight, at_least=at_least, at_most=at_most, at_the_end=on_undecided, gated=gated
+        weight=weight,
+        at_least=at_least,
+        at_most=at_most,
+        at_the_end=on_undecided,
+        gated=gated,
+        margin=margin,
     )
 
 

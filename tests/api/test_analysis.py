@@ -187,6 +187,11 @@ async def test_variants_may_be_named_as_long_as_they_held_their_slots(
             "gates.0.source",
             "must be",
         ),
+        (
+            {"gates": [{**ERRORS, "metric": "latency"}]},
+            "gates.0.slow_over_ms",
+            "reads no history of stable",
+        ),
         ({"phi": 0.5}, "phi", "greater than or equal to 1"),
         ({"from": "2999-01-01T00:00:00Z", "to": "2999-01-02T00:00:00Z"}, "to", "in the future"),
         ({"healthy_ranges": [{"from": HOUR["from"]}]}, "healthy_ranges.0", "both from and to"),
@@ -439,6 +444,9 @@ async def test_each_step_says_what_it_will_take_and_find(ahead):
 async def test_a_latency_gate_is_told_from_stable_s_histogram(ahead):
     slow = {"name": "slow", "metric": "latency", "slow_over_ms": 250, "against_stable": {}}
     unknown = {**slow, "name": "odd", "slow_over_ms": 500}
+    any_bound = {key: value for key, value in slow.items() if key != "slow_over_ms"}
+    (later,) = (await ahead(gates=[any_bound]))["steps"][0]["gates"]
+    assert later["reason"] == "it counts at the bounds that stable's history will give at the start"
     found = await ahead(gates=[slow, unknown])
     assert found["traffic"]["bad_fractions"] == {"slow": pytest.approx(0.1), "odd": None}
     known, missing = found["steps"][0]["gates"]

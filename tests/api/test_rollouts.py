@@ -91,6 +91,22 @@ async def test_a_warm_up_and_an_overdispersion_of_ones_own_arrive_in_the_plan(ap
     assert (found.warm_up, found.overdispersion) == (timedelta(0), 2.5)
 
 
+async def test_the_margins_of_a_ladder_and_a_latency_without_a_bound_are_in_the_plan(api, ids):
+    steps = [
+        {"weight": 10, "soak_seconds": 60, "margin": 4},
+        {"set_weight": 50},
+        {"analysis": {"at_most_seconds": 60, "margin": 1.5}},
+    ]
+    gates = [{"name": "slow", "metric": "latency", "against_stable": {}}]
+    answer = await api.post(_rollouts(ids), canary(ids["v2"], steps=steps, gates=gates))
+    assert answer.status_code == 201, answer.text
+    plan = answer.json()["plan"]
+    assert plan["gates"][0]["slow_over_ms"] is None
+    told = [step["sentence"] for step in plan["steps"]]
+    assert "soak at 10 % until below 4 times stable, 1 min at most" in told
+    assert "soak at 50 % until below 1.5 times stable, 1 min at most" in told
+
+
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
@@ -100,6 +116,12 @@ async def test_a_warm_up_and_an_overdispersion_of_ones_own_arrive_in_the_plan(ap
         ({"steps": [{"weight": 101, "soak_seconds": 1}]}, "steps.0.weight"),
         ({"steps": [{"weight": 10, "soak_seconds": -1}]}, "steps.0.soak_seconds"),
         ({"steps": [{"weight": 10, "soak_seconds": 1, "pace": "slow"}]}, "steps.0.pace"),
+        ({"steps": [{"weight": 10, "soak_seconds": 1, "margin": 1}]}, "steps.0.margin"),
+        ({"steps": [{"set_weight": 10, "margin": 1.5}]}, "steps.0"),
+        (
+            {"steps": [{"set_weight": 10}, {"analysis": {"at_most_seconds": 9, "margin": 2}}]},
+            "steps.1.analysis.margin",
+        ),
         (
             {"steps": [{"weight": 20, "soak_seconds": 1}, {"weight": 20, "soak_seconds": 1}]},
             "steps.1.weight",

@@ -70,12 +70,25 @@ def test_a_source_that_cannot_count_a_metric_names_those_that_can():
         (
             replace(ERRORS, metric=Metric.LATENCY, source=Source.ISTIO),
             "gates.0.slow_over_ms",
-            "is needed",
+            "stable's history gives bounds for the latency of the source envoy only",
+        ),
+        (
+            replace(ERRORS, metric=Metric.LATENCY, limit=0.1),
+            "gates.0.slow_over_ms",
+            "is needed with a limit",
         ),
     ],
 )
 def test_a_bound_that_breaks_a_rule_is_named_with_those_that_are_counted(gate, field, rule):
     assert rule in broken(gate)[field]
+
+
+def test_a_latency_of_the_gateway_may_leave_its_bound_to_the_history_of_stable():
+    slow = replace(ERRORS, metric=Metric.LATENCY)
+    assert slow.takes_bounds_of_stable
+    assert not broken(slow)
+    assert not ERRORS.takes_bounds_of_stable
+    assert not replace(slow, slow_over_ms=250.0).takes_bounds_of_stable
 
 
 def test_a_mesh_may_count_at_bounds_of_its_own():
