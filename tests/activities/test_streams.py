@@ -100,7 +100,13 @@ async def test_every_stream_is_stored_and_gives_the_same_verdicts_again(scene):
     stream = log.meters[METER].intervals
     assert [one.sequence for one in stream] == list(range(len(stream)))
     assert await watched.evidence.size(watched.rollout_id) == len(log.intervals) + len(stream)
-    again = judge(watched.plan.gates, log.intervals, step=SOAK_10, meters={METER: stream})
+    again = judge(
+        watched.plan.gates,
+        log.intervals,
+        step=SOAK_10,
+        meters={METER: stream},
+        baseline=log.baseline,
+    )
     assert again == seen.verdicts
 
 
