@@ -15,7 +15,8 @@ from domain.evidence.baseline import Baseline
 from domain.evidence.gate_fold import fold_of
 from domain.evidence.intervals import Interval
 from domain.evidence.meter_folds import MeterFold, in_order
-from domain.evidence.quality import WARMING_UP, Circumstances, quality_of
+from domain.evidence.quality import SHAPE_CHANGED, WARMING_UP, Circumstances, quality_of
+from domain.evidence.shape import Shape
 from domain.evidence.warm_up import WarmUp
 from domain.gates import Gate
 from domain.meters import meter_of
@@ -65,7 +66,7 @@ class Judge:
         checks_split: bool = True,
         margins: Mapping[int, float] | None = None,
     ) -> None:
-        self._baseline = baseline or Baseline(phi=phi)
+        self._gates, self._baseline = tuple(gates), baseline or Baseline(phi=phi)
         family = sum(
             (gate.limit is not None) + (gate.against_stable is not None)
             for gate in gates
@@ -82,8 +83,10 @@ class Judge:
                 phi=self._baseline.phi,
                 lasts=warm_up,
             )
-            self._meters[name] = MeterFold(places, [folds[i] for i in places], warming)
-        self._meters.setdefault("", MeterFold([], [], WarmUp([], [], phi=1.0, lasts=warm_up)))
+            shape = Shape(self._baseline.phi)
+            self._meters[name] = MeterFold(places, [folds[i] for i in places], warming, shape)
+        nothing = WarmUp([], [], phi=1.0, lasts=warm_up)
+        self._meters.setdefault("", MeterFold([], [], nothing, Shape(1.0)))
 
     def add(self, interval: Interval, meter: str = "") -> None:
         """Take the next interval of a meter in; only its gates see it.
@@ -120,7 +123,9 @@ class Judge:
             for place in meter.places
         } | self._crossings
         held = enumerate(self._arrivals.held(found, step))
-        return tuple(self._explained(verdict, when[place]) for place, verdict in held)
+        return tuple(
+            self._explained(verdict, when[place], self._gates[place]) for place, verdict in held
+        )
 
     def statuses(self, step: int) -> tuple[Status, ...]:
         """What the verdicts say without their numbers, at a tenth of the cost."""
@@ -144,18 +149,22 @@ class Judge:
             closed_at=meter.closed_at,
             split=None if step is None else self._arrivals.shares(step),
             flags=(WARMING_UP, *flags) if meter.is_warming_up else flags,
+            shape_odds=meter.shape_odds(),
         )
 
-    def _explained(self, verdict: Verdict, when: Circumstances) -> Verdict:
+    def _explained(self, verdict: Verdict, when: Circumstances, gate: Gate) -> Verdict:
         """With what the evidence was divided by, where somebody has said why, and from when."""
         phi, source = self._baseline.phi, self._baseline.phi_source
         reason = verdict.reason
         if phi > 1 and source and verdict.samples is not None:
             reason = f"{reason} {reasons.clustered(phi, source)}"
+        quality = quality_of(self._baseline, when, verdict.samples, gate)
+        if SHAPE_CHANGED in quality.flags:
+            reason = f"{reason} {reasons.shape_changed(when.shape_odds)}"
         return replace(
             verdict,
             reason=reason,
-            quality=quality_of(self._baseline, when, verdict.samples),
+            quality=quality,
             look=when.look or None,
             decided_at=when.closed_at if verdict.status in (Status.PASS, Status.FAIL) else None,
         )

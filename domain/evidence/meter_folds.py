@@ -7,6 +7,7 @@ from operator import itemgetter
 from typing import Protocol, TypeVar
 
 from domain.evidence.intervals import Interval
+from domain.evidence.shape import Shape
 from domain.evidence.warm_up import WarmUp
 from domain.verdicts import Status, Verdict
 
@@ -29,8 +30,10 @@ class GateFold(Protocol):
 class MeterFold:
     """The gates that are judged on one meter; `places` are theirs among all gates."""
 
-    def __init__(self, places: list[int], folds: Sequence[GateFold], warm_up: WarmUp) -> None:
-        self.places, self._folds, self._warm_up = places, folds, warm_up
+    def __init__(
+        self, places: list[int], folds: Sequence[GateFold], warm_up: WarmUp, shape: Shape
+    ) -> None:
+        self.places, self._folds, self._warm_up, self._shape = places, folds, warm_up, shape
         self._last = -1
         self.closed_at: datetime | None = None
 
@@ -49,8 +52,13 @@ class MeterFold:
         self._last, self.closed_at = interval.sequence, interval.closed_at
         if self._warm_up.takes(interval):
             return
+        self._shape.add(interval)
         for fold in self._folds:
             fold.add(interval)
+
+    def shape_odds(self) -> float:
+        """Odds against "the times are distributed as stable's"."""
+        return self._shape.odds()
 
     def failed(self) -> list[int]:
         """The places of the gates that have failed, in the warm-up or behind it."""

@@ -207,6 +207,11 @@ def clustered(phi: float, source: str) -> str:
     return f"Evidence is divided by {times(phi)}, as bad requests may cluster ({source})."
 
 
+def shape_changed(e: float) -> str:
+    """That more than the bounds of a gate show has changed, be it for the better or the worse."""
+    return f"The times are distributed otherwise than stable's ({odds(e)}), faster or slower."
+
+
 def bound_missing(gate: Gate, bounds_ms: tuple[float, ...]) -> str:
     wanted = f"Responses slower than {_bound(gate)} cannot be counted"
     if gate.metric is not Metric.LATENCY:

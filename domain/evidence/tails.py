@@ -59,21 +59,23 @@ class TailsFold:
         self._gate, self._parts, self._fail_needed = gate, tuple(parts), fail_needed
         self._bounds = [part.gate.bound or 0.0 for part in self._parts]
         self._failed: Verdict | None = None
-        self._highest = 0.0  # log odds for FAIL, at any time so far
+        self._log_e = self._highest = 0.0  # log odds for FAIL, now and at any time so far
 
     def add(self, interval: Interval) -> None:
         if self._failed:
             return
         for part in self._parts:
             part.add(interval)
-        log_es = self._log_es()
-        log_e = _log_mean(log_es)
-        self._highest = max(self._highest, log_e)
-        if log_e >= math.log(self._fail_needed):
+        log_es = [part.log_e_fail() for part in self._parts]
+        self._log_e = _log_mean(log_es)
+        self._highest = max(self._highest, self._log_e)
+        if self._log_e >= math.log(self._fail_needed):
             lead = self._parts[int(np.argmax(log_es))]
-            because = reasons.refuted_at(lead.gate, self._bounds, odds(log_e), self._fail_needed)
+            e, needed = odds(self._log_e), self._fail_needed
+            because = reasons.refuted_at(lead.gate, self._bounds, e, needed)
             failed = lead.refuted(interval.step, because)
-            self._failed = self._with_evidence(failed, interval.step, log_e)
+            least = min(part.log_e_pass(interval.step) for part in self._parts)
+            self._failed = self._with_evidence(failed, pass_=odds(least))
 
     @property
     def has_failed(self) -> bool:
@@ -91,8 +93,7 @@ class TailsFold:
         if found.samples is None:
             return found
         among = reasons.among_bounds(weakest.gate, self._bounds)
-        told = replace(found, reason=f"{found.reason} {among}")
-        return self._with_evidence(told, step, _log_mean(self._log_es()))
+        return self._with_evidence(replace(found, reason=f"{found.reason} {among}"))
 
     def status(self, step: int) -> Status:
         if self._failed:
@@ -106,18 +107,15 @@ class TailsFold:
         found = next(silent, None)
         return found or min(self._parts, key=lambda part: part.log_e_pass(step))
 
-    def _log_es(self) -> list[float]:
-        return [part.log_e_fail() for part in self._parts]
-
-    def _with_evidence(self, found: Verdict, step: int, log_e_fail: float) -> Verdict:
-        """What one part says, with the evidence of all."""
+    def _with_evidence(self, found: Verdict, *, pass_: float | None = None) -> Verdict:
+        """What one part says, with the evidence of all; `pass_` is its own if it is the weakest."""
         if found.evidence is None:
             return found
         evidence = replace(
             found.evidence,
-            fail=odds(log_e_fail),
+            fail=odds(self._log_e),
             fail_needed=self._fail_needed,
-            pass_=odds(min(part.log_e_pass(step) for part in self._parts)),
+            pass_=found.evidence.pass_ if pass_ is None else pass_,
             p_always_valid=math.exp(-self._highest),
         )
         return replace(found, evidence=evidence)

@@ -27,7 +27,7 @@ from domain.evidence.arrivals import REQUESTS_HANG, SPLIT_IN_DOUBT
 from domain.evidence.baseline import WHERE_UNKNOWN
 from domain.evidence.intervals import Counts, Interval
 from domain.evidence.judge import judge
-from domain.evidence.quality import WARMING_UP
+from domain.evidence.quality import SHAPE_CHANGED, WARMING_UP
 from domain.evidence.warm_up import CATASTROPHE
 from domain.gates import AgainstStable, Gate, Metric
 from domain.verdicts import Status
@@ -207,8 +207,11 @@ def test_every_field_of_a_verdict_is_told():
 
 def test_every_flag_is_told():
     text = section(TEXT, "What a verdict says")
-    told = search(r"`flags` are `([\w ]+)`, `([\w ]+)`, `([\w ]+)` and `resets`", text)
-    assert told == (WARMING_UP, SPLIT_IN_DOUBT, REQUESTS_HANG)
+    flag = r"`([\w ]+)`"
+    told = search(
+        rf"`flags` are {flag}, {flag}, {flag}, `resets` with their number, and {flag}:", text
+    )
+    assert told == (WARMING_UP, SPLIT_IN_DOUBT, REQUESTS_HANG, SHAPE_CHANGED)
 
 
 def test_the_forecast_of_the_example_is_the_judge_s():
