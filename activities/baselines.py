@@ -1,25 +1,34 @@
 """What is known of stable before a rollout's evidence begins: measured once, kept for good."""
 
 from contextlib import suppress
+from dataclasses import replace
 from uuid import UUID
 
 from domain.errors import Refused, TransientError
-from domain.evidence.baseline import BEFORE, Baseline, History, measured, unmeasured
-from domain.evidence_port import EvidenceLog, EvidenceStore, StableHistory
+from domain.evidence.baseline import BEFORE, Baseline, History, bounds_of, measured, unmeasured
+from domain.evidence_port import CounterSource, EvidenceLog, EvidenceStore, StableHistory
 from domain.gates import Metric
-from domain.meters import GATEWAY, meter_of
+from domain.meters import GATEWAY, meter_of, meters_of
 from domain.plan import Plan
 from domain.traffic import Place
 
 # The counters were just read: a store that fails at the history alone may not be up to it.
 TRIES = 3
+STABLE = "stable"
 
 
 class Baselines:
     """One rollout's baseline. Measured in memory first, so that a registry may be away."""
 
-    def __init__(self, plan: Plan, history: StableHistory, evidence: EvidenceStore) -> None:
-        self._plan, self._history, self._evidence = plan, history, evidence
+    def __init__(
+        self,
+        plan: Plan,
+        history: StableHistory,
+        counters: CounterSource,
+        evidence: EvidenceStore,
+    ) -> None:
+        self._plan, self._history, self._counters = plan, history, counters
+        self._evidence = evidence
         self._failures = 0
         self._standing: Baseline | None = None
         self._is_kept = False
@@ -58,10 +67,22 @@ class Baselines:
         self._is_kept = True
 
     async def _measured(self) -> Baseline:
-        plan, fixed = self._plan, self._plan.policies.overdispersion
-        if not plan.gates:
+        if not self._plan.gates:
             return Baseline()
-        # Pods are told apart, and answers timed, by the gateway alone: it counts for every rollout.
+        try:
+            found = await self._of_gateway()
+            bounds = await self._bounds_of_others()
+        except TransientError:
+            self._failures += 1
+            if self._failures < TRIES:
+                raise
+            why, fixed = "stable's history did not come in time", self._plan.policies.overdispersion
+            return unmeasured(why, fixed_phi=fixed)
+        return replace(found, slow_bounds={**found.slow_bounds, **bounds})
+
+    async def _of_gateway(self) -> Baseline:
+        """What the gateway alone can tell for every rollout: it knows stable's pods apart."""
+        plan, fixed = self._plan, self._plan.policies.overdispersion
         counted = [gate for gate in plan.gates if meter_of(gate) == GATEWAY]
         is_timed = any(gate.metric is Metric.LATENCY for gate in counted)
         if fixed is not None and not is_timed:
@@ -75,9 +96,22 @@ class Baselines:
             )
         except Refused as error:
             return unmeasured(f"stable's history cannot be read: {error}", fixed_phi=fixed)
-        except TransientError:
-            self._failures += 1
-            if self._failures < TRIES:
-                raise
-            return unmeasured("stable's history did not come in time", fixed_phi=fixed)
         return measured(counted, history, fixed_phi=fixed)
+
+    async def _bounds_of_others(self) -> dict[str, tuple[float, ...]]:
+        """The bounds of gates on other meters that name none; those refused get none."""
+        plan = self._plan
+        asking = [gate for gate in plan.gates if gate.takes_bounds_of_stable]
+        found: dict[str, tuple[float, ...]] = {}
+        for meter in meters_of(asking):
+            with suppress(Refused):
+                read = await self._counters.read_workloads(
+                    plan.route,
+                    meter,
+                    workloads={STABLE: plan.stable.workload.name},
+                    window=BEFORE,
+                )
+                if bounds := bounds_of(read[STABLE]):
+                    names = (gate.name for gate in asking if meter_of(gate) == meter)
+                    found |= dict.fromkeys(names, bounds)
+        return found

@@ -40,7 +40,7 @@ class Ledger:
         history: StableHistory,
     ) -> None:
         self._plan, self._counters, self._evidence = plan, counters, evidence
-        self._baselines = Baselines(plan, history, evidence)
+        self._baselines = Baselines(plan, history, counters, evidence)
         self._book = book_of(plan, Baseline())
         meters = meters_of(plan.gates) if plan.trial is None else ()
         self._streams = {meter.name: Stream(plan, meter) for meter in meters}

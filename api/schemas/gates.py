@@ -38,7 +38,7 @@ class GateBody(Incoming):
     source: Source = Source.ENVOY
     slow_over_ms: Fraction | None = Field(
         default=None,
-        description="For a time: a request is bad when it took longer. Without it a latency "
+        description="For a time: a request is bad when it took longer. Without it a time "
         "against stable is counted at the bounds that stable's history gives.",
     )
     limit: Fraction | None = Field(

@@ -57,7 +57,7 @@ class History:
 def measured(gates: Sequence[Gate], history: History, *, fixed_phi: float | None) -> Baseline:
     """The baseline that a history shows; `fixed_phi` is the user's own, None to learn it."""
     phi, source = learnt(history.pods) if fixed_phi is None else (fixed_phi, FIXED)
-    bounds = _slow_bounds(history.series)
+    bounds = bounds_of(history.series)
     timed = [gate.name for gate in gates if gate.metric is Metric.LATENCY] if bounds else []
     return Baseline(phi=phi, phi_source=source, slow_bounds=dict.fromkeys(timed, bounds))
 
@@ -121,7 +121,7 @@ def _increments(
     return grown
 
 
-def _slow_bounds(series: Iterable[Series]) -> tuple[float, ...]:
+def bounds_of(series: Iterable[Series]) -> tuple[float, ...]:
     """The bounds from the buckets' growth over the history; empty without timed requests."""
     grown: dict[float, float] = {}
     for one in series:

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 
 from domain.errors import Violation
 from domain.gates import TIMES, AgainstStable, Gate, Metric, Source
-from domain.meters import GATEWAY, meter_of
 from domain.names import name_violations
 from domain.reading_gates import AnyGate, ReadingGate, reading_gate_violations
 from domain.sources import GIVES, who_gives
@@ -56,8 +55,8 @@ def _metric_violations(at: str, gate: Gate) -> Iterator[Violation]:
         yield Violation(f"{at}.source", rule)
     if gate.metric is Metric.TOKENS and (gate.more_than is None) == (gate.no_more_than is None):
         yield Violation(f"{at}.more_than", "or no_more_than is needed for tokens, one of them")
-    if gate.takes_bounds_of_stable:
-        yield from _missing_bound_violations(f"{at}.slow_over_ms", gate)
+    if gate.takes_bounds_of_stable and gate.limit is not None:
+        yield Violation(f"{at}.slow_over_ms", f"is needed with a limit: {_bounds_of(gate)}")
     for name, belongs in (
         ("slow_over_ms", gate.metric in TIMES),
         ("more_than", gate.metric is Metric.TOKENS),
@@ -66,15 +65,6 @@ def _metric_violations(at: str, gate: Gate) -> Iterator[Violation]:
         bound = getattr(gate, name)
         if bound is not None:
             yield from _bound_violations(f"{at}.{name}", gate, bound, belongs=belongs)
-
-
-def _missing_bound_violations(at: str, gate: Gate) -> Iterator[Violation]:
-    """A time without a bound counts at those of stable's history, where one is read."""
-    if gate.limit is not None:
-        yield Violation(at, f"is needed with a limit: {_bounds_of(gate)}")
-    elif meter_of(gate) != GATEWAY:
-        rule = "stable's history gives bounds for the latency of the source envoy only"
-        yield Violation(at, f"is needed, as {rule}: {_bounds_of(gate)}")
 
 
 def _bound_violations(at: str, gate: Gate, bound: float, *, belongs: bool) -> Iterator[Violation]:

@@ -1,6 +1,6 @@
 """A metrics store over simulated traffic: each reading, some more requests have gone by."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from domain.errors import TidegateError
 from domain.evidence.counters import Reading, Series, SeriesRole
@@ -35,11 +35,14 @@ def _series(
     return Series(key=key, role=role, bound_ms=bound, samples=((at, float(value)),))
 
 
+LONG = timedelta(minutes=30)
+
+
 class SimulatedCounters:
     """Before each reading, `between` serves what has gone by since the last one.
 
     `arms` are those of a trial by name. `meters` are those of workloads, by the meter and the arm;
-    what is `silent` raises its error.
+    what is `silent` raises its error. `past` is what a long window shows of a meter's stable.
     """
 
     def __init__(self, between) -> None:
@@ -47,6 +50,7 @@ class SimulatedCounters:
         self.arms: dict[str, Arm] = {}
         self.meters: dict[str, dict[str, Arm]] = {}
         self.silent: dict[str, TidegateError] = {}
+        self.past: dict[str, tuple[Series, ...]] = {}
         self.readings = 0
         self.trouble: TidegateError | None = None
         self.frozen = False
@@ -69,6 +73,8 @@ class SimulatedCounters:
     async def read_workloads(self, route, meter, *, workloads, window):
         if meter.name in self.silent:
             raise self.silent[meter.name]
+        if window >= LONG:
+            return dict.fromkeys(workloads, self.past.get(meter.name, ()))
         arms = self.meters.get(meter.name, {})
         return {arm: arms[arm].series(self._at) if arm in arms else () for arm in workloads}
 

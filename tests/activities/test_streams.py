@@ -1,5 +1,6 @@
 """Meters beside the gateway's: each has a stream of its own, and speaks for its own gates only."""
 
+import math
 from dataclasses import replace
 from datetime import timedelta
 
@@ -7,6 +8,7 @@ import pytest
 
 from activities import streams
 from domain.errors import Refused, Unreachable
+from domain.evidence.counters import Series, SeriesRole
 from domain.evidence.judge import judge
 from domain.gates import AgainstStable, Gate, Metric, Source
 from domain.verdicts import Status
@@ -90,6 +92,40 @@ async def test_a_regression_that_only_one_meter_shows_fails_its_gate(scene):
     seen = await watched.watch()
     assert statuses(seen)["first"] is Status.FAIL
     assert statuses(seen)["errors"] is not Status.FAIL
+
+
+def an_hour(within):
+    """Buckets of stable that grew to these counts in the hour before."""
+    return tuple(
+        Series(
+            key=f"le{bound}",
+            role=SeriesRole.BUCKET,
+            bound_ms=bound,
+            samples=((0.0, 0.0), (3600.0, float(count))),
+        )
+        for bound, count in within.items()
+    )
+
+
+async def test_a_time_of_another_meter_without_a_bound_counts_at_those_of_its_own_history(scene):
+    watched = await scene(serving(slow=60), ERRORS, replace(FIRST, slow_over_ms=None))
+    watched.counters.past[METER] = an_hour({50.0: 940, 100.0: 995, 250.0: 1000, math.inf: 1000})
+    seen = await watched.watch()
+    kept = (await watched.evidence.load(watched.rollout_id)).baseline
+    assert kept.slow_bounds == {"first": (50.0, 100.0)}
+    assert statuses(seen)["first"] is Status.FAIL
+    assert "100 ms" in next(one.reason for one in seen.verdicts if one.gate == "first")
+
+
+@pytest.mark.parametrize("error", [Refused("not this query"), None])
+async def test_without_a_history_of_its_meter_such_a_gate_can_say_nothing(scene, error):
+    watched = await scene(serving(), ERRORS, replace(FIRST, slow_over_ms=None))
+    if error:
+        watched.counters.silent[METER] = error
+    seen = await watched.watch(within=SHORT_WATCH)
+    assert statuses(seen)["first"] is Status.UNAVAILABLE
+    kept = (await watched.evidence.load(watched.rollout_id)).baseline
+    assert kept.slow_bounds == {}
 
 
 async def test_every_stream_is_stored_and_gives_the_same_verdicts_again(scene):

@@ -55,7 +55,7 @@ def test_a_source_that_cannot_count_a_metric_names_those_that_can():
     ("gate", "field", "rule"),
     [
         (replace(TTFT, slow_over_ms=101), "gates.0.slow_over_ms", "counts at: 1, 5, 10, 20, 40"),
-        (replace(TTFT, slow_over_ms=None), "gates.0.slow_over_ms", "is needed"),
+        (replace(TTFT, slow_over_ms=None, limit=0.1), "gates.0.slow_over_ms", "is needed with"),
         (replace(TTFT, more_than=16), "gates.0.more_than", "tokens only"),
         (replace(TOKENS, no_more_than=None), "gates.0.more_than", "one of them"),
         (replace(TOKENS, more_than=16), "gates.0.more_than", "one of them"),
@@ -68,11 +68,6 @@ def test_a_source_that_cannot_count_a_metric_names_those_that_can():
             "above 0",
         ),
         (
-            replace(ERRORS, metric=Metric.LATENCY, source=Source.ISTIO),
-            "gates.0.slow_over_ms",
-            "stable's history gives bounds for the latency of the source envoy only",
-        ),
-        (
             replace(ERRORS, metric=Metric.LATENCY, limit=0.1),
             "gates.0.slow_over_ms",
             "is needed with a limit",
@@ -83,8 +78,9 @@ def test_a_bound_that_breaks_a_rule_is_named_with_those_that_are_counted(gate, f
     assert rule in broken(gate)[field]
 
 
-def test_a_latency_of_the_gateway_may_leave_its_bound_to_the_history_of_stable():
-    slow = replace(ERRORS, metric=Metric.LATENCY)
+@pytest.mark.parametrize("gate", [replace(ERRORS, metric=Metric.LATENCY), TTFT])
+def test_a_time_may_leave_its_bound_to_the_history_of_stable(gate):
+    slow = replace(gate, slow_over_ms=None)
     assert slow.takes_bounds_of_stable
     assert not broken(slow)
     assert not ERRORS.takes_bounds_of_stable
