@@ -32,7 +32,7 @@ async def real(envoy_server, prometheus_server):
     async with (
         client.connect(prometheus_server.url) as store,
         client.connect(f"http://127.0.0.1:{free_port()}") as nobody,
-        routed(envoy_server, route_in("history")) as traffic,
+        routed(envoy_server, route_in("past")) as traffic,
     ):
         await traffic.send(0, 2)
         await traffic.send(1, 2)
@@ -67,7 +67,7 @@ def stage(request):
 
 def look(history, end, *, window=HALF_A_MINUTE):
     return history.read(
-        route_in("history"),
+        route_in("past"),
         Source.ENVOY,
         candidate=(CANDIDATE,),
         stable=(STABLE,),

@@ -124,7 +124,7 @@ async def test_the_gateway_s_own_metrics_tell_tokens_and_the_first_one(store, pa
             f'{first}{{{GEN_AI},le="0.1"}}': 9,
             f'{first}{{{GEN_AI},le="0.25"}}': 10,
             f'{first}{{{GEN_AI},le="+Inf"}}': 10,
-            f'{first}{{gen_ai_request_model="chat-v2",le="+Inf"}}': 70,
+            f'{first}{{gen_ai_request_model="chat-v9",le="+Inf"}}': 70,
         }
     )
     metrics = PrometheusMetrics(store, TokenSource.GEN_AI)

@@ -20,13 +20,15 @@ from tests.metrics.exporter import exporting
 from tests.metrics.servers import until
 
 WINDOW = timedelta(minutes=1)
-ROUTE = route_in("sources")
+# No other test of the same store asks for it.
+MODEL = "sourced"
+ROUTE = route_in("sources", model=MODEL)
 TYPE = "gen_ai_token_type"
 
 
 def gen_ai(name, model, **labels):
     written = ",".join(f'{key}="{value}"' for key, value in labels.items())
-    of = f'gen_ai_request_model="{model}",gen_ai_original_model="{route_in("gen_ai").model}"'
+    of = f'gen_ai_request_model="{model}",gen_ai_original_model="{MODEL}"'
     return f"gen_ai_{name}{{{of}{',' + written if written else ''}}}"
 
 
@@ -197,7 +199,7 @@ ANSWERED, FAILED = SeriesRole.REQUESTS, SeriesRole.ERRORS
 )
 async def test_a_source_is_read_as_it_counts(counters, published, page, meter, expected):
     source, counts = meter
-    route = route_in(page)
+    route = route_in(page, model=MODEL)
 
     async def arrived():
         found = counted(await look(counters, source, counts, route=route))
