@@ -17,6 +17,8 @@ TAIL = {
     "slow_over_ms": 500,
     "against_stable": {"floor": 0.005},
 }
+ANY_TAIL = {"name": "tail", "metric": "latency", "against_stable": {"floor": 0.005}}
+HISTORY_SECONDS = 20
 AFFORDED_SECONDS = 40
 QUIET_SECONDS = 5
 
@@ -80,6 +82,20 @@ async def test_a_candidate_that_is_slow_only_at_its_tail_is_rolled_back(scene):
     assert failed(load) == set()
     told = await rollout.told("verdict", "tail: fail")
     assert "took longer than 500 ms" in told["message"]
+
+
+@together
+async def test_a_tail_is_caught_at_the_bounds_that_the_history_of_stable_gives(scene):
+    served = await scene.serve("telling", candidate="latency_ms=20&slow_rate=0.05&slow_ms=700")
+    async with served.load(50) as load:
+        await asyncio.sleep(HISTORY_SECONDS)
+        rollout = await served.start(steps=[{"weight": 50, "soak_seconds": 120}], gates=[ANY_TAIL])
+        await rollout.ended("rolled_back", within=150)
+
+    assert failed(load) == set()
+    told = await rollout.told("verdict", "tail: fail")
+    assert "of requests" in told["message"]
+    assert "took longer than" in told["message"]
 
 
 async def _counted(rollout):
