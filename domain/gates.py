@@ -31,7 +31,7 @@ class Source(StrEnum):
     ISTIO = "istio"
 
 
-# Envoy's default histogram bounds, in milliseconds: a latency gate can only count at one of these.
+# Envoy's default histogram bounds, in milliseconds: its latencies can be counted at these only.
 ENVOY_BOUNDS_MS: tuple[float, ...] = (
     0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000,
 )  # fmt: skip
@@ -56,7 +56,7 @@ class Gate:
 
     `limit` is the largest acceptable fraction of bad requests. For a time a request is bad when it
     took longer than `slow_over_ms`; for tokens, when its answer has `more_than`, or `no_more_than`,
-    so many. A latency without its bound is counted at those that stable's history gives. `alpha`
+    so many. A time without its bound is counted at those that stable's history gives. `alpha`
     bounds the chance of a false FAIL over the whole rollout, however often one looks; `beta` that
     of a false PASS. A gate that is not `critical` pauses where another rolls back; one
     in a `dry_run` decides nothing.

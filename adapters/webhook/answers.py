@@ -10,10 +10,9 @@ from typing import Any
 
 import httpx
 
-from adapters.webhook.pins import Pin, Resolve, host_of, pins, resolver
+from adapters.webhook.pins import Pin, Resolve, host_of, parsed, pins, resolver
 from domain.allowed_hosts import AllowedHosts
 from domain.errors import Refused, Unreachable
-from domain.hooks import PORTS
 from domain.reading_port import WebSource
 from domain.web_questions import WebCall
 
@@ -39,7 +38,7 @@ class WebAnswers(WebSource):
 
     async def ask(self, call: WebCall) -> Any:
         seconds = call.timeout.total_seconds()
-        url = _parsed(call.url)
+        url = parsed(call.url, "the URL")
         try:
             async with asyncio.timeout(seconds):
                 body = await self._call(call, url)
@@ -104,17 +103,6 @@ def _headers(call: WebCall) -> dict[str, str]:
         **{name: value for name, value in ours.items() if name.lower() not in given},
         **dict(call.headers),
     }
-
-
-def _parsed(url: str) -> httpx.URL:
-    """Raises Refused for what is no http URL; the URL is not repeated, it may hold a secret."""
-    try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL as error:
-        raise Refused("the URL makes no sense") from error
-    if parsed.scheme not in PORTS or parsed.userinfo:
-        raise Refused("the URL must be http or https, without a user")
-    return parsed
 
 
 def _require_success(host: str, status: int) -> None:

@@ -11,17 +11,18 @@ from datetime import UTC, datetime
 
 import httpx
 
-from adapters.webhook.pins import Pin, Resolve, host_of, pins, port_of, resolver
+from adapters.webhook.pins import Pin, Resolve, host_of, parsed, pins, port_of, resolver
 from adapters.webhook.signature import signed
 from domain.allowed_hosts import AllowedHosts
 from domain.errors import Forbidden, Refused, Unreachable
-from domain.hooks import PORTS, Hook
+from domain.hooks import Hook
 from domain.notices import Answer, Notice, Said, document
 from domain.ports import Notifier
 
 DELIVERY = "Tidegate-Delivery"
 MOST_BYTES = 64 * 1024
 LONGEST_DETAIL = 200
+URL_OF_HOOK = "a hook's URL"
 MOST_REDIRECTS = 3
 # The two that keep method and body.
 REDIRECTS = frozenset({httpx.codes.TEMPORARY_REDIRECT, httpx.codes.PERMANENT_REDIRECT})
@@ -81,7 +82,7 @@ class WebhookNotifier(Notifier):
         }
 
     async def _deliver(self, hook: Hook, body: bytes, headers: dict[str, str]) -> _Reply:
-        url = _parsed(hook.url)
+        url = parsed(hook.url, URL_OF_HOOK)
         for _ in range(MOST_REDIRECTS + 1):
             reply = await self._post(hook, url, headers, body)
             if not httpx.codes.is_redirect(reply.status):
@@ -138,23 +139,12 @@ async def connect(
         threads.shutdown(wait=False, cancel_futures=True)
 
 
-def _parsed(url: str) -> httpx.URL:
-    """Raises Refused for what is no http URL; the URL is not repeated, it may hold a secret."""
-    try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL as error:
-        raise Refused("a hook's URL makes no sense") from error
-    if parsed.scheme not in PORTS or parsed.userinfo:
-        raise Refused("a hook's URL must be http or https, without a user")
-    return parsed
-
-
 def _redirected(hook: Hook, url: httpx.URL, reply: _Reply) -> httpx.URL:
     """Where a redirect leads. Raises Forbidden where it leaves the host, or https."""
     if reply.status not in REDIRECTS or not reply.location:
         raise Refused(f"{hook.name} redirects with a {reply.status}; name the final URL instead")
     try:
-        target = _parsed(str(url.join(reply.location)))
+        target = parsed(str(url.join(reply.location)), URL_OF_HOOK)
     except httpx.InvalidURL as error:
         raise Refused(f"{hook.name} redirects to what is no URL") from error
     if host_of(target) != host_of(url):

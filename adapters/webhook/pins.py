@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import httpx
 
 from domain.allowed_hosts import AllowedHosts
-from domain.errors import Forbidden, Unreachable
+from domain.errors import Forbidden, Refused, Unreachable
 from domain.hooks import PORTS
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -73,6 +73,17 @@ def resolver(threads: Executor) -> Resolve:
         return tuple(dict.fromkeys(found))
 
     return resolve
+
+
+def parsed(url: str, named: str) -> httpx.URL:
+    """Raises Refused for what is no http URL; the URL is not repeated, it may hold a secret."""
+    try:
+        found = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise Refused(f"{named} makes no sense") from error
+    if found.scheme not in PORTS or found.userinfo:
+        raise Refused(f"{named} must be http or https, without a user")
+    return found
 
 
 def host_of(url: httpx.URL) -> str:
