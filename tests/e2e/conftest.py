@@ -55,7 +55,8 @@ async def scene(home):
 async def alone(scene):
     """The scene, once all stories that run together have ended: what follows would disturb them."""
     await asyncio.gather(*scene.begun.values(), return_exceptions=True)
-    return scene
+    async with scene.stage() as stage:
+        yield stage
 
 
 async def _abandoned(stories):

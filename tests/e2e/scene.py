@@ -1,7 +1,9 @@
 """The whole cluster as a test sees it: through the API, the cluster and the Temporal CLI."""
 
 import asyncio
+import copy
 import json
+from contextlib import asynccontextmanager
 
 import httpx
 
@@ -26,6 +28,7 @@ class Scene:
         self.layout = layout
         self.running = running
         self.begun = {}
+        self._served = []
         self._http = httpx.AsyncClient(
             limits=EACH_ANEW,
             base_url=layout.api_url + PREFIX,
@@ -41,6 +44,21 @@ class Scene:
     async def __aexit__(self, *_):
         await self.hands.__aexit__()
         await self._http.aclose()
+
+    @asynccontextmanager
+    async def stage(self):
+        """The scene for one story: the models that it has served leave the cluster at its end.
+
+        A model server that nobody asks any more still answers Prometheus every second; two
+        hundred of them would take a processor from the stories that follow.
+        """
+        stage = copy.copy(self)
+        stage._served = []
+        try:
+            yield stage
+        finally:
+            for served in stage._served:
+                await served.leave()
 
     async def call(self, method, path, body=None, **options):
         """The answer of Tidegate's API, whatever its status."""
@@ -111,8 +129,22 @@ class Scene:
             return found["current_state"] == "deployed"
 
         await until(deployed, f"{name} deployed")
-        config = await self.post("/traffic_configs", inference_service_id=service["id"], **config)
-        return Served(self, config, versions, is_predictive=protocol != "openai")
+        config = await self._active_config(inference_service_id=service["id"], **config)
+        served = Served(self, config, versions, is_predictive=protocol != "openai")
+        self._served.append(served)
+        return served
+
+    async def _active_config(self, **wish):
+        """The traffic config once its route is in force; a busy machine may take many answers."""
+
+        async def active():
+            answer = await self.call("POST", "/traffic_configs", wish)
+            assert answer.status_code in (201, 409, 504), answer.text
+            listed = await self.get("/traffic_configs", **query)
+            return next((one for one in listed["items"] if one["status"] == "active"), None)
+
+        query = {"inference_service_id": wish["inference_service_id"]}
+        return await until(active, "the traffic config is active")
 
     async def _environment(self):
         listed = await self.get("/serving_environments")

@@ -178,6 +178,11 @@ class Served:
 
         await until(collected, f"only the Service of {workload} is left", within=10)
 
+    async def leave(self):
+        """Take the model's workloads off the cluster, behind the engine's back."""
+        for name in await self.workloads():
+            await self.scene.hands.delete(INFERENCE_SERVICE, NAMESPACE, name)
+
     async def names(self, resource):
         """Of this kind, the objects that serve this model."""
         listed = await self.scene.hands.call("GET", resource.path(NAMESPACE))

@@ -35,5 +35,5 @@ def _begin_all(scene, selected):
 
 
 async def _in_turn(story, scene):
-    async with _turns:
-        await story(scene)
+    async with _turns, scene.stage() as stage:
+        await story(stage)
