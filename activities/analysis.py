@@ -10,7 +10,7 @@ from temporalio import activity
 from activities.comparing import Beside, ComparingPorts, comparing
 from activities.gauges import EvidenceGauges, evidence_gauges
 from activities.heartbeats import say
-from activities.ledger import NOT_KEPT, Ledger
+from activities.ledger import Ledger
 from activities.reading import ReadingPorts, Readings, reading
 from activities.streams import stale_after
 from domain.decision import decide
@@ -167,13 +167,9 @@ class Watcher:
         return replace(self._seen, verdicts=verdicts, unavailable_since=since, due=None)
 
     def _with_silences(self, seen: Seen, now: datetime) -> Seen:
-        """What is seen, with since when gates are unavailable; not for a registry that is away."""
+        """What is seen, with since when gates are unavailable."""
         gates = {gate.name for gate in self._plan.all_gates}
-        silent_or_not = [
-            verdict
-            for verdict in seen.verdicts
-            if verdict.gate in gates and NOT_KEPT not in verdict.reason
-        ]
+        silent_or_not = [verdict for verdict in seen.verdicts if verdict.gate in gates]
         is_patient = now - self._began_at <= stale_after(self._plan.policies)
         since = silent_since(seen.silent_since, silent_or_not, now, is_patient=is_patient)
         return replace(seen, silent_since=since)

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -22,7 +21,6 @@ from domain.verdicts import Status, Verdict
 
 # A week of intervals takes seconds to fold: heartbeats must get through meanwhile.
 YIELD_EVERY = 200
-NOT_KEPT = "the registry that keeps the evidence is away, and nothing advances on what is not kept"
 
 
 class Ledger:
@@ -130,7 +128,7 @@ class Ledger:
 
     def verdicts(self, progress: Progress) -> tuple[Verdict, ...]:
         verdicts = tuple(map(self._of_what_speaks, self._book.verdicts(progress)))
-        return verdicts if self._is_kept else tuple(map(_unkept, verdicts))
+        return verdicts if self._is_kept else tuple(verdict.unkept for verdict in verdicts)
 
     def _of_what_speaks(self, verdict: Verdict) -> Verdict:
         """The verdict; unavailable where its meter is silent. What has failed stays failed."""
@@ -149,10 +147,3 @@ class Ledger:
     def due(self, progress: Progress, now: datetime) -> Mapping[str, int] | None:
         """The weights that a trial's arms should have by now."""
         return self._book.due(progress, now) if self._is_kept else None
-
-
-def _unkept(verdict: Verdict) -> Verdict:
-    if verdict.status is not Status.PASS:
-        return verdict
-    reason = f"{verdict.reason} But {NOT_KEPT}."
-    return replace(verdict, status=Status.UNAVAILABLE, reason=reason)

@@ -252,6 +252,7 @@ async def test_a_pass_does_not_count_while_the_registry_is_away(scene):
 
     assert seen.verdicts[0].status is Status.UNAVAILABLE
     assert "the registry that keeps the evidence is away" in seen.verdicts[0].reason
+    assert seen.verdicts[0].is_unkept
 
 
 async def test_what_went_by_while_the_registry_was_away_joins_the_evidence(scene):
