@@ -103,7 +103,7 @@ class Watcher:
         self._order, self._plan, self._ports = order, order.plan, ports
         self._step = order.progress.step
         self._ledger = Ledger(order.plan, ports.counters, ports.evidence, ports.history)
-        self._began_at = self._fresh_at = datetime.now(UTC)
+        self._began_at = datetime.now(UTC)
         self._seen = self._told = order.progress.seen
         self._probe_at = self._cluster_looked_at = datetime.min.replace(tzinfo=UTC)
 
@@ -131,16 +131,14 @@ class Watcher:
             is_fresh = await self._ledger.read(self._order.rollout_id, self._order.progress)
         except (TransientError, Refused) as error:
             return self._without_metrics(str(error))
-        now = datetime.now(UTC)
-        if is_fresh:
-            self._fresh_at = now
+        now, fresh_at = datetime.now(UTC), self._ledger.fresh_at
         stale = stale_after(self._plan.policies)
         # Once away, the metrics are back with the first fresh sample: a store that has just come up
         # answers for some seconds with what it knew before.
         still_away = self._seen.unavailable_since is not None and not is_fresh
-        if still_away or now - self._fresh_at > stale:
+        if still_away or now - fresh_at > stale:
             return self._without_metrics(
-                f"no fresh sample of both variants since {self._fresh_at:%H:%M:%S} UTC"
+                f"no fresh sample of both variants since {fresh_at:%H:%M:%S} UTC"
             )
         progress = self._order.progress
         return replace(

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from activities.baselines import Baselines
 from activities.books import AnyCursor, AnyInterval, book_of, window_of
-from activities.streams import Stream
+from activities.streams import Stream, heard_at, stale_after
 from domain.errors import TransientError
 from domain.evidence.baseline import Baseline
 from domain.evidence.rhythm import seconds_to_news
@@ -46,6 +46,8 @@ class Ledger:
         self._is_kept = False
         self._times: tuple[float, ...] = ()
         self.sequence = 0
+        # When the gateway's counters last showed something new, by our own clock.
+        self.fresh_at = datetime.now(UTC)
 
     async def open(self, rollout_id: UUID) -> None:
         """Take up where the stored intervals end."""
@@ -63,6 +65,10 @@ class Ledger:
                 if interval.sequence % YIELD_EVERY == 0:
                     await asyncio.sleep(0)
         self._book, self._cursor = book, log.cursor
+        if log.cursor is not None:
+            stale = stale_after(self._plan.policies)
+            heard = heard_at(log.cursor.opened_at, datetime.now(UTC), stale)
+            self.fresh_at = min(self.fresh_at, heard)
         self.sequence = len(log.intervals)
         self._is_kept = True
 
@@ -80,6 +86,8 @@ class Ledger:
         self._times, interval = look.times, look.interval
         if look.cursor != self._cursor:
             await self._keep(rollout_id, interval, look.cursor)
+        if self._cursor is None or self._cursor.opened_at != look.cursor.opened_at:
+            self.fresh_at = datetime.now(UTC)
         self._cursor = look.cursor
         if interval is not None:
             self._book.add(interval)
