@@ -8,9 +8,11 @@ from uuid import UUID
 
 from api.errors import broken
 from api.schemas.analysis import LONGEST_RANGE, BacktestIn, RangeIn
+from api.templates import filled_defaults
 from domain.errors import InvalidSpec, Violation
 from domain.evidence.replaying import Stretch, is_replayed, stretches_of
 from domain.evidence_port import EvidenceStore
+from domain.gate_templates.port import GateTemplates
 from domain.gates import Gate
 from domain.plan import Plan, Variant
 from domain.ports import Registry
@@ -18,7 +20,7 @@ from domain.reading_gates import AnyGate
 from domain.registry import TrafficConfig, TrafficVariant
 from domain.rollout import Rollout
 from domain.strategies.gate_rules import gate_violations
-from domain.strategies.rules import DEFAULT_GATES
+from domain.strategies.rules import gates_by_default
 from domain.traffic import Place, Route
 
 T = TypeVar("T")
@@ -38,6 +40,9 @@ class Records(Protocol):
 
     @property
     def evidence(self) -> EvidenceStore: ...
+
+    @property
+    def templates(self) -> GateTemplates: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,10 +157,14 @@ class _Wished:
         arms, since = _arms(config, self._wish)
         past = _explicit(config.route, self._wish, arms)
         _require_own(past, since, "from")
-        gates: Sequence[AnyGate] = (
-            DEFAULT_GATES if config.default_gates is None else config.default_gates
-        )
+        gates = await self._default_gates(config)
         return _Base(past=past, arms=arms, since=since, gates=gates, probe=DEFAULT_PROBE)
+
+    async def _default_gates(self, config: TrafficConfig) -> Sequence[AnyGate]:
+        if self._wish.gates is not None:
+            return ()
+        templated = await filled_defaults(self._records.templates, config)
+        return (*gates_by_default(config), *templated.gates)
 
     async def healthy(self, at: str, one: RangeIn, base: _Base) -> Past:
         if one.rollout_id is not None:
