@@ -11,12 +11,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 
 from activities.analysis import WatchOrder
 from bench.report import Goal, Result, Table
 from bench.run import Run
+from bootstrap.converting import DATA_CONVERTER
 from domain.plan import Plan
 from domain.progress import Seen
 from domain.rollout import Phase
@@ -140,7 +140,7 @@ async def _skipping() -> AsyncIterator[WorkflowEnvironment]:
     async with await WorkflowEnvironment.start_time_skipping_v2(
         dev_server_existing_path=str(script("temporal")),
         dev_server_log_level="error",
-        data_converter=pydantic_data_converter,
+        data_converter=DATA_CONVERTER,
         search_attributes=[PHASE, WEIGHT],
         dev_server_extra_args=extra,
         ts_config=TimeSkippingConfig(max_session_skip_count=_MOST_SKIPS),

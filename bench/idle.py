@@ -14,7 +14,6 @@ from uuid import UUID
 
 import psutil
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 from adapters.postgres.pool import open_pool
 from adapters.postgres.registry import PostgresRegistry
@@ -24,6 +23,7 @@ from bench.pairs import Pair, pair
 from bench.report import Goal, Result, Table
 from bench.run import Run
 from bench.world import World
+from bootstrap.converting import DATA_CONVERTER
 from domain.plan import Plan, Policies, Strategy, Variant
 from domain.steps import Promote, Retire, SetWeights, Soak
 from domain.workloads import Workload
@@ -185,7 +185,7 @@ async def _stage(world: World) -> AsyncIterator[Stage]:
     pool = await open_pool(world.layout.database_url())
     try:
         temporal = await Client.connect(
-            world.layout.temporal_address, data_converter=pydantic_data_converter
+            world.layout.temporal_address, data_converter=DATA_CONVERTER
         )
         async with pair(world, "idle") as both, AsyncExitStack() as traffic:
             stage = Stage(world, both, PostgresRegistry(pool), Control(temporal), traffic)

@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import asyncpg
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.runtime import Runtime
 from temporalio.service import RetryConfig
 
@@ -39,6 +38,7 @@ from adapters.temporal.runs import TemporalRuns
 from adapters.webhook.answers import connect as connect_web
 from adapters.webhook.notifier import WebhookNotifier
 from adapters.webhook.notifier import connect as connect_hooks
+from bootstrap.converting import DATA_CONVERTER
 from bootstrap.settings import Settings
 from domain.allowed_hosts import AllowedHosts
 from domain.comparison_port import Answers, ComparisonStore
@@ -180,7 +180,7 @@ async def connect_temporal(
     return await Client.connect(
         settings.temporal_address,
         namespace=settings.temporal_namespace,
-        data_converter=pydantic_data_converter,
+        data_converter=DATA_CONVERTER,
         runtime=runtime,
         retry_config=retries,
         lazy=lazy,

@@ -9,12 +9,12 @@ from uuid import uuid4
 import pytest
 from temporalio import workflow
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from api.control import Control
 from api.errors import Absent, EngineUnreachable, NoReply
+from bootstrap.converting import DATA_CONVERTER
 from domain.errors import AlreadyRunning, Conflict
 from domain.rollout import Action, Command, Phase
 from sandbox.ports import free_ports
@@ -76,7 +76,7 @@ class Slow:
 
 @pytest.fixture(scope="module")
 async def temporal(temporal_server):
-    return await Client.connect(temporal_server.address, data_converter=pydantic_data_converter)
+    return await Client.connect(temporal_server.address, data_converter=DATA_CONVERTER)
 
 
 @pytest.fixture
@@ -232,9 +232,7 @@ async def test_a_change_of_a_service_that_is_stopped_makes_room_for_another(temp
 
 async def test_a_server_that_is_not_there_is_unreachable(rollout):
     (port,) = free_ports(1)
-    client = await Client.connect(
-        f"127.0.0.1:{port}", data_converter=pydantic_data_converter, lazy=True
-    )
+    client = await Client.connect(f"127.0.0.1:{port}", data_converter=DATA_CONVERTER, lazy=True)
     control = Control(client)
     calls = [
         control.ready(),

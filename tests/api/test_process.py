@@ -12,10 +12,10 @@ import asyncpg
 import httpx
 import pytest
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 from adapters.postgres.evidence import PostgresEvidence
 from adapters.postgres.journal import PostgresJournal
+from bootstrap.converting import DATA_CONVERTER
 from domain.registry import ConfigStatus
 from domain.rollout import Entry, EventKind, Phase
 from sandbox.ports import free_ports
@@ -88,7 +88,7 @@ async def _entry(journal, rollout, kind, phase=None):
 async def test_a_rollout_from_its_start_to_its_end(
     database_url, temporal_server, journal, evidence
 ):
-    temporal = await Client.connect(temporal_server.address, data_converter=pydantic_data_converter)
+    temporal = await Client.connect(temporal_server.address, data_converter=DATA_CONVERTER)
     async with (
         _working(temporal),
         _process(database_url, temporal_server.address) as http,
@@ -132,7 +132,7 @@ async def test_a_rollout_from_its_start_to_its_end(
 async def test_a_rollout_pins_a_template_of_the_real_database(
     database_url, temporal_server, journal
 ):
-    temporal = await Client.connect(temporal_server.address, data_converter=pydantic_data_converter)
+    temporal = await Client.connect(temporal_server.address, data_converter=DATA_CONVERTER)
     async with _working(temporal), _process(database_url, temporal_server.address) as http:
         api, stranger = Caller(http), Caller(http)
         ids = await api.served()

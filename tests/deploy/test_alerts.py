@@ -8,9 +8,9 @@ import httpx
 import pytest
 import yaml
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 from adapters.prometheus import envoy
+from bootstrap.converting import DATA_CONVERTER
 from sandbox.layout import Layout
 from sandbox.servers import prometheus
 from sandbox.servers.binaries import BinaryMissing
@@ -85,9 +85,7 @@ def test_our_pods_are_those_that_the_scrape_selects():
 async def test_every_metric_that_an_alert_names_is_exported(production):
     wanted = set().union(*(metrics_in(alert["expr"]) for alert in alerts()))
     assert len(wanted) > 5
-    temporal = await Client.connect(
-        production.temporal_address, data_converter=pydantic_data_converter
-    )
+    temporal = await Client.connect(production.temporal_address, data_converter=DATA_CONVERTER)
     handles = [
         # Input that nobody can read: its workflow task fails, for ever.
         await temporal.start_workflow("RolloutWorkflow", {}, id="odd", task_queue=TASK_QUEUE),

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from temporalio.client import WorkflowHistory
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
+from bootstrap.converting import DATA_CONVERTER
 from bootstrap.sandboxing import workflow_runner
 from tests.replay.record import PATHS
 from worker import WORKFLOWS
@@ -28,7 +28,7 @@ async def test_a_recorded_history_replays(path):
     replayer = Replayer(
         workflows=WORKFLOWS,
         workflow_runner=workflow_runner(),
-        data_converter=pydantic_data_converter,
+        data_converter=DATA_CONVERTER,
     )
     await replayer.replay_workflow(WorkflowHistory.from_json(path.stem, text))
 
@@ -41,7 +41,7 @@ async def test_a_changed_order_of_commands_is_noticed():
     replayer = Replayer(
         workflows=WORKFLOWS,
         workflow_runner=workflow_runner(),
-        data_converter=pydantic_data_converter,
+        data_converter=DATA_CONVERTER,
     )
     with pytest.raises(Exception, match="TMPRL1100"):
         await replayer.replay_workflow(WorkflowHistory.from_json(path.stem, other))

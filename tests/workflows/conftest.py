@@ -4,9 +4,9 @@ import os
 from datetime import timedelta
 
 import pytest
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 
+from bootstrap.converting import DATA_CONVERTER
 from sandbox.servers.binaries import script
 from sandbox.servers.temporal import DYNAMIC_CONFIG
 from tests.replay.record import KEEP, keep
@@ -25,7 +25,7 @@ async def skipping():
     async with await WorkflowEnvironment.start_time_skipping_v2(
         dev_server_existing_path=str(script("temporal")),
         dev_server_log_level="error",
-        data_converter=pydantic_data_converter,
+        data_converter=DATA_CONVERTER,
         search_attributes=[PHASE, MODEL, STRATEGY, PROJECT, WEIGHT],
         dev_server_extra_args=extra,
         ts_config=TimeSkippingConfig(max_session_skip_count=100_000),

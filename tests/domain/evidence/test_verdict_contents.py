@@ -8,8 +8,8 @@ from datetime import timedelta
 import numpy as np
 import pytest
 from pydantic import TypeAdapter
-from temporalio.contrib.pydantic import pydantic_data_converter
 
+from bootstrap.converting import DATA_CONVERTER
 from domain.evidence.baseline import Baseline
 from domain.evidence.judge import Judge, judge
 from domain.evidence.prospects import seconds_to_pass, sooner
@@ -282,7 +282,7 @@ def test_without_rules_a_pass_takes_no_time():
 
 @pytest.mark.parametrize("rows", [SLOW_TRAFFIC, run([FAILING])])
 def test_a_verdict_survives_the_way_through_a_workflow(rows):
-    converter = pydantic_data_converter.payload_converter
+    converter = DATA_CONVERTER.payload_converter
     seen = Seen(verdicts=(verdict(rows),))
     assert converter.from_payloads(converter.to_payloads([seen]), [Seen]) == [seen]
 
