@@ -37,8 +37,8 @@ traffic: setup ## Send chat requests through the gateway until Ctrl-C (RATE=100 
 openapi: $(STAMP) ## Print the API's OpenAPI document; no server need run
 	@$(BIN)/python -m api openapi
 
-test: setup ## Run all tests
-	@$(BIN)/python -m pytest
+test: setup ## Run all tests, whole clusters beside the rest
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 check: $(STAMP) ## Format, lint, types, import contracts
 	@$(BIN)/ruff format --check .

@@ -14,6 +14,21 @@ from sandbox.servers import envoy, postgres, prometheus, temporal
 
 _TEMPLATE = "migrated"
 _clone_numbers = itertools.count(1)
+# Whole clusters would starve each other on two cores: they have one worker, which begins with them.
+_CLUSTERS = ("tests/e2e/", "tests/sandbox/demo/")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Among several workers a module stays whole, as its tests share servers."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: _group(item) != "clusters")
+
+
+def _group(item):
+    module = item.nodeid.partition("::")[0]
+    return "clusters" if module.startswith(_CLUSTERS) else module
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
