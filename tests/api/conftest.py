@@ -9,6 +9,7 @@ from api.analyses import Analyses
 from api.assembly import assemble
 from api.charts import Charts
 from api.gauges import Gauges
+from api.outlooks import Outlooks
 from api.parts import Parts, TemporalUI
 from api.reports import Reports
 from domain.allowed_hosts import AllowedHosts
@@ -105,7 +106,7 @@ async def app(  # noqa: PLR0917 - pytest calls it by name
             reports=Reports(outage, survey, metrics, prices),
             charts=Charts(evidence, readings),
             evidence=evidence,
-            analyses=Analyses(history, metrics),
+            analyses=Analyses(history, Outlooks(metrics)),
             gauges=Gauges(survey, metrics),
             hooks_allowed=AllowedHosts.read("hooks.example.com"),
             prices=prices,

@@ -13,6 +13,7 @@ import pytest
 from api.analyses import MOST_WAITING, Analyses
 from api.backtests import Backtest, Past, Piece
 from api.errors import AnalysisUnfinished, TooManySamples
+from api.outlooks import Outlooks
 from domain.errors import Refused, Unreachable
 from domain.evidence.counters import Series, SeriesRole
 from domain.evidence.intervals import Counts
@@ -362,7 +363,7 @@ class Slow(ScriptedHistory):
 
 
 async def test_a_long_range_is_read_in_pieces_that_meet(stored):
-    analyses = Analyses(stored, ScriptedMetrics(), chunk=timedelta(minutes=7))
+    analyses = Analyses(stored, Outlooks(ScriptedMetrics()), chunk=timedelta(minutes=7))
     await analyses.backtest(uuid4(), a_backtest())
     ranges = [(since, until) for _, since, until in stored.asked]
     assert [b for _, b in ranges][:-1] == [a for a, _ in ranges][1:]
@@ -373,12 +374,14 @@ async def test_a_long_range_is_read_in_pieces_that_meet(stored):
 
 async def test_more_samples_than_are_replayed_is_a_conflict(stored):
     with pytest.raises(TooManySamples):
-        await Analyses(stored, ScriptedMetrics(), most_samples=100).backtest(uuid4(), a_backtest())
+        await Analyses(stored, Outlooks(ScriptedMetrics()), most_samples=100).backtest(
+            uuid4(), a_backtest()
+        )
 
 
 async def test_who_asks_for_what_takes_long_is_told_to_come_back_and_then_has_it():
     slow, project = Slow(), uuid4()
-    analyses = Analyses(slow, ScriptedMetrics(), patience_seconds=0.01)
+    analyses = Analyses(slow, Outlooks(ScriptedMetrics()), patience_seconds=0.01)
     with pytest.raises(AnalysisUnfinished):
         await analyses.backtest(project, a_backtest())
     slow.open.set()
@@ -392,7 +395,7 @@ async def test_who_asks_for_what_takes_long_is_told_to_come_back_and_then_has_it
 
 async def test_who_comes_when_many_wait_is_told_at_once():
     slow = Slow()
-    analyses = Analyses(slow, ScriptedMetrics())
+    analyses = Analyses(slow, Outlooks(ScriptedMetrics()))
     waiting = [
         asyncio.create_task(analyses.backtest(uuid4(), a_backtest())) for _ in range(MOST_WAITING)
     ]

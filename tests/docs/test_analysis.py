@@ -5,15 +5,12 @@ from api.problems import TABLE
 from api.schemas.analysis import (
     LONGEST_RANGE,
     MOST_HEALTHY,
-    MOST_WEIGHTS,
-    OTHER_WEIGHTS,
-    AnalysisPlanIn,
     BacktestIn,
     FiredOut,
     HealthyOut,
-    OutlookOut,
     ReplayOut,
 )
+from api.schemas.outlooks import MOST_WEIGHTS, OTHER_WEIGHTS, AnalysisPlanIn, OutlookOut
 from api.schemas.rollouts import RolloutIn
 from domain.evidence.planning import HORIZON
 from tests.docs.pages import page, search, section, tables
