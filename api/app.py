@@ -43,7 +43,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 reports=Reports(clients.registry, clients.survey, clients.metrics, prices),
                 charts=Charts(clients.evidence, clients.readings),
                 evidence=clients.evidence,
-                analyses=Analyses(clients.history, Outlooks(clients.metrics)),
+                analyses=Analyses(
+                    clients.history,
+                    Outlooks(clients.metrics, clients.counters, clients.stable_history),
+                ),
                 gauges=Gauges(clients.survey, clients.metrics),
                 hooks_allowed=chosen.hooks_allowed_hosts or AllowedHosts(),
                 prices=prices,

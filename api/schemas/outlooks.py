@@ -11,9 +11,11 @@ from api.schemas.analysis import Phi
 from api.schemas.fields import Outgoing
 from api.schemas.gates import GateBody
 from api.schemas.rollouts import RolloutIn
+from domain.evidence.base_rates import BaseRates
 from domain.evidence.planning import Outlook
 from domain.gates import Gate
-from domain.outlook import AtWeight, GateOutlook, StepOutlook, TrafficSeen
+from domain.outlook_words import AtWeight, GateOutlook, ReadingOutlook, StepOutlook
+from domain.traffic_seen import TrafficSeen
 
 MOST_WEIGHTS = 8
 OTHER_WEIGHTS = (5, 10, 25, 50)
@@ -35,7 +37,24 @@ class AnalysisPlanIn(RolloutIn):
         max_length=MOST_WEIGHTS,
         description="Weights to compare with that of each step.",
     )
-    phi: Phi = 1.0
+    phi: Phi | None = Field(
+        default=None,
+        description="Left out: the policy overdispersion, or what stable's pods show of it now.",
+    )
+
+
+class AtBoundOut(Outgoing):
+    """A fraction of bad requests at one of the bounds that stable's history gives."""
+
+    bound: float = Field(description="In milliseconds.")
+    bad_fraction: float
+
+    @classmethod
+    def each(cls, bounds: Sequence[float], fractions: Sequence[float]) -> list[Self]:
+        return [
+            cls(bound=bound, bad_fraction=fraction)
+            for bound, fraction in zip(bounds, fractions, strict=True)
+        ]
 
 
 class OutlookOut(Outgoing):
@@ -47,16 +66,21 @@ class OutlookOut(Outgoing):
     seconds_to_find_tenfold: float | None
     smallest_ratio: float | None
     smallest_fraction: float | None
+    smallest_at_bounds: list[AtBoundOut]
 
     @classmethod
-    def from_domain(cls, outlook: Outlook, *, passes: bool) -> Self:
+    def from_domain(cls, outlook: Outlook, gate: GateOutlook) -> Self:
+        fractions = outlook.smallest_fractions
         return cls(
             seconds_to_pass=outlook.seconds_to_pass,
-            passes_within_soak=passes,
+            passes_within_soak=bool(gate.passes_within_soak),
             seconds_to_find_double=outlook.seconds_to_find_double,
             seconds_to_find_tenfold=outlook.seconds_to_find_tenfold,
             smallest_ratio=outlook.smallest_ratio,
-            smallest_fraction=outlook.smallest_fraction,
+            smallest_fraction=fractions[0] if fractions and not gate.bounds else None,
+            smallest_at_bounds=(
+                AtBoundOut.each(gate.bounds, fractions) if fractions and gate.bounds else []
+            ),
         )
 
 
@@ -86,12 +110,29 @@ class GateOutlookOut(Outgoing):
 
     @classmethod
     def from_domain(cls, gate: GateOutlook) -> Self:
-        found, passes = gate.outlook, bool(gate.passes_within_soak)
         return cls(
             gate=gate.gate,
-            outlook=found and OutlookOut.from_domain(found, passes=passes),
+            outlook=gate.outlook and OutlookOut.from_domain(gate.outlook, gate),
             other_weights=[AtWeightOut.from_domain(other) for other in gate.at_weights],
             reason=gate.reason or None,
+        )
+
+
+class ReadingOutlookOut(Outgoing):
+    """A gate without statistics: when it can PASS if every reading succeeds."""
+
+    gate: str
+    readings: int = Field(description="How many that takes.")
+    earliest_seconds_to_pass: float
+    passes_within_soak: bool
+
+    @classmethod
+    def from_domain(cls, gate: ReadingOutlook) -> Self:
+        return cls(
+            gate=gate.gate,
+            readings=gate.rules.fewest,
+            earliest_seconds_to_pass=gate.earliest.total_seconds(),
+            passes_within_soak=gate.passes_within_soak,
         )
 
 
@@ -102,8 +143,13 @@ class StepOutlookOut(Outgoing):
     weight: int
     requests_per_second: float | None = Field(description="Of the candidate.")
     soak_seconds: float = Field(description="How long the step lasts at most.")
+    expected_seconds: float | None = Field(description="How long it lasts; null: not foreseen.")
+    margin: float | None = Field(description="The ratio to stable that ends it, if it has one.")
+    seconds_before: float = Field(description="Of earlier steps, whose requests prove it as well.")
+    warm_up_seconds: float = Field(description="How much of this step is no evidence yet.")
     summary: str
     gates: list[GateOutlookOut]
+    reading_gates: list[ReadingOutlookOut]
 
     @classmethod
     def from_domain(cls, step: StepOutlook) -> Self:
@@ -114,8 +160,31 @@ class StepOutlookOut(Outgoing):
             weight=step.weight,
             requests_per_second=step.requests_per_second,
             soak_seconds=step.soak.total_seconds(),
+            expected_seconds=step.expected,
+            margin=step.margin,
+            seconds_before=step.proven_before,
+            warm_up_seconds=step.warm_up,
             summary=step.summary,
             gates=[GateOutlookOut.from_domain(gate) for gate in step.gates],
+            reading_gates=[ReadingOutlookOut.from_domain(gate) for gate in step.readings],
+        )
+
+
+class GateTrafficOut(Outgoing):
+    """What a gate counts of stable in the window, by its own source."""
+
+    gate: str
+    observations_per_second: float
+    at_bounds: list[AtBoundOut] = Field(
+        description="At the bounds that stable's history gives, where the gate names none."
+    )
+
+    @classmethod
+    def from_domain(cls, gate: str, rates: BaseRates) -> Self:
+        return cls(
+            gate=gate,
+            observations_per_second=rates.per_second,
+            at_bounds=AtBoundOut.each(rates.bounds, rates.bad) if rates.bounds else [],
         )
 
 
@@ -126,7 +195,10 @@ class TrafficSeenOut(Outgoing):
     window_seconds: float
     requests: int | None
     requests_per_second: float | None
-    bad_fractions: dict[str, float | None] = Field(description="By gate.")
+    bad_fractions: dict[str, float | None] = Field(
+        description="By gate; null also where it counts at several bounds, see gates."
+    )
+    gates: list[GateTrafficOut] = Field(description="Those of which something was counted.")
 
     @classmethod
     def from_domain(cls, seen: TrafficSeen, gates: Sequence[Gate], as_of: datetime) -> Self:
@@ -135,8 +207,18 @@ class TrafficSeenOut(Outgoing):
             window_seconds=seen.window.total_seconds(),
             requests=seen.requests,
             requests_per_second=seen.requests_per_second,
-            bad_fractions={gate.name: seen.bad.get(gate.name) for gate in gates},
+            bad_fractions={gate.name: _one_fraction(seen, gate) for gate in gates},
+            gates=[
+                GateTrafficOut.from_domain(gate.name, seen.rates[gate.name])
+                for gate in gates
+                if gate.name in seen.rates
+            ],
         )
+
+
+def _one_fraction(seen: TrafficSeen, gate: Gate) -> float | None:
+    rates = seen.rates.get(gate.name)
+    return rates.bad[0] if rates is not None and not rates.bounds else None
 
 
 class AnalysisPlanOut(Outgoing):
@@ -145,4 +227,6 @@ class AnalysisPlanOut(Outgoing):
     traffic: TrafficSeenOut
     gates: list[GateBody]
     phi: float
+    phi_source: str = Field(description="Where phi comes from.")
+    warm_up_seconds: float
     steps: list[StepOutlookOut]

@@ -15,7 +15,7 @@ from api.backtests import Backtest, Past, Piece
 from api.errors import AnalysisUnfinished, TooManySamples
 from api.outlooks import Outlooks
 from domain.errors import Refused, Unreachable
-from domain.evidence.counters import Series, SeriesRole
+from domain.evidence.counters import Reading, Series, SeriesRole
 from domain.evidence.intervals import Counts
 from domain.evidence.replaying import Stretch
 from domain.gates import AgainstStable, Gate, Metric
@@ -25,6 +25,8 @@ from tests.api.caller import canary
 from tests.api.test_ab_tests import a_test
 from tests.api.test_metrics import add_variant
 from tests.cluster.builders import route_in
+from tests.fakes.counters import ScriptedCounters
+from tests.fakes.history import ToldHistory
 from tests.fakes.metrics import ScriptedMetrics
 from tests.fakes.past import ScriptedHistory
 from tests.projects import a_cursor, an_arms_cursor, an_arms_interval, an_interval
@@ -336,6 +338,12 @@ async def test_a_metrics_store_that_does_not_answer_a_plan_is_told(api, ids, met
 # What it costs
 
 
+def nobody_asks():
+    """Outlooks, of a store that holds nothing."""
+    counters = ScriptedCounters(lambda _: Reading(candidate=(), stable=()))
+    return Outlooks(ScriptedMetrics(), counters, ToldHistory())
+
+
 def a_backtest(seconds=3600):
     stretch = Stretch(step=0, weight=0, since=BEGAN, until=after(seconds))
     piece = Piece(stretch=stretch, candidate=(CANDIDATE,), stable=(STABLE,))
@@ -363,7 +371,7 @@ class Slow(ScriptedHistory):
 
 
 async def test_a_long_range_is_read_in_pieces_that_meet(stored):
-    analyses = Analyses(stored, Outlooks(ScriptedMetrics()), chunk=timedelta(minutes=7))
+    analyses = Analyses(stored, nobody_asks(), chunk=timedelta(minutes=7))
     await analyses.backtest(uuid4(), a_backtest())
     ranges = [(since, until) for _, since, until in stored.asked]
     assert [b for _, b in ranges][:-1] == [a for a, _ in ranges][1:]
@@ -374,14 +382,12 @@ async def test_a_long_range_is_read_in_pieces_that_meet(stored):
 
 async def test_more_samples_than_are_replayed_is_a_conflict(stored):
     with pytest.raises(TooManySamples):
-        await Analyses(stored, Outlooks(ScriptedMetrics()), most_samples=100).backtest(
-            uuid4(), a_backtest()
-        )
+        await Analyses(stored, nobody_asks(), most_samples=100).backtest(uuid4(), a_backtest())
 
 
 async def test_who_asks_for_what_takes_long_is_told_to_come_back_and_then_has_it():
     slow, project = Slow(), uuid4()
-    analyses = Analyses(slow, Outlooks(ScriptedMetrics()), patience_seconds=0.01)
+    analyses = Analyses(slow, nobody_asks(), patience_seconds=0.01)
     with pytest.raises(AnalysisUnfinished):
         await analyses.backtest(project, a_backtest())
     slow.open.set()
@@ -395,7 +401,7 @@ async def test_who_asks_for_what_takes_long_is_told_to_come_back_and_then_has_it
 
 async def test_who_comes_when_many_wait_is_told_at_once():
     slow = Slow()
-    analyses = Analyses(slow, Outlooks(ScriptedMetrics()))
+    analyses = Analyses(slow, nobody_asks())
     waiting = [
         asyncio.create_task(analyses.backtest(uuid4(), a_backtest())) for _ in range(MOST_WAITING)
     ]
