@@ -316,12 +316,12 @@ def test_what_earlier_steps_took_of_the_warm_up_is_not_waited_for_again():
 
 def ladder(one, margins, weights, *, warm_up=0.0):
     """What is told of each step, if those before it took as long as was told."""
-    asked, before = forecaster(one), ()
+    asked = forecaster(one)
+    stays: list[Stay] = []
     for margin, weight in zip(margins, weights, strict=True):
-        outset = Outset(margin=margin, before=before, warm_up=warm_up)
-        told = asked.seconds_to_pass(at(weight), outset)
-        before += (Stay(shares=at(weight), seconds=told),)
-    return before
+        outset = Outset(margin=margin, before=tuple(stays), warm_up=warm_up)
+        stays.append(Stay(shares=at(weight), seconds=asked.seconds_to_pass(at(weight), outset)))
+    return stays
 
 
 def climbed(chance, one, margins, stays, *, warm_up):

@@ -435,9 +435,10 @@ def test_rules_that_are_accepted_can_pass_and_can_fail(drawn):
 )
 def test_the_earliest_pass_is_when_every_reading_succeeds(given):
     asked = rules(**given)
-    judge, taken = ReadingJudge("quality", asked), 0
+    judge, taken = ReadingJudge("quality", asked), []
     while judge.verdict().status is not Status.PASS:
-        at = judge.due_at(NOON)
-        judge.add(Reading(at=at, series=LETTERS["S"]))
-        taken += 1
-    assert (at - NOON, taken) == (asked.earliest_pass, asked.fewest)
+        due = judge.due_at(NOON)
+        assert due is not None
+        judge.add(Reading(at=due, series=LETTERS["S"]))
+        taken.append(due)
+    assert (taken[-1] - NOON, len(taken)) == (asked.earliest_pass, asked.fewest)
