@@ -23,7 +23,7 @@ from domain.traffic_seen import NO_TRAFFIC, TrafficSeen
 
 
 class PlanOutlook:
-    """Looks ahead, step by step; each costs some hundredths of a second a gate and weight."""
+    """Looks ahead, step by step; each costs up to a tenth of a second a gate and weight."""
 
     def __init__(self, plan: Plan, seen: TrafficSeen, *, weights: Sequence[int]) -> None:
         self._plan, self._seen, self._weights = plan, seen, tuple(dict.fromkeys(weights))

@@ -249,7 +249,7 @@ class Forecaster:
         pace: float,
     ) -> Iterator[Interval]:
         """One a stay, cut where the warm-up ends, and behind the probe that is learnt from."""
-        cuts = (warm_up, warm_up + self._probe) if len(self._base.bad) > 1 else (warm_up,)
+        cuts = (warm_up, warm_up + self._probe) if self._base.bounds else (warm_up,)
         sequence, begin = 0, 0.0
         for step, stay in enumerate(stays):
             end = begin + stay.seconds

@@ -77,6 +77,8 @@ def test_limits_are_the_code_s():
     assert int(patience) == analyses.PATIENCE_SECONDS
     looks, samples = search(r"More than ([\d,]+) looks .*? more than ([\d,]+) samples", BACKTEST)
     assert (number(looks), number(samples)) == (backtests.MOST_LOOKS, analyses.MOST_SAMPLES)
+    (patience,) = search(r"Beyond (\d+) s the answer is a 503", STEPS)
+    assert int(patience) == analyses.PATIENCE_SECONDS
     (weights,) = search(r"up to (\d+) weights", PLAN)
     assert int(weights) == MOST_WEIGHTS
     told = search(r"step's; (\d+), (\d+), (\d+) and (\d+) by default", PLAN)

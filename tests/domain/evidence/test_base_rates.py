@@ -4,10 +4,13 @@ import math
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from domain.evidence.base_rates import BaseRates, base_rates, counted
-from domain.evidence.counters import Series, SeriesRole
+from domain.evidence.counters import Reading, Series, SeriesRole, advance
 from domain.gates import Gate, Metric, Source
+from tests.domain.evidence.scenes import unhurried
 
 REQUESTS, ERRORS, BUCKET = SeriesRole.REQUESTS, SeriesRole.ERRORS, SeriesRole.BUCKET
 VLLM = Source.VLLM
@@ -125,3 +128,34 @@ def test_what_is_not_counted_is_told_with_its_source(gate, listed, reason):
 )
 def test_of_one_sample_nothing_is_counted(listed):
     assert counted(listed) is None
+
+
+@unhurried
+@given(
+    growths=st.lists(st.integers(min_value=1, max_value=50), min_size=8, max_size=40),
+    restarts_at=st.integers(min_value=5, max_value=40),
+    born_at=st.integers(min_value=6, max_value=40),
+)
+def test_the_sums_are_those_that_a_watch_comes_to(growths, restarts_at, born_at):
+    """However often it looks, through resets and series that are born meanwhile."""
+    values = [10_000.0]
+    for k, growth in enumerate(growths):
+        values.append(growth if k == restarts_at else values[-1] + growth)
+    listed = [series("r", REQUESTS, *values)]
+    late = [float(k) for k in range(1, len(values) - born_at)]
+    if late:
+        listed.append(series("e", ERRORS, *late, since=15.0 * born_at))
+    cursor, requests, errors = None, 0, 0
+    for k in range(len(values)):
+        until = 15.0 * k
+        shown = tuple(
+            replace(one, samples=tuple(each for each in one.samples if each[0] <= until))
+            for one in listed
+        )
+        reading = Reading(candidate=shown, stable=shown)
+        interval, cursor = advance(cursor, reading, sequence=k, step=0, weight=10)
+        requests += interval.stable.requests if interval else 0
+        errors += interval.stable.errors if interval else 0
+    found = counted(listed)
+    assert found is not None
+    assert (found.stable.requests, found.stable.errors) == (requests, errors)
