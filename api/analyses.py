@@ -8,26 +8,17 @@ from uuid import UUID
 from api.backtests import Backtest, Past, Piece
 from api.errors import AnalysisUnfinished, TooManySamples
 from api.measuring import metrics_store
+from api.outlooks import Outlooks
 from api.remembered import Remembered
 from api.rendering import as_json
-from api.schemas.analysis import (
-    AnalysisPlanIn,
-    AnalysisPlanOut,
-    BacktestOut,
-    HealthyOut,
-    ReplayOut,
-    StepOutlookOut,
-    TrafficSeenOut,
-)
+from api.schemas.analysis import BacktestOut, HealthyOut, ReplayOut
 from api.schemas.gates import GateBody
+from api.schemas.outlooks import AnalysisPlanIn
 from api.schemas.plans import PlanOut
 from domain.evidence.replaying import Replay, is_replayed
 from domain.gates import Source
 from domain.history_port import CounterHistory
-from domain.metrics import NOTHING, SHORTEST, MeasuredVariant
-from domain.outlook import PlanOutlook, StepOutlook, TrafficSeen, traffic_seen
 from domain.plan import Plan
-from domain.ports import MetricsStore
 from domain.registry import TrafficVariant
 
 PATIENCE_SECONDS = 20.0
@@ -46,13 +37,13 @@ class Analyses:
     def __init__(
         self,
         history: CounterHistory,
-        metrics: MetricsStore,
+        outlooks: Outlooks,
         *,
         patience_seconds: float = PATIENCE_SECONDS,
         most_samples: int = MOST_SAMPLES,
         chunk: timedelta = CHUNK,
     ) -> None:
-        self._history, self._metrics = history, metrics
+        self._history, self._outlooks = history, outlooks
         self._patience_seconds, self._most_samples = patience_seconds, most_samples
         self._chunk = chunk
         self._backtests: Remembered[bytes] = Remembered(KEPT_SECONDS, most=MOST_KEPT)
@@ -74,7 +65,7 @@ class Analyses:
     ) -> bytes:
         """An AnalysisPlanOut as JSON. Raises as `backtest` does."""
         key = (project, wish.model_dump_json(), as_json(PlanOut.from_domain(plan)))
-        return await self._done(self._plans, key, lambda: self._plan(wish, plan, stable, at))
+        return await self._done(self._plans, key, lambda: self._outlooks.on(plan, wish, stable, at))
 
     async def _done(
         self, kept: Remembered[bytes], key: Hashable, ask: Callable[[], Awaitable[bytes]]
@@ -146,35 +137,3 @@ class Analyses:
             if replay.samples > most:
                 raise TooManySamples(self._most_samples)
             since = until
-
-    async def _plan(
-        self, wish: AnalysisPlanIn, plan: Plan, stable: TrafficVariant, at: datetime
-    ) -> bytes:
-        seen = await self._traffic(plan, stable, timedelta(seconds=wish.window_seconds), at)
-        ahead = PlanOutlook(plan, seen, weights=wish.other_weights, phi=wish.phi)
-        steps = await asyncio.to_thread(_listed, ahead)
-        answer = AnalysisPlanOut(
-            traffic=TrafficSeenOut.from_domain(seen, plan.gates, at),
-            gates=[GateBody.from_domain(gate) for gate in plan.gates],
-            phi=wish.phi,
-            steps=[StepOutlookOut.from_domain(step) for step in steps],
-        )
-        return as_json(answer)
-
-    async def _traffic(
-        self, plan: Plan, stable: TrafficVariant, asked: timedelta, at: datetime
-    ) -> TrafficSeen:
-        variant = MeasuredVariant(
-            workload=stable.workload, route=plan.route, slot=stable.slot, since=stable.joined_at
-        )
-        window = variant.window(at, asked)
-        measured = (
-            await self._metrics.measure(variant, at=at, window=window)
-            if window >= SHORTEST
-            else NOTHING
-        )
-        return traffic_seen(plan.gates, measured, window)
-
-
-def _listed(ahead: PlanOutlook) -> tuple[StepOutlook, ...]:
-    return tuple(ahead.steps())

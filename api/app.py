@@ -10,6 +10,7 @@ from api.assembly import assemble
 from api.charts import Charts
 from api.control import Control
 from api.gauges import Gauges
+from api.outlooks import Outlooks
 from api.parts import Parts, TemporalUI
 from api.reports import Reports
 from bootstrap.clients import api_clients
@@ -42,7 +43,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 reports=Reports(clients.registry, clients.survey, clients.metrics, prices),
                 charts=Charts(clients.evidence, clients.readings),
                 evidence=clients.evidence,
-                analyses=Analyses(clients.history, clients.metrics),
+                analyses=Analyses(
+                    clients.history,
+                    Outlooks(clients.metrics, clients.counters, clients.stable_history),
+                ),
                 gauges=Gauges(clients.survey, clients.metrics),
                 hooks_allowed=chosen.hooks_allowed_hosts or AllowedHosts(),
                 prices=prices,

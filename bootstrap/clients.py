@@ -76,7 +76,9 @@ class ApiClients:
     readings: ReadingStore
     survey: Survey
     metrics: MetricsStore
+    counters: CounterSource
     history: CounterHistory
+    stable_history: StableHistory
     temporal: Client
 
 
@@ -121,7 +123,9 @@ async def api_clients(
             readings=PostgresReadings(pool),
             survey=PostgresSurvey(pool),
             metrics=PrometheusMetrics(store, settings.token_metrics),
+            counters=PrometheusCounters(store),
             history=PrometheusPast(store),
+            stable_history=PrometheusHistory(store),
             temporal=temporal,
         )
 

@@ -10,7 +10,8 @@ from api.launch import compiled
 from api.parts import ProjectId, WithParts
 from api.rendering import JSON_TYPE
 from api.routes import PREFIX
-from api.schemas.analysis import AnalysisPlanIn, AnalysisPlanOut, BacktestIn, BacktestOut
+from api.schemas.analysis import BacktestIn, BacktestOut
+from api.schemas.outlooks import AnalysisPlanIn, AnalysisPlanOut
 from domain.errors import Conflict
 
 router = APIRouter(prefix=f"{PREFIX}/analysis", tags=["analysis"])

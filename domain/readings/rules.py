@@ -51,6 +51,16 @@ class ReadingRules:
         """How many conclusive readings are taken in all; None for no end."""
         return 1 if self.interval is None else self.count
 
+    @property
+    def fewest(self) -> int:
+        """How many readings a PASS takes if all of them succeed."""
+        return self.consecutive_success_limit or self.wanted or 1
+
+    @property
+    def earliest_pass(self) -> timedelta:
+        """When the last of these is due, from the step's beginning."""
+        return self.initial_delay + (self.fewest - 1) * (self.interval or timedelta(0))
+
 
 def reading_violations(at: str, rules: ReadingRules) -> Iterator[Violation]:
     """Every rule that the rules of one gate break, those included that could never count."""

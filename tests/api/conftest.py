@@ -9,17 +9,21 @@ from api.analyses import Analyses
 from api.assembly import assemble
 from api.charts import Charts
 from api.gauges import Gauges
+from api.outlooks import Outlooks
 from api.parts import Parts, TemporalUI
 from api.reports import Reports
 from domain.allowed_hosts import AllowedHosts
+from domain.evidence.counters import Reading
 from domain.prices import TokenPrice
 from tests.api.caller import Caller
 from tests.api.scripted import ScriptedControl
 from tests.api.staging import Outage
 from tests.api.traffic import Traffic
+from tests.fakes.counters import ScriptedCounters
 from tests.fakes.evidence import MemoryEvidence
 from tests.fakes.fleet import MemoryFleet
 from tests.fakes.gate_templates import MemoryGateTemplates
+from tests.fakes.history import ToldHistory
 from tests.fakes.metrics import ScriptedMetrics
 from tests.fakes.past import ScriptedHistory
 from tests.fakes.readings import MemoryReadings
@@ -88,8 +92,30 @@ def history():
 
 
 @pytest.fixture
+def counters():
+    """The counters of workloads."""
+    return ScriptedCounters(lambda _: Reading(candidate=(), stable=()))
+
+
+@pytest.fixture
+def stable_history():
+    """What stable's pods did in the last hour."""
+    return ToldHistory()
+
+
+@pytest.fixture
 async def app(  # noqa: PLR0917 - pytest calls it by name
-    outage, fleet, templates, control, metrics, survey, evidence, readings, history
+    outage,
+    fleet,
+    templates,
+    control,
+    metrics,
+    counters,
+    survey,
+    evidence,
+    readings,
+    history,
+    stable_history,
 ):
     prices = {"chat": TokenPrice(input=3, output=15)}
 
@@ -105,7 +131,7 @@ async def app(  # noqa: PLR0917 - pytest calls it by name
             reports=Reports(outage, survey, metrics, prices),
             charts=Charts(evidence, readings),
             evidence=evidence,
-            analyses=Analyses(history, metrics),
+            analyses=Analyses(history, Outlooks(metrics, counters, stable_history)),
             gauges=Gauges(survey, metrics),
             hooks_allowed=AllowedHosts.read("hooks.example.com"),
             prices=prices,

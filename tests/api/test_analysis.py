@@ -1,4 +1,4 @@
-"""Backtests and outlooks at the front door: what is read, what is answered, what is refused."""
+"""Backtests at the front door: what is read, what is answered, what is refused."""
 
 import asyncio
 import json
@@ -13,17 +13,19 @@ import pytest
 from api.analyses import MOST_WAITING, Analyses
 from api.backtests import Backtest, Past, Piece
 from api.errors import AnalysisUnfinished, TooManySamples
+from api.outlooks import Outlooks
 from domain.errors import Refused, Unreachable
-from domain.evidence.counters import Series, SeriesRole
+from domain.evidence.counters import Reading, Series, SeriesRole
 from domain.evidence.intervals import Counts
 from domain.evidence.replaying import Stretch
 from domain.gates import AgainstStable, Gate, Metric
-from domain.metrics import Measurement, summed
 from domain.traffic import Place
 from tests.api.caller import canary
 from tests.api.test_ab_tests import a_test
 from tests.api.test_metrics import add_variant
 from tests.cluster.builders import route_in
+from tests.fakes.counters import ScriptedCounters
+from tests.fakes.history import ToldHistory
 from tests.fakes.metrics import ScriptedMetrics
 from tests.fakes.past import ScriptedHistory
 from tests.projects import a_cursor, an_arms_cursor, an_arms_interval, an_interval
@@ -32,9 +34,6 @@ BEGAN = datetime(2026, 11, 20, 12, tzinfo=UTC)
 HOUR = {"from": "2026-11-20T12:00:00Z", "to": "2026-11-20T13:00:00Z"}
 STABLE, CANDIDATE = Place(position=0), Place(position=1)
 ERRORS = {"name": "errors", "metric": "error_rate", "against_stable": {}}
-BUSY = Measurement(
-    requests=360_000, errors=3_600, latency=summed([(0.25, 324_000), (math.inf, 360_000)])
-)
 
 
 def after(seconds):
@@ -334,14 +333,13 @@ async def test_a_metrics_store_that_does_not_answer_a_backtest_is_told(
     assert (answer.status_code, answer.json()["type"]) == told
 
 
-async def test_a_metrics_store_that_does_not_answer_a_plan_is_told(api, ids, metrics):
-    metrics.outage(Unreachable("away"))
-    answer = await api.post("/analysis/plan", canary(ids["v2"], traffic_config_id=ids["config"]))
-    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
-    assert "traffic and rollouts are not touched" in answer.json()["detail"]
-
-
 # What it costs
+
+
+def nobody_asks():
+    """Outlooks, of a store that holds nothing."""
+    counters = ScriptedCounters(lambda _: Reading(candidate=(), stable=()))
+    return Outlooks(ScriptedMetrics(), counters, ToldHistory())
 
 
 def a_backtest(seconds=3600):
@@ -371,7 +369,7 @@ class Slow(ScriptedHistory):
 
 
 async def test_a_long_range_is_read_in_pieces_that_meet(stored):
-    analyses = Analyses(stored, ScriptedMetrics(), chunk=timedelta(minutes=7))
+    analyses = Analyses(stored, nobody_asks(), chunk=timedelta(minutes=7))
     await analyses.backtest(uuid4(), a_backtest())
     ranges = [(since, until) for _, since, until in stored.asked]
     assert [b for _, b in ranges][:-1] == [a for a, _ in ranges][1:]
@@ -382,12 +380,12 @@ async def test_a_long_range_is_read_in_pieces_that_meet(stored):
 
 async def test_more_samples_than_are_replayed_is_a_conflict(stored):
     with pytest.raises(TooManySamples):
-        await Analyses(stored, ScriptedMetrics(), most_samples=100).backtest(uuid4(), a_backtest())
+        await Analyses(stored, nobody_asks(), most_samples=100).backtest(uuid4(), a_backtest())
 
 
 async def test_who_asks_for_what_takes_long_is_told_to_come_back_and_then_has_it():
     slow, project = Slow(), uuid4()
-    analyses = Analyses(slow, ScriptedMetrics(), patience_seconds=0.01)
+    analyses = Analyses(slow, nobody_asks(), patience_seconds=0.01)
     with pytest.raises(AnalysisUnfinished):
         await analyses.backtest(project, a_backtest())
     slow.open.set()
@@ -401,7 +399,7 @@ async def test_who_asks_for_what_takes_long_is_told_to_come_back_and_then_has_it
 
 async def test_who_comes_when_many_wait_is_told_at_once():
     slow = Slow()
-    analyses = Analyses(slow, ScriptedMetrics())
+    analyses = Analyses(slow, nobody_asks())
     waiting = [
         asyncio.create_task(analyses.backtest(uuid4(), a_backtest())) for _ in range(MOST_WAITING)
     ]
@@ -411,114 +409,3 @@ async def test_who_comes_when_many_wait_is_told_at_once():
         await analyses.backtest(uuid4(), a_backtest())
     slow.open.set()
     assert len(await asyncio.gather(*waiting)) == MOST_WAITING
-
-
-# Plans
-
-
-@pytest.fixture
-def ahead(api, ids, registry, metrics):
-    """Stable has had 100 requests/s for an hour, of which one in a hundred failed."""
-    add_variant(registry, ids, "idle", "v3", slot=5)
-    metrics.measured[0] = BUSY
-
-    async def ask(version="v2", **changes):
-        body = canary(ids[version], traffic_config_id=ids["config"], **changes)
-        answer = await api.post("/analysis/plan", body)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    return ask
-
-
-async def test_each_step_says_what_it_will_take_and_find(ahead):
-    found = await ahead(gates=[ERRORS])
-    assert found["traffic"]["requests_per_second"] == pytest.approx(100)
-    assert found["traffic"]["bad_fractions"] == {"errors": 0.01}
-    first, second = found["steps"]
-    assert (first["weight"], first["requests_per_second"], first["soak_seconds"]) == (10, 10, 60)
-    (gate,) = first["gates"]
-    outlook = gate["outlook"]
-    assert not outlook["passes_within_soak"]
-    assert 200 < outlook["seconds_to_pass"] < 800
-    assert outlook["seconds_to_find_tenfold"] < 60 < outlook["seconds_to_find_double"]
-    assert 2 < outlook["smallest_ratio"] < 10
-    assert second["gates"][0]["outlook"]["seconds_to_pass"] < outlook["seconds_to_pass"]
-    assert [other["weight"] for other in gate["other_weights"]] == [5, 25, 50]
-    assert first["summary"].startswith("At 10 % (10 requests/s) errors takes about")
-    assert "longer than the 1 min of the soak" in first["summary"]
-    assert "at 25 %" in first["summary"]
-
-
-async def test_a_latency_gate_is_told_from_stable_s_histogram(ahead):
-    slow = {"name": "slow", "metric": "latency", "slow_over_ms": 250, "against_stable": {}}
-    unknown = {**slow, "name": "odd", "slow_over_ms": 500}
-    any_bound = {key: value for key, value in slow.items() if key != "slow_over_ms"}
-    (later,) = (await ahead(gates=[any_bound]))["steps"][0]["gates"]
-    assert later["reason"] == "it counts at the bounds that stable's history will give at the start"
-    found = await ahead(gates=[slow, unknown])
-    assert found["traffic"]["bad_fractions"] == {"slow": pytest.approx(0.1), "odd": None}
-    known, missing = found["steps"][0]["gates"]
-    assert known["outlook"]["seconds_to_find_double"] > 0
-    assert (missing["outlook"], missing["reason"]) == (
-        None,
-        "stable's histogram does not count at 500 ms",
-    )
-
-
-async def test_without_traffic_nothing_is_made_up(ahead, metrics):
-    metrics.measured.clear()
-    found = await ahead(gates=[ERRORS])
-    assert (found["traffic"]["requests"], found["traffic"]["requests_per_second"]) == (None, None)
-    (gate,) = found["steps"][0]["gates"]
-    assert (gate["outlook"], gate["other_weights"]) == (None, [])
-    assert gate["reason"] == "stable had no request in the window, so nothing can be expected"
-    assert (
-        found["steps"][0]["summary"] == f"At 10 % nothing can be said of errors: {gate['reason']}."
-    )
-
-
-async def test_without_a_bad_request_of_stable_s_no_multiple_is_told(ahead, metrics):
-    metrics.measured[0] = replace(BUSY, errors=None)
-    (gate, *_) = (await ahead(gates=[ERRORS]))["steps"][0]["gates"]
-    assert gate["outlook"]["seconds_to_find_double"] is None
-    assert gate["outlook"]["smallest_fraction"] > 0.001
-    assert "no bad request" in gate["reason"]
-
-
-async def test_the_window_is_cut_to_what_stable_has_held_its_slot_for(ahead, metrics):
-    found = await ahead(window_seconds=30 * 86_400)
-    assert found["traffic"]["window_seconds"] == pytest.approx(2 * 86_400, rel=0.01)
-
-
-async def test_only_testers_reach_a_preview(ahead):
-    found = await ahead(
-        strategy="blue_green",
-        steps=None,
-        blue_green={"preview": [{"name": "x-preview", "value": "1"}]},
-    )
-    reasons = {gate["reason"] for step in found["steps"] for gate in step["gates"]}
-    assert "only requests with its headers reach the candidate; how many is not known" in reasons
-
-
-async def test_each_arm_of_an_ab_test_has_its_outlook(api, ids, ahead):
-    wish = {**a_test(ids), "traffic_config_id": ids["config"], "gates": [ERRORS]}
-    answer = await api.post("/analysis/plan", wish)
-    assert answer.status_code == 200, answer.text
-    steps = answer.json()["steps"]
-    assert {step["variant"] for step in steps} == {"b", "c"}
-    assert all(step["gates"][0]["outlook"] for step in steps)
-
-
-async def test_a_plan_breaks_the_rules_that_a_rollout_would(api, ids, registry):
-    wish = canary(ids["v2"], traffic_config_id=ids["config"], steps=[{"weight": 0}])
-    asked = await api.post("/analysis/plan", wish)
-    started = await api.post(
-        f"/traffic_configs/{ids['config']}/rollouts", canary(ids["v2"], steps=[{"weight": 0}])
-    )
-    assert (asked.status_code, asked.json()["errors"]) == (422, started.json()["errors"])
-
-
-async def test_a_plan_starts_nothing(api, ids, ahead):
-    await ahead()
-    assert (await api.get("/rollouts")).json()["total"] == 0

@@ -4,6 +4,7 @@ from tests.api.conftest import (
     api,
     app,
     control,
+    counters,
     evidence,
     fleet,
     history,
@@ -12,11 +13,12 @@ from tests.api.conftest import (
     outage,
     readings,
     registry,
+    stable_history,
     survey,
     templates,
 )
 
 __all__ = [
-    "api", "app", "control", "evidence", "fleet", "history", "http", "metrics", "outage", "readings",
-    "registry", "survey", "templates",
+    "api", "app", "control", "counters", "evidence", "fleet", "history", "http", "metrics", "outage",
+    "readings", "registry", "stable_history", "survey", "templates",
 ]  # fmt: skip

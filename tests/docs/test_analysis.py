@@ -1,18 +1,26 @@
 """docs/analysis.md names every field, and the limits are the code's."""
 
-from api import analyses, backtests
+from api import analyses, backtests, outlooks
 from api.problems import TABLE
 from api.schemas.analysis import (
     LONGEST_RANGE,
     MOST_HEALTHY,
-    MOST_WEIGHTS,
-    OTHER_WEIGHTS,
-    AnalysisPlanIn,
     BacktestIn,
     FiredOut,
     HealthyOut,
-    OutlookOut,
     ReplayOut,
+)
+from api.schemas.outlooks import (
+    MOST_WEIGHTS,
+    OTHER_WEIGHTS,
+    AnalysisPlanIn,
+    AnalysisPlanOut,
+    GateOutlookOut,
+    GateTrafficOut,
+    OutlookOut,
+    ReadingOutlookOut,
+    StepOutlookOut,
+    TrafficSeenOut,
 )
 from api.schemas.rollouts import RolloutIn
 from domain.evidence.planning import HORIZON
@@ -21,6 +29,8 @@ from tests.docs.pages import page, search, section, tables
 TEXT = page("analysis")
 BACKTEST = section(TEXT, "Backtest: the past, replayed")
 PLAN = section(TEXT, "Plan: what a rollout can be expected to find")
+SEEN = section(TEXT, "What is seen of stable")
+STEPS = section(TEXT, "What is told of each step")
 
 
 def first_cells(table):
@@ -45,9 +55,17 @@ def test_every_field_of_a_backtest_is_told():
 
 
 def test_every_field_of_a_plan_is_told():
-    asked, outlook = tables(PLAN)
+    (asked,) = tables(PLAN)
     assert set(first_cells(asked)) == names(AnalysisPlanIn) - names(RolloutIn)
+    (counted,) = tables(SEEN)
+    assert first_cells(counted) == list(GateTrafficOut.model_fields)
+    step, outlook, reading = tables(STEPS)
+    assert first_cells(step) == list(StepOutlookOut.model_fields)
     assert first_cells(outlook) == list(OutlookOut.model_fields)
+    assert first_cells(reading) == list(ReadingOutlookOut.model_fields)
+    for model in (TrafficSeenOut, GateOutlookOut, AnalysisPlanOut):
+        told = {name for name in model.model_fields if f"`{name}`" in PLAN + SEEN + STEPS}
+        assert told == set(model.model_fields)
 
 
 def test_limits_are_the_code_s():
@@ -59,13 +77,17 @@ def test_limits_are_the_code_s():
     assert int(patience) == analyses.PATIENCE_SECONDS
     looks, samples = search(r"More than ([\d,]+) looks .*? more than ([\d,]+) samples", BACKTEST)
     assert (number(looks), number(samples)) == (backtests.MOST_LOOKS, analyses.MOST_SAMPLES)
+    (patience,) = search(r"Beyond (\d+) s the answer is a 503", STEPS)
+    assert int(patience) == analyses.PATIENCE_SECONDS
     (weights,) = search(r"up to (\d+) weights", PLAN)
     assert int(weights) == MOST_WEIGHTS
     told = search(r"step's; (\d+), (\d+), (\d+) and (\d+) by default", PLAN)
     assert tuple(map(int, told)) == OTHER_WEIGHTS
     (window,) = search(r"looked at, ([\d,]+) by default", PLAN)
     assert number(window) == AnalysisPlanIn.model_fields["window_seconds"].default
-    assert search(r"within (\d+) days; `reason`", PLAN) == (str(HORIZON.days),)
+    assert search(r"within (\d+) days; `reason`", STEPS) == (str(HORIZON.days),)
+    (hours,) = search(r"the last (\d+) hours are looked at", SEEN)
+    assert int(hours) * 3600 == outlooks.OTHERS_LOOK_BACK.total_seconds()
 
 
 def test_the_kinds_of_problems_are_the_api_s():

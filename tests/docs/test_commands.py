@@ -14,9 +14,10 @@ from adapters.gateways.manifests import Gateway
 from adapters.kubernetes.documents import MANAGED_BY, MANAGER
 from api.app import create_app
 from api.routes import PREFIX
-from api.schemas.analysis import AnalysisPlanIn, BacktestIn
+from api.schemas.analysis import BacktestIn
 from api.schemas.fleet import FreezeWindowIn, RolloutGroupIn
 from api.schemas.gate_templates import GateTemplateIn, GateTemplatePatch
+from api.schemas.outlooks import AnalysisPlanIn
 from api.schemas.rollouts import ApproveIn, CommandIn, PromoteIn, RetryIn, RolloutIn
 from api.schemas.services import InferenceServicePatch
 from api.schemas.traffic import TrafficConfigPatch, VariantIn, WeightsPatch

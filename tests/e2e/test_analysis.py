@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from tests.e2e.served import ERRORS, STEPS
+from tests.e2e.served import ERRORS, FAST, STEPS
 from tests.e2e.together import together
 from tests.e2e.waiting import until
 
@@ -23,6 +23,7 @@ async def planned(served, scene):
             target_version_id=served.versions["v2"],
             steps=STEPS,
             gates=[ERRORS],
+            policies=FAST,
             window_seconds=30,
         )
         return found if (found["traffic"]["requests"] or 0) > 200 else None

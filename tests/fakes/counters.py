@@ -17,7 +17,7 @@ class ScriptedCounters(CounterSource):
     """Answers `answer(n)` for the n-th reading, counted from 0; `arms(n)` for one of a trial,
     `rewards(n)` for one of its rewards; `meters` has series by the meter's name and the arm.
 
-    `windows` keeps what was asked.
+    `windows` keeps what was asked, `looked_back` the same of each meter by its name.
     """
 
     def __init__(
@@ -31,6 +31,7 @@ class ScriptedCounters(CounterSource):
         self.meters = meters or {}
         self.answer, self.arms, self.rewards = answer, arms, rewards
         self.windows: list[timedelta] = []
+        self.looked_back: dict[str, list[timedelta]] = {}
         self._faults = Faults()
 
     def fail(self, *errors: TidegateError) -> None:
@@ -65,6 +66,7 @@ class ScriptedCounters(CounterSource):
         self, route: Route, meter: Meter, *, workloads: Mapping[str, str], window: timedelta
     ) -> dict[str, tuple[Series, ...]]:
         self._faults.strike("read")
+        self.looked_back.setdefault(meter.name, []).append(window)
         answered = self.meters.get(meter.name, {})
         return {arm: answered.get(arm, ()) for arm in workloads}
 

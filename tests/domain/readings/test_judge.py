@@ -419,3 +419,26 @@ def test_rules_that_are_accepted_can_pass_and_can_fail(drawn):
     assert judge_readings("quality", rules, readings("S" * 9)).status is Status.PASS
     failed = judge_readings("quality", rules, readings("F" * 9)).status
     assert failed is (Status.FAIL if fails else Status.UNDECIDED)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"interval": None},
+        {"interval": None, "initial_delay": 3 * MINUTE},
+        {},
+        {"count": 5},
+        {"count": 5, "initial_delay": 3 * MINUTE},
+        {"count": 5, "consecutive_success_limit": 2},
+        {"consecutive_success_limit": 4, "initial_delay": MINUTE},
+    ],
+)
+def test_the_earliest_pass_is_when_every_reading_succeeds(given):
+    asked = rules(**given)
+    judge, taken = ReadingJudge("quality", asked), []
+    while judge.verdict().status is not Status.PASS:
+        due = judge.due_at(NOON)
+        assert due is not None
+        judge.add(Reading(at=due, series=LETTERS["S"]))
+        taken.append(due)
+    assert (taken[-1] - NOON, len(taken)) == (asked.earliest_pass, asked.fewest)
