@@ -1,25 +1,24 @@
-"""From the wish for a backtest to what is read: the places, the stretches, the gates."""
+"""From the wish for a backtest to what is read: the arms, the places, the stretches."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 from uuid import UUID
 
+from api.backtest_gates import chosen
 from api.errors import broken
+from api.pasts import Arm, Backtest, Past, Piece
 from api.schemas.analysis import LONGEST_RANGE, BacktestIn, RangeIn
-from domain.errors import InvalidSpec, Violation
-from domain.evidence.replaying import Stretch, is_replayed, stretches_of
+from domain.evidence.replaying import Stretch, stretches_of
 from domain.evidence_port import EvidenceStore
-from domain.gates import Gate
 from domain.plan import Plan, Variant
 from domain.ports import Registry
 from domain.reading_gates import AnyGate
 from domain.registry import TrafficConfig, TrafficVariant
 from domain.rollout import Rollout
-from domain.strategies.gate_rules import gate_violations
 from domain.strategies.rules import DEFAULT_GATES
-from domain.traffic import Place, Route
+from domain.traffic import Place
 
 T = TypeVar("T")
 DEFAULT_PROBE = timedelta(seconds=15)
@@ -40,49 +39,6 @@ class Records(Protocol):
     def evidence(self) -> EvidenceStore: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
-    """One stretch, and where both arms were counted in it."""
-
-    stretch: Stretch
-    candidate: tuple[Place, ...]
-    stable: tuple[Place, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Past:
-    """One range to replay, in order."""
-
-    rollout_id: UUID | None
-    route: Route
-    pieces: tuple[Piece, ...]
-    checks_split: bool = False
-
-    @property
-    def stretches(self) -> tuple[Stretch, ...]:
-        return tuple(piece.stretch for piece in self.pieces)
-
-    @property
-    def since(self) -> datetime:
-        return self.pieces[0].stretch.since
-
-    @property
-    def until(self) -> datetime:
-        return self.pieces[-1].stretch.until
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backtest:
-    """All that is asked for."""
-
-    gates: tuple[Gate, ...]
-    phi: float
-    warm_up: timedelta
-    probe: timedelta
-    past: Past
-    healthy: tuple[Past, ...]
-
-
 async def backtest_of(records: Records, project: UUID, wish: BacktestIn, now: datetime) -> Backtest:
     """Raises InvalidSpec with the rule that is broken, NotFound for what the project has not."""
     wished = _Wished(records, project, wish)
@@ -94,8 +50,10 @@ async def backtest_of(records: Records, project: UUID, wish: BacktestIn, now: da
     probe = base.probe
     if wish.probe_interval_seconds is not None:
         probe = timedelta(seconds=wish.probe_interval_seconds)
+    picked = chosen(wish.gates, base.gates, (base.past, *healthy))
     found = Backtest(
-        gates=_gates(wish, base.gates),
+        gates=picked.gates,
+        unread=picked.unread,
         phi=base.phi if wish.phi is None else wish.phi,
         warm_up=base.warm_up,
         probe=probe,
@@ -114,7 +72,6 @@ class _Base:
     """
 
     past: Past
-    arms: tuple[tuple[Place, ...], tuple[Place, ...]]
     since: datetime | None
     gates: Sequence[AnyGate]
     probe: timedelta
@@ -137,7 +94,6 @@ class _Wished:
         past = await _of_rollout(self._records.evidence, rollout, arm, "rollout_id")
         return _Base(
             past=past,
-            arms=(past.pieces[-1].candidate, past.pieces[-1].stable),
             since=None,
             gates=plan.all_gates,
             probe=plan.policies.probe_interval,
@@ -149,13 +105,12 @@ class _Wished:
         config = await self._records.registry.config(
             self._project, _required("traffic_config_id", self._wish.traffic_config_id)
         )
-        arms, since = _arms(config, self._wish)
-        past = _explicit(config.route, self._wish, arms)
+        past, since = _of_config(config, self._wish)
         _require_own(past, since, "from")
         gates: Sequence[AnyGate] = (
             DEFAULT_GATES if config.default_gates is None else config.default_gates
         )
-        return _Base(past=past, arms=arms, since=since, gates=gates, probe=DEFAULT_PROBE)
+        return _Base(past=past, since=since, gates=gates, probe=DEFAULT_PROBE)
 
     async def healthy(self, at: str, one: RangeIn, base: _Base) -> Past:
         if one.rollout_id is not None:
@@ -164,7 +119,7 @@ class _Wished:
             name = self._wish.candidate if rollout.plan.trial is not None else None
             arm = _arm(rollout.plan, name)
             return await _of_rollout(self._records.evidence, rollout, arm, f"{at}.rollout_id")
-        past = _explicit(base.past.route, one, base.arms)
+        past = _explicit(base.past, one)
         _require_own(past, base.since, f"{at}.from")
         return past
 
@@ -177,31 +132,6 @@ async def _phi(evidence: EvidenceStore, rollout: Rollout) -> float:
     """What the rollout's own evidence was divided by."""
     baseline = (await evidence.load(rollout.id)).baseline
     return 1.0 if baseline is None else baseline.phi
-
-
-def _gates(wish: BacktestIn, default: Sequence[AnyGate]) -> tuple[Gate, ...]:
-    """The gates with statistics, of which some that can be replayed.
-
-    What is named must be one of those; of a rollout's own the others are left out.
-    """
-    if wish.gates is not None:
-        named = tuple(body.to_domain() for body in wish.gates)
-        if violations := (*gate_violations(named), *_unreplayed(named)):
-            raise InvalidSpec(*violations)
-        return named
-    gates = tuple(gate for gate in default if isinstance(gate, Gate))
-    if not any(map(is_replayed, gates)):
-        raise broken("gates", "must be given: there are none to replay")
-    return gates
-
-
-def _unreplayed(gates: Sequence[Gate]) -> Iterator[Violation]:
-    for i, gate in enumerate(gates):
-        if gate.takes_bounds_of_stable:
-            rule = "is needed: a backtest reads no history of stable from before its range"
-            yield Violation(f"gates.{i}.slow_over_ms", rule)
-        elif not is_replayed(gate):
-            yield Violation(f"gates.{i}.source", "must be envoy: only what it counts is replayed")
 
 
 def _required(field: str, given: T | None) -> T:
@@ -232,9 +162,16 @@ async def _of_rollout(evidence: EvidenceStore, rollout: Rollout, arm: Variant, f
     return Past(
         rollout_id=rollout.id,
         route=plan.route,
+        candidate=_arm_of(arm),
+        stable=_arm_of(plan.stable),
         pieces=pieces,
         checks_split=plan.trial is None,  # as a watch does
+        margins=tuple(plan.margins.items()),
     )
+
+
+def _arm_of(variant: Variant) -> Arm:
+    return Arm(slot=variant.slot, name=variant.name, workload=variant.workload.name)
 
 
 def _arm(plan: Plan, name: str | None) -> Variant:
@@ -247,37 +184,49 @@ def _arm(plan: Plan, name: str | None) -> Variant:
     return found[name]
 
 
-def _explicit(
-    route: Route, asked: RangeIn, arms: tuple[tuple[Place, ...], tuple[Place, ...]]
-) -> Past:
+def _explicit(base: Past, asked: RangeIn) -> Past:
+    """The same arms, where they were counted last, in a range that no rollout tells of."""
+    last = replace(base.pieces[-1], stretch=_stretch(asked))
+    return Past(
+        rollout_id=None,
+        route=base.route,
+        candidate=base.candidate,
+        stable=base.stable,
+        pieces=(last,),
+    )
+
+
+def _stretch(asked: RangeIn) -> Stretch:
     since, until = _required("from", asked.since), _required("to", asked.until)
-    stretch = Stretch(step=0, weight=0, since=since, until=until)
-    candidate, stable = arms
-    piece = Piece(stretch=stretch, candidate=candidate, stable=stable)
-    return Past(rollout_id=None, route=route, pieces=(piece,))
+    return Stretch(step=0, weight=0, since=since, until=until)
 
 
-def _arms(
-    config: TrafficConfig, wish: BacktestIn
-) -> tuple[tuple[tuple[Place, ...], tuple[Place, ...]], datetime | None]:
-    """Where both are counted, and since when those that are named hold their slots."""
+def _of_config(config: TrafficConfig, wish: BacktestIn) -> tuple[Past, datetime | None]:
+    """The range that is named, and since when those that are named hold their slots."""
     named: list[TrafficVariant] = []
 
-    def slot(field: str, name: str | None, position: int | None) -> int:
+    def arm(field: str, name: str | None, position: int | None) -> Arm:
         if position is not None:
-            return position
+            return Arm(slot=position)
         one = config.stable if field == "stable" and name is None else _holder(config, field, name)
         if one is None:
             raise broken(field, "must be named: the traffic config has no stable variant")
         named.append(one)
-        return one.slot
+        return Arm(slot=one.slot, name=one.name, workload=one.workload)
 
-    candidate = slot("candidate", wish.candidate, wish.candidate_slot)
-    stable = slot("stable", wish.stable, wish.stable_slot)
-    if candidate == stable:
+    candidate = arm("candidate", wish.candidate, wish.candidate_slot)
+    stable = arm("stable", wish.stable, wish.stable_slot)
+    if candidate.slot == stable.slot:
         raise broken("candidate", "must not be the same as stable")
-    since = max((one.joined_at for one in named), default=None)
-    return ((Place(position=candidate),), (Place(position=stable),)), since
+    piece = Piece(
+        stretch=_stretch(wish),
+        candidate=(Place(position=candidate.slot),),
+        stable=(Place(position=stable.slot),),
+    )
+    past = Past(
+        rollout_id=None, route=config.route, candidate=candidate, stable=stable, pieces=(piece,)
+    )
+    return past, max((one.joined_at for one in named), default=None)
 
 
 def _holder(config: TrafficConfig, field: str, name: str | None) -> TrafficVariant:

@@ -157,6 +157,11 @@ class ReplayOut(Outgoing):
     fired: bool
     gates: list[GateBacktestOut]
 
+    @property
+    def says_something(self) -> bool:
+        """Whether any gate had something to judge."""
+        return any(one.status is not Status.UNAVAILABLE for one in self.gates)
+
     @classmethod
     def from_domain(
         cls, found: Replayed, *, rollout_id: UUID | None, since: datetime, until: datetime
@@ -186,7 +191,7 @@ class HealthyOut(Outgoing):
     """How often the gates would have fired where nothing was wrong."""
 
     counted: int = Field(
-        description="Ranges in which anything was counted; the others say nothing."
+        description="Ranges in which any gate had something to judge; the others say nothing."
     )
     fired: int
     fired_by_gate: dict[str, int]
@@ -197,7 +202,7 @@ class HealthyOut(Outgoing):
         named = [gate.gate for gate in ranges[0].gates]
         failed = [g.gate for one in ranges for g in one.gates if g.first_fail is not None]
         return cls(
-            counted=sum(one.intervals > 0 for one in ranges),
+            counted=sum(one.says_something for one in ranges),
             fired=sum(one.fired for one in ranges),
             fired_by_gate={name: failed.count(name) for name in named},
             ranges=ranges,

@@ -1,6 +1,6 @@
 """docs/analysis.md names every field, and the limits are the code's."""
 
-from api import analyses, backtests
+from api import analyses, backtests, replays
 from api.problems import TABLE
 from api.schemas.analysis import (
     LONGEST_RANGE,
@@ -58,7 +58,7 @@ def test_limits_are_the_code_s():
     (patience,) = search(r"Beyond (\d+) s the answer is a 503", BACKTEST)
     assert int(patience) == analyses.PATIENCE_SECONDS
     looks, samples = search(r"More than ([\d,]+) looks .*? more than ([\d,]+) samples", BACKTEST)
-    assert (number(looks), number(samples)) == (backtests.MOST_LOOKS, analyses.MOST_SAMPLES)
+    assert (number(looks), number(samples)) == (backtests.MOST_LOOKS, replays.MOST_SAMPLES)
     (weights,) = search(r"up to (\d+) weights", PLAN)
     assert int(weights) == MOST_WEIGHTS
     told = search(r"step's; (\d+), (\d+), (\d+) and (\d+) by default", PLAN)

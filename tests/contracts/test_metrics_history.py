@@ -1,5 +1,6 @@
-"""What every CounterHistory does: the one for Prometheus, and the fake that stands in for it."""
+"""What every MetricsHistory does: the one for Prometheus, and the fake that stands in for it."""
 
+import math
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,19 +10,26 @@ from adapters.prometheus.past import PrometheusPast
 from domain.errors import Unreachable
 from domain.evidence.counters import Series, SeriesRole
 from domain.gates import Source
+from domain.meters import Meter
 from domain.traffic import Place
 from sandbox.ports import free_port
 from tests.cluster.builders import route_in
 from tests.fakes.past import ScriptedHistory
+from tests.metrics.exporter import exporting
 from tests.metrics.gateway import routed
 from tests.metrics.servers import until
 
 STABLE, CANDIDATE = Place(position=0), Place(position=1)
+FIRST_TOKEN = Meter(source=Source.VLLM, counts="time_to_first_token")
+BUCKET = "vllm:time_to_first_token_seconds_bucket"
 HALF_A_MINUTE = timedelta(seconds=30)
 
 
 class Stage:
-    """A history in which each arm has counted two requests; `now` is a moment after them."""
+    """A history in which each arm has counted two requests; `now` is a moment after them.
+
+    The model server of stable has timed nine first tokens by then.
+    """
 
     def __init__(self, history, unreachable, now):
         self.history, self.unreachable, self.now = history, unreachable, now
@@ -40,11 +48,20 @@ async def real(envoy_server, prometheus_server):
 
         async def counted():
             now = datetime.now(UTC)
-            reading = await look(history, now)
-            return now if both(reading) == (2, 2) and sampled_twice(reading) else None
+            reading, metered = await look(history, now), await look_at_workloads(history, now)
+            is_told = both(reading) == (2, 2) and sampled_twice(reading)
+            return now if is_told and metered.stable else None
 
-        now = await until(counted, "both answers of both slots")
-        yield Stage(history, PrometheusPast(nobody), now)
+        async with exporting(prometheus_server.targets_dir, "past") as server:
+            server.write(
+                {
+                    f'{BUCKET}{{model_name="past-v1",le="0.1"}}': 7,
+                    f'{BUCKET}{{model_name="past-v1",le="+Inf"}}': 9,
+                    f'{BUCKET}{{model_name="past",le="0.1"}}': 99,
+                }
+            )
+            now = await until(counted, "both answers of both slots, and the times of stable")
+            yield Stage(history, PrometheusPast(nobody), now)
 
 
 @pytest.fixture
@@ -56,6 +73,15 @@ def fake():
         history.kept[place] = (
             Series(key=f"requests{place}", role=SeriesRole.REQUESTS, samples=samples),
         )
+    history.metered[FIRST_TOKEN.name, "past-v1"] = tuple(
+        Series(
+            key=f"le{bound}",
+            role=SeriesRole.BUCKET,
+            bound_ms=bound,
+            samples=((now.timestamp() - 2, float(count)),),
+        )
+        for bound, count in ((100.0, 7), (math.inf, 9))
+    )
     unreachable.outage(Unreachable())
     return Stage(history, unreachable, now)
 
@@ -72,6 +98,17 @@ def look(history, end, *, window=HALF_A_MINUTE):
         candidate=(CANDIDATE,),
         stable=(STABLE,),
         since=end - window,
+        until=end,
+    )
+
+
+def look_at_workloads(history, end, *, candidate="past-v2"):
+    return history.read_workloads(
+        route_in("past"),
+        FIRST_TOKEN,
+        candidate=candidate,
+        stable="past-v1",
+        since=end - HALF_A_MINUTE,
         until=end,
     )
 
@@ -116,10 +153,24 @@ async def test_two_ranges_that_meet_have_all_samples_of_both_together(stage):
 
 
 async def test_what_is_not_kept_is_missing_and_no_error(stage):
-    reading = await look(stage.history, stage.now - timedelta(days=300))
-    assert (reading.candidate, reading.stable) == ((), ())
+    long_ago = stage.now - timedelta(days=300)
+    for reading in (
+        await look(stage.history, long_ago),
+        await look_at_workloads(stage.history, long_ago),
+    ):
+        assert (reading.candidate, reading.stable) == ((), ())
+
+
+@pytest.mark.parametrize("candidate", ["past-v2", None])
+async def test_another_meter_is_read_by_workload_and_who_was_not_counted_has_no_series(
+    stage, candidate
+):
+    reading = await look_at_workloads(stage.history, stage.now, candidate=candidate)
+    assert {one.bound_ms: one.samples[-1][1] for one in reading.stable} == {100: 7, math.inf: 9}
+    assert reading.candidate == ()
 
 
 async def test_a_store_that_is_down_is_unreachable(stage):
-    with pytest.raises(Unreachable):
-        await look(stage.unreachable, stage.now)
+    for ask in (look, look_at_workloads):
+        with pytest.raises(Unreachable):
+            await ask(stage.unreachable, stage.now)

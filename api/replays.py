@@ -1,0 +1,110 @@
+"""Carries a backtest out: reads the past piece by piece, and lets the gates see it."""
+
+import asyncio
+from datetime import datetime, timedelta
+
+from api.errors import TooManySamples
+from api.pasts import Backtest, Past, Piece
+from api.rendering import as_json
+from api.schemas.analysis import BacktestOut, HealthyOut, ReplayOut
+from api.schemas.gates import GateBody
+from domain.evidence.counters import Reading
+from domain.evidence.replaying import Replay
+from domain.gates import Source
+from domain.history_port import MetricsHistory
+from domain.meters import Meter
+
+# A scrape each second of two dozen series of both arms is a hundred thousand samples.
+CHUNK = timedelta(minutes=30)
+MOST_SAMPLES = 10_000_000
+
+
+class Replays:
+    """Reads no more than `most_samples` for one backtest, a `chunk` of time at once."""
+
+    def __init__(
+        self,
+        history: MetricsHistory,
+        *,
+        most_samples: int = MOST_SAMPLES,
+        chunk: timedelta = CHUNK,
+    ) -> None:
+        self._history, self._most_samples, self._chunk = history, most_samples, chunk
+
+    async def backtest(self, asked: Backtest) -> bytes:
+        """A BacktestOut as JSON. Raises TooManySamples, and what the metrics store raises."""
+        left = self._most_samples
+        found: list[ReplayOut] = []
+        for past in (asked.past, *asked.healthy):
+            replayed = await self._replayed(asked, past, left)
+            left -= replayed.samples
+            found.append(replayed)
+        replay, *healthy = found
+        answer = BacktestOut(
+            gates=[
+                GateBody.from_domain(gate) for gate in asked.gates if gate.name not in asked.unread
+            ],
+            phi=asked.phi,
+            warm_up_seconds=asked.warm_up.total_seconds(),
+            probe_interval_seconds=asked.probe.total_seconds(),
+            replay=replay,
+            healthy=HealthyOut.of(healthy) if healthy else None,
+        )
+        return as_json(answer)
+
+    async def _replayed(self, asked: Backtest, past: Past, most: int) -> ReplayOut:
+        replay = Replay(
+            asked.gates,
+            probe=asked.probe,
+            unread=asked.unread,
+            phi=asked.phi,
+            warm_up=asked.warm_up,
+            checks_split=past.checks_split,
+            margins=dict(past.margins),
+        )
+        for piece in past.pieces:
+            replay.open(piece.stretch)
+            await self._take(past, piece, replay, most)
+        found = await asyncio.to_thread(replay.result, past.stretches)
+        return ReplayOut.from_domain(
+            found, rollout_id=past.rollout_id, since=past.since, until=past.until
+        )
+
+    async def _take(self, past: Past, piece: Piece, replay: Replay, most: int) -> None:
+        """Read a stretch, chunk by chunk, and a little before it for the first look."""
+        since, end = piece.stretch.since - replay.lookback, piece.stretch.until
+        while since < end:
+            until = min(since + self._chunk, end)
+            gateway, *others = await asyncio.gather(
+                self._of_gateway(past, piece, since, until),
+                *(self._of_meter(past, meter, since, until) for meter in replay.meters),
+            )
+            beside = dict(zip(replay.meters, others, strict=True))
+            await asyncio.to_thread(replay.take, gateway, until, beside)
+            if replay.samples > most:
+                raise TooManySamples(self._most_samples)
+            since = until
+
+    async def _of_gateway(
+        self, past: Past, piece: Piece, since: datetime, until: datetime
+    ) -> Reading:
+        return await self._history.read(
+            past.route,
+            Source.ENVOY,
+            candidate=piece.candidate,
+            stable=piece.stable,
+            since=since,
+            until=until,
+        )
+
+    async def _of_meter(
+        self, past: Past, meter: Meter, since: datetime, until: datetime
+    ) -> Reading:
+        return await self._history.read_workloads(
+            past.route,
+            meter,
+            candidate=past.candidate.workload,
+            stable=past.stable.workload,
+            since=since,
+            until=until,
+        )
