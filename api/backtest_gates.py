@@ -34,9 +34,7 @@ def chosen(
             raise InvalidSpec(*violations)
         return Choice(gates=gates)
     gates = tuple(gate for gate in default if isinstance(gate, Gate))
-    unread = tuple(
-        gate.name for gate in gates if gate.takes_bounds_of_stable or _in_the_way(gate, pasts)
-    )
+    unread = tuple(gate.name for gate in gates if _in_the_way(gate, pasts))
     if len(unread) == len(gates):
         raise broken("gates", "must be given: there are none to replay")
     return Choice(gates=gates, unread=unread)
@@ -44,9 +42,6 @@ def chosen(
 
 def _unreplayed(gates: Sequence[Gate], pasts: Sequence[Past]) -> Iterator[Violation]:
     for i, gate in enumerate(gates):
-        if gate.takes_bounds_of_stable:
-            rule = "is needed: a backtest reads no history of stable from before its range"
-            yield Violation(f"gates.{i}.slow_over_ms", rule)
         if rule := _in_the_way(gate, pasts):
             yield Violation(f"gates.{i}.source", rule)
 

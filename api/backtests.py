@@ -10,8 +10,10 @@ from api.backtest_gates import chosen
 from api.errors import broken
 from api.pasts import Arm, Backtest, Past, Piece
 from api.schemas.analysis import LONGEST_RANGE, BacktestIn, RangeIn
+from domain.evidence.baseline import Baseline
 from domain.evidence.replaying import Stretch, stretches_of
 from domain.evidence_port import EvidenceStore
+from domain.meters import Meter, meter_of
 from domain.plan import Plan, Variant
 from domain.ports import Registry
 from domain.reading_gates import AnyGate
@@ -143,8 +145,8 @@ def _required(field: str, given: T | None) -> T:
 async def _of_rollout(evidence: EvidenceStore, rollout: Rollout, arm: Variant, field: str) -> Past:
     """The stretches that a rollout's stored intervals tell of, at their places."""
     plan = rollout.plan
-    intervals = (await evidence.load(rollout.id)).intervals
-    stretches = stretches_of(intervals, arm.name, plan.stable.name)
+    log = await evidence.load(rollout.id)
+    stretches = stretches_of(log.intervals, arm.name, plan.stable.name)
     if not stretches:
         raise broken(field, NOTHING_COUNTED)
     pieces = tuple(
@@ -167,7 +169,19 @@ async def _of_rollout(evidence: EvidenceStore, rollout: Rollout, arm: Variant, f
         pieces=pieces,
         checks_split=plan.trial is None,  # as a watch does
         margins=tuple(plan.margins.items()),
+        bounds=_bounds_of(plan, log.baseline),
     )
+
+
+def _bounds_of(
+    plan: Plan, baseline: Baseline | None
+) -> tuple[tuple[Meter, tuple[float, ...]], ...]:
+    """A baseline has them by gate; all gates on one meter were given the same."""
+    if baseline is None:
+        return ()
+    known = baseline.slow_bounds
+    asking = (gate for gate in plan.gates if gate.takes_bounds_of_stable or gate.name in known)
+    return tuple({meter_of(one): tuple(known.get(one.name, ())) for one in asking}.items())
 
 
 def _arm_of(variant: Variant) -> Arm:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from domain.evidence.replaying import Stretch
 from domain.gates import Gate
+from domain.meters import Meter
 from domain.traffic import Place, Route
 
 
@@ -29,7 +30,11 @@ class Piece:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
-    """One range to replay, in order. `margins` are those of its plan's steps."""
+    """One range to replay, in order. `margins` are those of its plan's steps.
+
+    `bounds` are those, in milliseconds, at which a rollout that has a baseline counted slow
+    answers, by meter; of none where stable's history had nothing to give.
+    """
 
     rollout_id: UUID | None
     route: Route
@@ -38,6 +43,7 @@ class Past:
     pieces: tuple[Piece, ...]
     checks_split: bool = False
     margins: tuple[tuple[int, float], ...] = ()
+    bounds: tuple[tuple[Meter, tuple[float, ...]], ...] = ()
 
     @property
     def has_workloads(self) -> bool:

@@ -1,0 +1,260 @@
+"""What a backtest replays beside the gateway's counts: other meters, bounds, steps' margins."""
+
+import math
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+import pytest
+
+from domain.evidence.baseline import Baseline
+from domain.evidence.counters import Series, SeriesRole
+from domain.registry import TrafficConfig
+from tests.api.caller import canary
+from tests.api.staging import change
+from tests.api.test_analysis import BEGAN, CANDIDATE, ERRORS, HOUR, STABLE, after, counted, keep
+from tests.api.test_metrics import add_variant
+
+LATE = {
+    "name": "late",
+    "metric": "time_to_first_token",
+    "source": "vllm",
+    "slow_over_ms": 100,
+    "against_stable": {},
+}
+METER = "vllm/time_to_first_token"
+SLOW = {"name": "slow", "metric": "latency", "against_stable": {}}
+
+
+@pytest.fixture
+async def ids(api):
+    return await api.served()
+
+
+@pytest.fixture
+def gateway(history):
+    """Both arms are alike at the gateway."""
+    history.kept = {
+        STABLE: counted(rps=90, bad_each=100),
+        CANDIDATE: counted(rps=10, bad_each=100),
+    }
+    return history
+
+
+@pytest.fixture
+def replay(api, ids):
+    """Two slots over an hour."""
+    slots = {"traffic_config_id": ids["config"], "candidate_slot": 1, "stable_slot": 0}
+
+    async def ask(**changes):
+        answer = await api.post("/analysis/backtest", {**slots, **HOUR, **changes})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    return ask
+
+
+@pytest.fixture
+def started(api, ids):
+    """A rollout of these gates, as it was started."""
+
+    async def start(*gates, **changes):
+        path = f"/traffic_configs/{ids['config']}/rollouts"
+        return await api.made(path, canary(ids["v2"], gates=list(gates), **changes))
+
+    return start
+
+
+@pytest.fixture
+def replayed(api, evidence):
+    """The replay of a rollout, which counted in these stretches."""
+
+    async def ask(rollout, *stretches, **wish):
+        await keep(evidence, rollout, *stretches)
+        answer = await api.post("/analysis/backtest", {"rollout_id": rollout["id"], **wish})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    return ask
+
+
+TWO_STEPS = (2, 10, 0, 900), (4, 50, 960, 2100)
+
+
+# Other meters
+
+
+def metered(workload, *, rps, slow_each, sick_from=math.inf):
+    """What vLLM's server counts: one first token of so many is slow, then two of three."""
+    moments = range(-60, 7201, 5)
+    total = [(BEGAN.timestamp() + at, float(rps * (at + 60))) for at in moments]
+    fast, grown = [], 0.0
+    for at in moments:
+        grown += 5 * rps * (1 / 3 if at > sick_from else 1 - 1 / slow_each)
+        fast.append((BEGAN.timestamp() + at, float(int(grown))))
+    return tuple(
+        Series(
+            key=f"{workload}{bound}",
+            role=SeriesRole.BUCKET,
+            bound_ms=bound,
+            samples=tuple(samples),
+        )
+        for bound, samples in ((100.0, fast), (math.inf, total))
+    )
+
+
+@pytest.fixture
+def served_by(gateway):
+    """Tell who serves both arms: the candidate's first tokens are late from half past on."""
+
+    def told(candidate, stable):
+        gateway.metered = {
+            (METER, candidate): metered(candidate, rps=10, slow_each=100, sick_from=1800),
+            (METER, stable): metered(stable, rps=90, slow_each=100),
+        }
+
+    return told
+
+
+async def test_gates_on_other_meters_are_replayed_by_the_workloads_of_who_is_named(
+    api, registry, ids, served_by
+):
+    add_variant(registry, ids, "canary", "v2", slot=1)
+    config = registry.things[TrafficConfig][UUID(ids["config"])]
+    there = tuple(replace(one, joined_at=BEGAN) for one in config.variants)
+    change(registry, TrafficConfig, config.id, variants=there)
+    served_by("chat-v2-abc", config.stable.workload)
+    named = {"traffic_config_id": ids["config"], "candidate": "canary"}
+    answer = await api.post("/analysis/backtest", {**named, **HOUR, "gates": [ERRORS, LATE]})
+    assert answer.status_code == 200, answer.text
+    errors, late = answer.json()["replay"]["gates"]
+    assert errors["first_fail"] is None
+    assert after(1800) < datetime.fromisoformat(late["first_fail"]["at"]) < after(1900)
+
+
+async def test_of_slots_alone_the_config_s_gates_on_other_meters_are_left_out(
+    api, ids, replay, gateway
+):
+    await api.patch(f"/traffic_configs/{ids['config']}", {"default_gates": [ERRORS, LATE]})
+    found = await replay()
+    assert [gate["name"] for gate in found["gates"]] == ["errors"]
+    (gate,) = found["replay"]["gates"]
+    assert gate["verdict"]["evidence"]["gates_in_family"] == 2
+    await api.patch(f"/traffic_configs/{ids['config']}", {"default_gates": [LATE]})
+    answer = await api.post(
+        "/analysis/backtest",
+        {"traffic_config_id": ids["config"], "candidate_slot": 1, "stable_slot": 0, **HOUR},
+    )
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "gates")
+
+
+async def test_a_past_rollout_s_gates_on_other_meters_are_replayed(started, replayed, served_by):
+    rollout = await started(ERRORS, LATE)
+    plan = rollout["plan"]
+    served_by(plan["candidate"]["workload"], plan["stable"]["workload"])
+    found = await replayed(rollout, *TWO_STEPS)
+    assert [gate["name"] for gate in found["gates"]] == ["errors", "late"]
+    errors, late = found["replay"]["gates"]
+    assert (errors["first_fail"], late["first_fail"]["weight"]) == (None, 50)
+    assert late["first_fail"]["verdict"]["effect"]["estimate"] > 1.25
+
+
+# Gates without a bound
+
+
+def answered(place, *, rps, slow_each, sick_from=math.inf, since=-3600):
+    """Times at two of Envoy's bounds: one answer of so many is slow, from a second on two of three.
+
+    The rest is within 25 ms; nothing takes longer than a second.
+    """
+    moments = range(since, 7201, 15)
+    total = [(BEGAN.timestamp() + at, float(rps * (at - since))) for at in moments]
+    fast, grown = [], 0.0
+    for at in moments:
+        grown += 15 * rps * (1 / 3 if at > sick_from else 1 - 1 / slow_each)
+        fast.append((BEGAN.timestamp() + at, float(int(grown))))
+    bounds = ((25.0, fast), (50.0, fast), (1000.0, total), (math.inf, total))
+    counted = (Series(key=f"{place}n", role=SeriesRole.REQUESTS, samples=tuple(total)),)
+    return counted + tuple(
+        Series(key=f"{place}{le}", role=SeriesRole.BUCKET, bound_ms=le, samples=tuple(samples))
+        for le, samples in bounds
+    )
+
+
+@pytest.fixture
+def timed(history):
+    """The candidate is slow from half past twelve on, beyond what stable mostly takes."""
+    history.kept = {
+        STABLE: answered(STABLE, rps=90, slow_each=100),
+        CANDIDATE: answered(CANDIDATE, rps=10, slow_each=100, sick_from=1800),
+    }
+    return history
+
+
+async def test_a_time_without_a_bound_is_counted_at_those_of_the_hour_before_the_range(
+    replay, timed
+):
+    found = await replay(gates=[SLOW])
+    (gate,) = found["replay"]["gates"]
+    assert after(1800) < datetime.fromisoformat(gate["first_fail"]["at"]) < after(1900)
+    assert "at 25 ms" in gate["verdict"]["reason"]
+    _, since, until = timed.asked[0]
+    assert (since, until) == (after(-3600), BEGAN)
+
+
+async def test_where_that_hour_is_not_kept_any_more_the_gate_is_unavailable_and_says_so(
+    replay, timed
+):
+    early = {"from": "2026-11-20T11:00:00Z", "to": "2026-11-20T11:30:00Z"}
+    found = await replay(gates=[SLOW, ERRORS], **early)
+    slow, errors = found["replay"]["gates"]
+    assert (slow["status"], errors["verdict"]["samples"]["candidate_requests"]) == (
+        "unavailable",
+        10 * 1800,
+    )
+    told = "no times of stable's answers from 2026-11-20 10:00:00 UTC to 2026-11-20 11:00:00 UTC"
+    assert told in slow["verdict"]["reason"]
+    assert found["replay"]["missing"] == []
+
+
+@pytest.mark.parametrize("stored", [(1000.0,), ()])
+async def test_a_rollout_s_own_bounds_are_those_of_its_baseline(
+    evidence, started, replayed, timed, stored
+):
+    rollout = await started(SLOW)
+    baseline = Baseline(phi=1.0, slow_bounds={"slow": stored} if stored else {})
+    await evidence.keep_baseline(UUID(rollout["id"]), baseline)
+    (gate,) = (await replayed(rollout, *TWO_STEPS))["replay"]["gates"]
+    told = "gave the bound of 1,000 ms" if stored else "was measured before the start"
+    assert told in gate["verdict"]["reason"]
+    assert all(until > BEGAN for _, _, until in timed.asked)
+
+
+async def test_a_rollout_without_a_baseline_has_the_bounds_of_the_hour_before_it(
+    started, replayed, timed
+):
+    (gate,) = (await replayed(await started(SLOW), *TWO_STEPS))["replay"]["gates"]
+    assert "25 ms" in gate["verdict"]["reason"]
+    assert gate["first_fail"]["weight"] == 50
+
+
+async def test_another_meter_s_bounds_are_those_of_its_own_hour_before(
+    started, replayed, served_by
+):
+    any_bound = {key: value for key, value in LATE.items() if key != "slow_over_ms"}
+    rollout = await started(any_bound)
+    served_by(rollout["plan"]["candidate"]["workload"], rollout["plan"]["stable"]["workload"])
+    (gate,) = (await replayed(rollout, (2, 10, 0, 2400)))["replay"]["gates"]
+    assert gate["first_fail"]["seconds"] > 1800
+
+
+# Margins
+
+
+async def test_a_rollout_is_replayed_with_the_margins_of_its_steps(started, replayed, gateway):
+    steps = [{"weight": 10, "margin": 2.5}, {"weight": 50, "margin": 1.5}]
+    rollout = await started(ERRORS, steps=[{**step, "soak_seconds": 900} for step in steps])
+    told = [one["sentence"] for one in rollout["plan"]["steps"]]
+    (step,) = [i for i, sentence in enumerate(told) if "below 2.5 times" in sentence]
+    (gate,) = (await replayed(rollout, (step, 10, 0, 900)))["replay"]["gates"]
+    assert "below the 2.5 that this step asks for" in gate["first_pass"]["verdict"]["reason"]
