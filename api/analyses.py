@@ -45,7 +45,7 @@ class Analyses:
         most_samples: int = MOST_SAMPLES,
         chunk: timedelta = CHUNK,
     ) -> None:
-        self._replays = Replays(history, most_samples=most_samples, chunk=chunk)
+        self._replays = Replays(history, metrics, most_samples=most_samples, chunk=chunk)
         self._metrics, self._patience_seconds = metrics, patience_seconds
         self._backtests: Remembered[bytes] = Remembered(KEPT_SECONDS, most=MOST_KEPT)
         self._plans: Remembered[bytes] = Remembered(PLAN_KEPT_SECONDS, most=MOST_KEPT)

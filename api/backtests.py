@@ -1,6 +1,6 @@
 """From the wish for a backtest to what is read: the arms, the places, the stretches."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
@@ -8,6 +8,7 @@ from uuid import UUID
 
 from api.backtest_gates import chosen
 from api.errors import broken
+from api.past_readings import MOST_QUERIES, queries_of
 from api.pasts import Arm, Backtest, Past, Piece
 from api.schemas.analysis import LONGEST_RANGE, BacktestIn, RangeIn
 from domain.evidence.baseline import Baseline
@@ -16,7 +17,9 @@ from domain.evidence_port import EvidenceStore
 from domain.meters import Meter, meter_of
 from domain.plan import Plan, Variant
 from domain.ports import Registry
+from domain.prices import TokenPrice
 from domain.reading_gates import AnyGate
+from domain.readings.replaying import readings_within
 from domain.registry import TrafficConfig, TrafficVariant
 from domain.rollout import Rollout
 from domain.strategies.rules import DEFAULT_GATES
@@ -40,6 +43,9 @@ class Records(Protocol):
     @property
     def evidence(self) -> EvidenceStore: ...
 
+    @property
+    def prices(self) -> Mapping[str, TokenPrice]: ...
+
 
 async def backtest_of(records: Records, project: UUID, wish: BacktestIn, now: datetime) -> Backtest:
     """Raises InvalidSpec with the rule that is broken, NotFound for what the project has not."""
@@ -52,10 +58,11 @@ async def backtest_of(records: Records, project: UUID, wish: BacktestIn, now: da
     probe = base.probe
     if wish.probe_interval_seconds is not None:
         probe = timedelta(seconds=wish.probe_interval_seconds)
-    picked = chosen(wish.gates, base.gates, (base.past, *healthy))
+    picked = chosen(wish.gates, base.gates, (base.past, *healthy), records.prices)
     found = Backtest(
         gates=picked.gates,
-        unread=picked.unread,
+        readings=picked.readings,
+        left_out=picked.left_out,
         phi=base.phi if wish.phi is None else wish.phi,
         warm_up=base.warm_up,
         probe=probe,
@@ -264,7 +271,7 @@ def _require_own(past: Past, since: datetime | None, field: str) -> None:
 def _require_bounds(found: Backtest, now: datetime) -> None:
     """Hold what is asked for to what can be read."""
     looks = 0.0
-    for i, past in enumerate((found.past, *found.healthy)):
+    for i, past in enumerate(found.pasts):
         at = "" if i == 0 else f"healthy_ranges.{i - 1}."
         if past.until > now:
             raise broken(f"{at}to", "must not lie in the future")
@@ -278,3 +285,14 @@ def _require_bounds(found: Backtest, now: datetime) -> None:
             f"{MOST_LOOKS:,} is the most"
         )
         raise broken("probe_interval_seconds", rule)
+    queries = sum(
+        queries_of(gate.question) * readings_within(gate.rules, past.stretches)
+        for gate in found.readings
+        for past in found.pasts
+    )
+    if queries > MOST_QUERIES:
+        rule = (
+            "must have longer intervals, or the ranges be shorter: their readings take "
+            f"{queries:,} queries in all, and {MOST_QUERIES:,} is the most"
+        )
+        raise broken("gates", rule)

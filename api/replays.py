@@ -1,20 +1,25 @@
 """Carries a backtest out: reads the past piece by piece, and lets the gates see it."""
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from api.errors import TooManySamples
+from api.past_readings import PastReadings
 from api.pasts import Backtest, Past, Piece
 from api.rendering import as_json
-from api.schemas.analysis import BacktestOut, HealthyOut, ReplayOut
-from api.schemas.gates import GateBody
+from api.schemas.analysis import BacktestOut, HealthyOut, LeftOutOut, ReplayOut
+from api.schemas.gates import gate_body
 from domain.evidence import reasons
 from domain.evidence.baseline import BEFORE, Baseline, bounds_of
 from domain.evidence.counters import Reading, Series
-from domain.evidence.replaying import Replay
+from domain.evidence.replaying import Replay, Replayed
 from domain.gates import Source
 from domain.history_port import MetricsHistory
 from domain.meters import GATEWAY, Meter, meter_of
+from domain.ports import MetricsStore
+from domain.readings.replaying import ReadingReplay
 from domain.traffic import Place
 
 # A scrape each second of two dozen series of both arms is a hundred thousand samples.
@@ -28,25 +33,31 @@ class Replays:
     def __init__(
         self,
         history: MetricsHistory,
+        metrics: MetricsStore,
         *,
         most_samples: int = MOST_SAMPLES,
         chunk: timedelta = CHUNK,
     ) -> None:
-        self._history, self._most_samples, self._chunk = history, most_samples, chunk
+        self._history, self._metrics = history, metrics
+        self._most_samples, self._chunk = most_samples, chunk
 
     async def backtest(self, asked: Backtest) -> bytes:
-        """A BacktestOut as JSON. Raises TooManySamples, and what the metrics store raises."""
+        """A BacktestOut as JSON.
+
+        Raises TooManySamples, TooManyQueries, and what the metrics store raises.
+        """
         left = self._most_samples
+        readings = PastReadings(self._history, self._metrics)
         found: list[ReplayOut] = []
-        for past in (asked.past, *asked.healthy):
-            replayed = await self._replayed(asked, past, left)
-            left -= replayed.samples
-            found.append(replayed)
+        for past in asked.pasts:
+            counted = await self._counted(asked, past, left)
+            left -= counted.samples
+            read = await readings.replayed(asked.readings, past)
+            found.append(_told(past, counted, read))
         replay, *healthy = found
         answer = BacktestOut(
-            gates=[
-                GateBody.from_domain(gate) for gate in asked.gates if gate.name not in asked.unread
-            ],
+            gates=[gate_body(gate) for gate in asked.replayed],
+            left_out=[LeftOutOut(gate=one.gate, reason=one.reason) for one in asked.left_out],
             phi=asked.phi,
             warm_up_seconds=asked.warm_up.total_seconds(),
             probe_interval_seconds=asked.probe.total_seconds(),
@@ -55,7 +66,10 @@ class Replays:
         )
         return as_json(answer)
 
-    async def _replayed(self, asked: Backtest, past: Past, most: int) -> ReplayOut:
+    async def _counted(self, asked: Backtest, past: Past, most: int) -> Replayed:
+        """What the gates with statistics would have said."""
+        if all(gate.name in asked.unread for gate in asked.gates):
+            return Replayed(samples=0, intervals=0, missing=(), gates=())
         bounds, unbound = await self._bounds(asked, past)
         replay = Replay(
             asked.gates,
@@ -70,10 +84,7 @@ class Replays:
         for piece in past.pieces:
             replay.open(piece.stretch)
             await self._take(past, piece, replay, most)
-        found = await asyncio.to_thread(replay.result, past.stretches)
-        return ReplayOut.from_domain(
-            found, rollout_id=past.rollout_id, since=past.since, until=past.until
-        )
+        return await asyncio.to_thread(replay.result, past.stretches)
 
     async def _bounds(
         self, asked: Backtest, past: Past
@@ -157,6 +168,19 @@ class Replays:
             since=since,
             until=until,
         )
+
+
+def _told(past: Past, counted: Replayed, read: Sequence[ReadingReplay]) -> ReplayOut:
+    """All gates on one range."""
+    missing = dict.fromkeys((*counted.missing, *(told for one in read for told in one.missing)))
+    gates = (*counted.gates, *(one.result() for one in read))
+    return ReplayOut.from_domain(
+        replace(counted, gates=gates, missing=tuple(missing)),
+        rollout_id=past.rollout_id,
+        since=past.since,
+        until=past.until,
+        readings=sum(one.readings for one in read),
+    )
 
 
 def _nothing_before(since: datetime) -> str:

@@ -46,3 +46,12 @@ class MetricsHistory(Protocol):
 
         Without a candidate only stable's are read.
         """
+
+    async def is_kept(self, at: datetime) -> bool:
+        """Whether the store has anything at all of a moment.
+
+        Where it has nothing, an answer is made of nothing too.
+        """
+
+    async def answer(self, query: str, at: datetime) -> tuple[float, ...]:
+        """What a query that somebody wrote said then, as `QueryStore.answer` does of now."""

@@ -11,6 +11,8 @@ from domain.history_port import MetricsHistory
 from domain.meters import Meter
 from domain.traffic import Place, Route
 
+# Prometheus writes it with each scrape of each target.
+_ANYTHING = "count(up)"
 CANDIDATE, STABLE = "candidate", "stable"
 
 
@@ -51,6 +53,12 @@ class PrometheusPast(MetricsHistory):
             route, meter, workloads=workloads, window=until - since
         )
         return Reading(candidate=found.get(CANDIDATE, ()), stable=found[STABLE])
+
+    async def is_kept(self, at: datetime) -> bool:
+        return bool(await self.answer(_ANYTHING, at))
+
+    async def answer(self, query: str, at: datetime) -> tuple[float, ...]:
+        return await self._store.as_of(at).answer(query)
 
     def _as_of(self, until: datetime) -> PrometheusCounters:
         return PrometheusCounters(self._store.as_of(until))

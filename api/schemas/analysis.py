@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from api.schemas.fields import Incoming, Label, Outgoing
 from api.schemas.fleet import Moment
-from api.schemas.gates import GateBody
+from api.schemas.gates import AnyGateBody, GateBody
 from api.schemas.plans import MOST_LISTED
 from api.schemas.rollouts import RolloutIn
 from api.schemas.verdicts import VerdictOut
@@ -70,7 +70,7 @@ class BacktestIn(RangeIn):
     )
     stable: Label | None = Field(default=None, description="Left out: the config's stable variant.")
     stable_slot: SlotIndex | None = Field(default=None, description="Instead of stable.")
-    gates: list[GateBody] | None = Field(
+    gates: list[AnyGateBody] | None = Field(
         default=None,
         min_length=1,
         max_length=MOST_LISTED,
@@ -153,6 +153,7 @@ class ReplayOut(Outgoing):
     until: datetime = Field(serialization_alias="to")
     samples: int
     intervals: int
+    readings: int
     missing: list[str] = Field(description="What the metrics store does not have of the range.")
     fired: bool
     gates: list[GateBacktestOut]
@@ -164,7 +165,13 @@ class ReplayOut(Outgoing):
 
     @classmethod
     def from_domain(
-        cls, found: Replayed, *, rollout_id: UUID | None, since: datetime, until: datetime
+        cls,
+        found: Replayed,
+        *,
+        rollout_id: UUID | None,
+        since: datetime,
+        until: datetime,
+        readings: int,
     ) -> Self:
         return cls(
             rollout_id=rollout_id,
@@ -172,6 +179,7 @@ class ReplayOut(Outgoing):
             until=until,
             samples=found.samples,
             intervals=found.intervals,
+            readings=readings,
             missing=list(found.missing),
             fired=bool(found.fired),
             gates=[
@@ -209,8 +217,16 @@ class HealthyOut(Outgoing):
         )
 
 
+class LeftOutOut(Outgoing):
+    """A gate of the rollout or the traffic config that cannot be replayed."""
+
+    gate: str
+    reason: str
+
+
 class BacktestOut(Outgoing):
-    gates: list[GateBody]
+    gates: list[AnyGateBody]
+    left_out: list[LeftOutOut]
     phi: float
     warm_up_seconds: float
     probe_interval_seconds: float

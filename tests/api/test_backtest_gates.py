@@ -10,9 +10,9 @@ import pytest
 from domain.evidence.baseline import Baseline
 from domain.evidence.counters import Series, SeriesRole
 from domain.registry import TrafficConfig
-from tests.api.caller import canary
+from tests.api.backtesting import TWO_STEPS, Backtests
 from tests.api.staging import change
-from tests.api.test_analysis import BEGAN, CANDIDATE, ERRORS, HOUR, STABLE, after, counted, keep
+from tests.api.test_analysis import BEGAN, CANDIDATE, ERRORS, HOUR, STABLE, after, counted
 from tests.api.test_metrics import add_variant
 
 LATE = {
@@ -42,43 +42,8 @@ def gateway(history):
 
 
 @pytest.fixture
-def replay(api, ids):
-    """Two slots over an hour."""
-    slots = {"traffic_config_id": ids["config"], "candidate_slot": 1, "stable_slot": 0}
-
-    async def ask(**changes):
-        answer = await api.post("/analysis/backtest", {**slots, **HOUR, **changes})
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    return ask
-
-
-@pytest.fixture
-def started(api, ids):
-    """A rollout of these gates, as it was started."""
-
-    async def start(*gates, **changes):
-        path = f"/traffic_configs/{ids['config']}/rollouts"
-        return await api.made(path, canary(ids["v2"], gates=list(gates), **changes))
-
-    return start
-
-
-@pytest.fixture
-def replayed(api, evidence):
-    """The replay of a rollout, which counted in these stretches."""
-
-    async def ask(rollout, *stretches, **wish):
-        await keep(evidence, rollout, *stretches)
-        answer = await api.post("/analysis/backtest", {"rollout_id": rollout["id"], **wish})
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    return ask
-
-
-TWO_STEPS = (2, 10, 0, 900), (4, 50, 960, 2100)
+def past(api, ids, evidence):
+    return Backtests(api, ids, evidence)
 
 
 # Other meters
@@ -133,26 +98,25 @@ async def test_gates_on_other_meters_are_replayed_by_the_workloads_of_who_is_nam
 
 
 async def test_of_slots_alone_the_config_s_gates_on_other_meters_are_left_out(
-    api, ids, replay, gateway
+    api, ids, past, gateway
 ):
     await api.patch(f"/traffic_configs/{ids['config']}", {"default_gates": [ERRORS, LATE]})
-    found = await replay()
+    found = await past.of_slots()
     assert [gate["name"] for gate in found["gates"]] == ["errors"]
     (gate,) = found["replay"]["gates"]
     assert gate["verdict"]["evidence"]["gates_in_family"] == 2
+    (told,) = found["left_out"]
+    assert (told["gate"], "vllm counts by workload" in told["reason"]) == ("late", True)
     await api.patch(f"/traffic_configs/{ids['config']}", {"default_gates": [LATE]})
-    answer = await api.post(
-        "/analysis/backtest",
-        {"traffic_config_id": ids["config"], "candidate_slot": 1, "stable_slot": 0, **HOUR},
-    )
-    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "gates")
+    (told,) = (await past.refused())["errors"]
+    assert (told["field"], told["rule"]) == ("gates", "must be given: there are none to replay")
 
 
-async def test_a_past_rollout_s_gates_on_other_meters_are_replayed(started, replayed, served_by):
-    rollout = await started(ERRORS, LATE)
+async def test_a_past_rollout_s_gates_on_other_meters_are_replayed(past, served_by):
+    rollout = await past.started(ERRORS, LATE)
     plan = rollout["plan"]
     served_by(plan["candidate"]["workload"], plan["stable"]["workload"])
-    found = await replayed(rollout, *TWO_STEPS)
+    found = await past.of_rollout(rollout, *TWO_STEPS)
     assert [gate["name"] for gate in found["gates"]] == ["errors", "late"]
     errors, late = found["replay"]["gates"]
     assert (errors["first_fail"], late["first_fail"]["weight"]) == (None, 50)
@@ -191,10 +155,8 @@ def timed(history):
     return history
 
 
-async def test_a_time_without_a_bound_is_counted_at_those_of_the_hour_before_the_range(
-    replay, timed
-):
-    found = await replay(gates=[SLOW])
+async def test_a_time_without_a_bound_is_counted_at_those_of_the_hour_before_the_range(past, timed):
+    found = await past.of_slots(gates=[SLOW])
     (gate,) = found["replay"]["gates"]
     assert after(1800) < datetime.fromisoformat(gate["first_fail"]["at"]) < after(1900)
     assert "at 25 ms" in gate["verdict"]["reason"]
@@ -203,10 +165,10 @@ async def test_a_time_without_a_bound_is_counted_at_those_of_the_hour_before_the
 
 
 async def test_where_that_hour_is_not_kept_any_more_the_gate_is_unavailable_and_says_so(
-    replay, timed
+    past, timed
 ):
     early = {"from": "2026-11-20T11:00:00Z", "to": "2026-11-20T11:30:00Z"}
-    found = await replay(gates=[SLOW, ERRORS], **early)
+    found = await past.of_slots(gates=[SLOW, ERRORS], **early)
     slow, errors = found["replay"]["gates"]
     assert (slow["status"], errors["verdict"]["samples"]["candidate_requests"]) == (
         "unavailable",
@@ -218,43 +180,37 @@ async def test_where_that_hour_is_not_kept_any_more_the_gate_is_unavailable_and_
 
 
 @pytest.mark.parametrize("stored", [(1000.0,), ()])
-async def test_a_rollout_s_own_bounds_are_those_of_its_baseline(
-    evidence, started, replayed, timed, stored
-):
-    rollout = await started(SLOW)
+async def test_a_rollout_s_own_bounds_are_those_of_its_baseline(evidence, past, timed, stored):
+    rollout = await past.started(SLOW)
     baseline = Baseline(phi=1.0, slow_bounds={"slow": stored} if stored else {})
     await evidence.keep_baseline(UUID(rollout["id"]), baseline)
-    (gate,) = (await replayed(rollout, *TWO_STEPS))["replay"]["gates"]
+    (gate,) = (await past.of_rollout(rollout, *TWO_STEPS))["replay"]["gates"]
     told = "gave the bound of 1,000 ms" if stored else "was measured before the start"
     assert told in gate["verdict"]["reason"]
     assert all(until > BEGAN for _, _, until in timed.asked)
 
 
-async def test_a_rollout_without_a_baseline_has_the_bounds_of_the_hour_before_it(
-    started, replayed, timed
-):
-    (gate,) = (await replayed(await started(SLOW), *TWO_STEPS))["replay"]["gates"]
+async def test_a_rollout_without_a_baseline_has_the_bounds_of_the_hour_before_it(past, timed):
+    (gate,) = (await past.of_rollout(await past.started(SLOW), *TWO_STEPS))["replay"]["gates"]
     assert "25 ms" in gate["verdict"]["reason"]
     assert gate["first_fail"]["weight"] == 50
 
 
-async def test_another_meter_s_bounds_are_those_of_its_own_hour_before(
-    started, replayed, served_by
-):
+async def test_another_meter_s_bounds_are_those_of_its_own_hour_before(past, served_by):
     any_bound = {key: value for key, value in LATE.items() if key != "slow_over_ms"}
-    rollout = await started(any_bound)
+    rollout = await past.started(any_bound)
     served_by(rollout["plan"]["candidate"]["workload"], rollout["plan"]["stable"]["workload"])
-    (gate,) = (await replayed(rollout, (2, 10, 0, 2400)))["replay"]["gates"]
+    (gate,) = (await past.of_rollout(rollout, (2, 10, 0, 2400)))["replay"]["gates"]
     assert gate["first_fail"]["seconds"] > 1800
 
 
 # Margins
 
 
-async def test_a_rollout_is_replayed_with_the_margins_of_its_steps(started, replayed, gateway):
+async def test_a_rollout_is_replayed_with_the_margins_of_its_steps(past, gateway):
     steps = [{"weight": 10, "margin": 2.5}, {"weight": 50, "margin": 1.5}]
-    rollout = await started(ERRORS, steps=[{**step, "soak_seconds": 900} for step in steps])
+    rollout = await past.started(ERRORS, steps=[{**step, "soak_seconds": 900} for step in steps])
     told = [one["sentence"] for one in rollout["plan"]["steps"]]
     (step,) = [i for i, sentence in enumerate(told) if "below 2.5 times" in sentence]
-    (gate,) = (await replayed(rollout, (step, 10, 0, 900)))["replay"]["gates"]
+    (gate,) = (await past.of_rollout(rollout, (step, 10, 0, 900)))["replay"]["gates"]
     assert "below the 2.5 that this step asks for" in gate["first_pass"]["verdict"]["reason"]

@@ -7,7 +7,7 @@ import pytest
 
 from adapters.prometheus import client
 from adapters.prometheus.past import PrometheusPast
-from domain.errors import Unreachable
+from domain.errors import Refused, Unreachable
 from domain.evidence.counters import Series, SeriesRole
 from domain.gates import Source
 from domain.meters import Meter
@@ -22,6 +22,8 @@ from tests.metrics.servers import until
 STABLE, CANDIDATE = Place(position=0), Place(position=1)
 FIRST_TOKEN = Meter(source=Source.VLLM, counts="time_to_first_token")
 BUCKET = "vllm:time_to_first_token_seconds_bucket"
+TIMED = f'{BUCKET}{{model_name="past-v1",le="+Inf"}}'
+NOBODY, ZERO, WRONG = f'{BUCKET}{{model_name="nobody"}}', "vector(0)", "sum("
 HALF_A_MINUTE = timedelta(seconds=30)
 
 
@@ -82,6 +84,8 @@ def fake():
         )
         for bound, count in ((100.0, 7), (math.inf, 9))
     )
+    history.knows = lambda at: at > now - timedelta(days=1)
+    history.says = lambda query, at: said(query) if history.knows(at) or query == ZERO else ()
     unreachable.outage(Unreachable())
     return Stage(history, unreachable, now)
 
@@ -89,6 +93,12 @@ def fake():
 @pytest.fixture(params=["real", "fake"])
 def stage(request):
     return request.getfixturevalue(request.param)
+
+
+def said(query):
+    if query == WRONG:
+        raise Refused
+    return {TIMED: (9.0,), NOBODY: (), ZERO: (0.0,)}[query]
 
 
 def look(history, end, *, window=HALF_A_MINUTE):
@@ -170,7 +180,33 @@ async def test_another_meter_is_read_by_workload_and_who_was_not_counted_has_no_
     assert reading.candidate == ()
 
 
+@pytest.mark.parametrize(("query", "found"), [(TIMED, (9,)), (NOBODY, ()), (ZERO, (0,))])
+async def test_a_query_is_answered_as_of_then(stage, query, found):
+    assert await stage.history.answer(query, stage.now) == found
+
+
+async def test_what_is_known_of_a_moment_tells_an_answer_from_one_that_is_made_of_nothing(stage):
+    assert await stage.history.is_kept(stage.now)
+    long_ago = stage.now - timedelta(days=300)
+    assert not await stage.history.is_kept(long_ago)
+    assert await stage.history.answer(TIMED, long_ago) == ()
+    assert await stage.history.answer(ZERO, long_ago) == (0,)
+
+
+async def test_a_query_that_is_wrong_is_refused(stage):
+    with pytest.raises(Refused):
+        await stage.history.answer(WRONG, stage.now)
+
+
+def ask(history, end):
+    return history.answer(TIMED, end)
+
+
+def ask_whether_kept(history, end):
+    return history.is_kept(end)
+
+
 async def test_a_store_that_is_down_is_unreachable(stage):
-    for ask in (look, look_at_workloads):
+    for question in (look, look_at_workloads, ask, ask_whether_kept):
         with pytest.raises(Unreachable):
-            await ask(stage.unreachable, stage.now)
+            await question(stage.unreachable, stage.now)

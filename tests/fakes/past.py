@@ -1,6 +1,6 @@
 """A metrics store that still has what a test tells it to."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
@@ -19,14 +19,18 @@ K = TypeVar("K")
 class ScriptedHistory(MetricsHistory):
     """`kept` has the series of each place, in full; a read gives what of them is in its range.
 
-    `metered` has those of other meters, by the meter's name and the workload. `asked` keeps the
-    route and range of each read of places.
+    `metered` has those of other meters, by the meter's name and the workload. `says` is what a
+    query says at a moment, `knows` whether anything is known of it. `asked` keeps the route and
+    range of each read of places, `queries` what was asked and when.
     """
 
     def __init__(self) -> None:
         self.kept: dict[Place, tuple[Series, ...]] = {}
         self.metered: dict[tuple[str, str], tuple[Series, ...]] = {}
         self.asked: list[tuple[Route, datetime, datetime]] = []
+        self.says: Callable[[str, datetime], tuple[float, ...]] = lambda query, at: ()
+        self.knows: Callable[[datetime], bool] = lambda at: True
+        self.queries: list[tuple[str, datetime]] = []
         self._faults = Faults()
 
     def outage(self, error: TidegateError | None) -> None:
@@ -66,6 +70,15 @@ class ScriptedHistory(MetricsHistory):
             candidate=_cut(self.metered, named, since, until),
             stable=_cut(self.metered, [(meter.name, stable)], since, until),
         )
+
+    async def is_kept(self, at: datetime) -> bool:
+        self._faults.strike("read")
+        return self.knows(at)
+
+    async def answer(self, query: str, at: datetime) -> tuple[float, ...]:
+        self._faults.strike("read")
+        self.queries.append((query, at))
+        return self.says(query, at)
 
 
 def _cut(
