@@ -19,8 +19,8 @@ from domain.readings.replaying import ReadingReplay
 from domain.readings.rules import Reading
 from domain.web_questions import WebQuestion
 
-# Others ask the same store meanwhile, on as many connections again.
-AT_ONCE = 4
+# Others ask the same store meanwhile. A cost alone is more than a dozen queries side by side.
+AT_ONCE, COSTS_AT_ONCE = 4, 1
 MOST_QUERIES = 5_000
 # What a reading asks the store: whether it knows of the moment at all, and the question itself, of
 # a cost all that is measured of both arms.
@@ -45,6 +45,7 @@ class PastReadings:
         self._history, self._metrics, self._most = history, metrics, most
         self._asked = 0
         self._turns = asyncio.Semaphore(AT_ONCE)
+        self._turns_of_costs = asyncio.Semaphore(COSTS_AT_ONCE)
 
     async def replayed(self, gates: Sequence[ReadingGate], past: Past) -> tuple[ReadingReplay, ...]:
         """Each gate over a range, a few questions at once.
@@ -70,7 +71,8 @@ class PastReadings:
         self._asked += queries_of(question)
         if self._asked > self._most:
             raise TooManyQueries(self._most)
-        async with self._turns:
+        is_cost = isinstance(question, CostQuestion)
+        async with self._turns_of_costs if is_cost else self._turns:
             try:
                 if not await self._history.is_kept(at):
                     return Reading(at=at, error=NOT_KEPT)

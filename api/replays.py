@@ -131,15 +131,17 @@ class Replays:
         return (await self._of_gateway(past, slot, since, until)).stable
 
     async def _take(self, past: Past, piece: Piece, replay: Replay, most: int) -> None:
-        """Read a stretch, chunk by chunk, and a little before it for the first look."""
+        """Read a stretch, chunk by chunk, and a little before it for the first look.
+
+        One meter after the other: each is much to read, and others ask the same store.
+        """
         since, end = piece.stretch.since - replay.lookback, piece.stretch.until
         while since < end:
             until = min(since + self._chunk, end)
-            gateway, *others = await asyncio.gather(
-                self._of_gateway(past, piece, since, until),
-                *(self._of_meter(past, meter, since, until) for meter in replay.meters),
-            )
-            beside = dict(zip(replay.meters, others, strict=True))
+            gateway = await self._of_gateway(past, piece, since, until)
+            beside = {
+                meter: await self._of_meter(past, meter, since, until) for meter in replay.meters
+            }
             await asyncio.to_thread(replay.take, gateway, until, beside)
             if replay.samples > most:
                 raise TooManySamples(self._most_samples)
