@@ -42,6 +42,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 reports=Reports(clients.registry, clients.survey, clients.metrics, prices),
                 charts=Charts(clients.evidence, clients.readings),
                 evidence=clients.evidence,
+                readings=clients.readings,
                 analyses=Analyses(clients.history, clients.metrics),
                 gauges=Gauges(clients.survey, clients.metrics),
                 hooks_allowed=chosen.hooks_allowed_hosts or AllowedHosts(),

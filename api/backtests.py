@@ -14,12 +14,14 @@ from api.schemas.analysis import LONGEST_RANGE, BacktestIn, RangeIn
 from domain.evidence.baseline import Baseline
 from domain.evidence.replaying import Stretch, stretches_of
 from domain.evidence_port import EvidenceStore
-from domain.meters import Meter, meter_of
+from domain.gates import Gate
+from domain.meters import Meter, meter_of, meters_of
 from domain.plan import Plan, Variant
 from domain.ports import Registry
 from domain.prices import TokenPrice
 from domain.reading_gates import AnyGate
-from domain.readings.replaying import readings_within
+from domain.reading_port import ReadingStore
+from domain.readings.replaying import readings_within, stretches_read
 from domain.registry import TrafficConfig, TrafficVariant
 from domain.rollout import Rollout
 from domain.strategies.rules import DEFAULT_GATES
@@ -29,8 +31,8 @@ T = TypeVar("T")
 DEFAULT_PROBE = timedelta(seconds=15)
 MOST_LOOKS = 50_000
 NOTHING_COUNTED = (
-    "nothing was counted in this rollout, so it has no range; give from and to, and name who is "
-    "compared"
+    "nothing was counted or read in this rollout, so it has no range; give from and to, and name "
+    "who is compared"
 )
 
 
@@ -42,6 +44,9 @@ class Records(Protocol):
 
     @property
     def evidence(self) -> EvidenceStore: ...
+
+    @property
+    def readings(self) -> ReadingStore: ...
 
     @property
     def prices(self) -> Mapping[str, TokenPrice]: ...
@@ -69,7 +74,9 @@ async def backtest_of(records: Records, project: UUID, wish: BacktestIn, now: da
         past=base.past,
         healthy=tuple(healthy),
     )
-    _require_bounds(found, now)
+    _require_ranges(found, now)
+    _require_looks(found)
+    _require_queries(found)
     return found
 
 
@@ -100,7 +107,7 @@ class _Wished:
         if self._wish.traffic_config_id not in (None, rollout.config_id):
             raise broken("rollout_id", "must be a rollout of the traffic config that is named")
         arm = _arm(plan, self._wish.candidate)
-        past = await _of_rollout(self._records.evidence, rollout, arm, "rollout_id")
+        past = await _of_rollout(self._records, rollout, arm, "rollout_id")
         return _Base(
             past=past,
             since=None,
@@ -127,7 +134,7 @@ class _Wished:
             # Of a plain rollout the candidate is meant, whatever the other one's was called.
             name = self._wish.candidate if rollout.plan.trial is not None else None
             arm = _arm(rollout.plan, name)
-            return await _of_rollout(self._records.evidence, rollout, arm, f"{at}.rollout_id")
+            return await _of_rollout(self._records, rollout, arm, f"{at}.rollout_id")
         past = _explicit(base.past, one)
         _require_own(past, base.since, f"{at}.from")
         return past
@@ -149,11 +156,14 @@ def _required(field: str, given: T | None) -> T:
     return given
 
 
-async def _of_rollout(evidence: EvidenceStore, rollout: Rollout, arm: Variant, field: str) -> Past:
-    """The stretches that a rollout's stored intervals tell of, at their places."""
+async def _of_rollout(records: Records, rollout: Rollout, arm: Variant, field: str) -> Past:
+    """The stretches that a rollout's stored intervals or readings tell of, at their places."""
     plan = rollout.plan
-    log = await evidence.load(rollout.id)
+    log = await records.evidence.load(rollout.id)
     stretches = stretches_of(log.intervals, arm.name, plan.stable.name)
+    if not stretches:  # its gates may be such that nothing is counted for them
+        read = await records.readings.readings(rollout.id)
+        stretches = stretches_read(plan, read, arm.name)
     if not stretches:
         raise broken(field, NOTHING_COUNTED)
     pieces = tuple(
@@ -268,9 +278,7 @@ def _require_own(past: Past, since: datetime | None, field: str) -> None:
         raise broken(field, rule)
 
 
-def _require_bounds(found: Backtest, now: datetime) -> None:
-    """Hold what is asked for to what can be read."""
-    looks = 0.0
+def _require_ranges(found: Backtest, now: datetime) -> None:
     for i, past in enumerate(found.pasts):
         at = "" if i == 0 else f"healthy_ranges.{i - 1}."
         if past.until > now:
@@ -278,13 +286,24 @@ def _require_bounds(found: Backtest, now: datetime) -> None:
         if past.until - past.since > LONGEST_RANGE:
             rule = f"has a range of more than {LONGEST_RANGE.days} days; give from and to"
             raise broken(f"{at}rollout_id", rule)
-        looks += sum((one.until - one.since) / found.probe + 2 for one in past.stretches)
+
+
+def _require_looks(found: Backtest) -> None:
+    """Hold the counters that are asked for to what can be folded: each meter is looked at."""
+    counted = [gate for gate in found.replayed if isinstance(gate, Gate)]
+    meters = 1 + len(meters_of(counted)) if counted else 0
+    stretches = [stretch for past in found.pasts for stretch in past.stretches]
+    looks = meters * sum((one.until - one.since) / found.probe + 2 for one in stretches)
     if looks > MOST_LOOKS:
         rule = (
             f"must be longer, or the ranges shorter: they take {looks:,.0f} looks in all, and "
             f"{MOST_LOOKS:,} is the most"
         )
         raise broken("probe_interval_seconds", rule)
+
+
+def _require_queries(found: Backtest) -> None:
+    """Hold the readings that are asked for to what the store can be asked."""
     queries = sum(
         queries_of(gate.question) * readings_within(gate.rules, past.stretches)
         for gate in found.readings

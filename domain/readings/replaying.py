@@ -4,14 +4,15 @@ The moments are those of a watch that asks without delay: `due_at` of the same j
 beginning of each stretch. Who asks, and how, is not known here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from domain.evidence import reasons
 from domain.evidence.replaying import Fired, GateReplay, Stretch
+from domain.plan import Plan
 from domain.reading_gates import ReadingGate
 from domain.readings.rules import Reading, ReadingRules
-from domain.readings.stepped import SteppedJudge
+from domain.readings.stepped import KeptReading, SteppedJudge
 from domain.verdicts import Status, Verdict
 
 _SHORTEST_SPAN = timedelta(microseconds=1)
@@ -115,6 +116,23 @@ class ReadingReplay:
             because = " ".join(self.missing)
             return Verdict(gate=self._gate.name, status=Status.UNAVAILABLE, reason=because)
         return self._judge.verdict(self._stretches[-1].step)
+
+
+def stretches_read(plan: Plan, kept: Iterable[KeptReading], variant: str) -> tuple[Stretch, ...]:
+    """The times at each step that stored readings about a variant tell of, of all gates."""
+    by_step: dict[int, list[datetime]] = {}
+    for one in kept:
+        if one.variant == variant:
+            by_step.setdefault(one.step, []).append(one.reading.at)
+    return tuple(
+        Stretch(
+            step=step,
+            weight=plan.weights_under(plan.traffic_at(step))[variant],
+            since=min(moments),
+            until=max(moments),
+        )
+        for step, moments in sorted(by_step.items())
+    )
 
 
 def readings_within(rules: ReadingRules, stretches: Sequence[Stretch]) -> int:

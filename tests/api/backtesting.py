@@ -1,9 +1,15 @@
 """Backtests as tests ask for them: of two slots over an hour, or of a rollout that has counted."""
 
+from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
+from domain.registry import TrafficConfig
 from tests.api.caller import Caller, canary
-from tests.api.test_analysis import HOUR, keep
+from tests.api.staging import change
+from tests.api.test_analysis import BEGAN, HOUR, keep
+from tests.api.test_metrics import add_variant
+from tests.fakes.registry import MemoryRegistry
 
 TWO_STEPS = (2, 10, 0, 900), (4, 50, 960, 2100)
 
@@ -41,3 +47,12 @@ class Backtests:
         assert answer.status_code == status, answer.text
         found: dict[str, Any] = answer.json()
         return found
+
+
+def naming_both(registry: MemoryRegistry, ids: dict[str, str]) -> dict[str, Any]:
+    """The wish that names both arms instead of slots, which they have held from noon on."""
+    add_variant(registry, ids, "canary", "v2", slot=1)
+    config = registry.things[TrafficConfig][UUID(ids["config"])]
+    there = tuple(replace(one, joined_at=BEGAN) for one in config.variants)
+    change(registry, TrafficConfig, config.id, variants=there)
+    return {"candidate": "canary", "candidate_slot": None, "stable_slot": None}

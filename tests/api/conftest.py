@@ -105,6 +105,7 @@ async def app(  # noqa: PLR0917 - pytest calls it by name
             reports=Reports(outage, survey, metrics, prices),
             charts=Charts(evidence, readings),
             evidence=evidence,
+            readings=readings,
             analyses=Analyses(history, metrics),
             gauges=Gauges(survey, metrics),
             hooks_allowed=AllowedHosts.read("hooks.example.com"),

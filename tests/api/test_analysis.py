@@ -273,7 +273,7 @@ async def test_a_rollout_without_evidence_has_no_range(api, ids, refused):
     started = await api.made(path, canary(ids["v2"], gates=[]))
     problem = await refused({"rollout_id": started["id"]})
     assert problem["errors"][0]["field"] == "rollout_id"
-    assert "nothing was counted" in problem["errors"][0]["rule"]
+    assert "nothing was counted or read" in problem["errors"][0]["rule"]
 
 
 async def test_an_ab_test_is_replayed_by_arm(api, ids, evidence, history, refused):

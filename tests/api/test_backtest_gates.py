@@ -1,7 +1,6 @@
 """What a backtest replays beside the gateway's counts: other meters, bounds, steps' margins."""
 
 import math
-from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -10,10 +9,8 @@ import pytest
 from domain.evidence.baseline import Baseline
 from domain.evidence.counters import Series, SeriesRole
 from domain.registry import TrafficConfig
-from tests.api.backtesting import TWO_STEPS, Backtests
-from tests.api.staging import change
-from tests.api.test_analysis import BEGAN, CANDIDATE, ERRORS, HOUR, STABLE, after, counted
-from tests.api.test_metrics import add_variant
+from tests.api.backtesting import TWO_STEPS, Backtests, naming_both
+from tests.api.test_analysis import BEGAN, CANDIDATE, ERRORS, STABLE, after, counted
 
 LATE = {
     "name": "late",
@@ -39,6 +36,11 @@ def gateway(history):
         CANDIDATE: counted(rps=10, bad_each=100),
     }
     return history
+
+
+@pytest.fixture
+def named(registry, ids):
+    return naming_both(registry, ids)
 
 
 @pytest.fixture
@@ -82,19 +84,21 @@ def served_by(gateway):
 
 
 async def test_gates_on_other_meters_are_replayed_by_the_workloads_of_who_is_named(
-    api, registry, ids, served_by
+    registry, ids, past, named, served_by
 ):
-    add_variant(registry, ids, "canary", "v2", slot=1)
-    config = registry.things[TrafficConfig][UUID(ids["config"])]
-    there = tuple(replace(one, joined_at=BEGAN) for one in config.variants)
-    change(registry, TrafficConfig, config.id, variants=there)
-    served_by("chat-v2-abc", config.stable.workload)
-    named = {"traffic_config_id": ids["config"], "candidate": "canary"}
-    answer = await api.post("/analysis/backtest", {**named, **HOUR, "gates": [ERRORS, LATE]})
-    assert answer.status_code == 200, answer.text
-    errors, late = answer.json()["replay"]["gates"]
+    stable = registry.things[TrafficConfig][UUID(ids["config"])].stable
+    served_by("chat-v2-abc", stable.workload)
+    found = await past.of_slots(gates=[ERRORS, LATE], **named)
+    errors, late = found["replay"]["gates"]
     assert errors["first_fail"] is None
     assert after(1800) < datetime.fromisoformat(late["first_fail"]["at"]) < after(1900)
+
+
+async def test_the_looks_at_each_meter_count(past, named):
+    week = {"from": "2026-11-20T12:00:00Z", "to": "2026-11-27T12:00:00Z"}
+    wish = {**named, **week, "probe_interval_seconds": 20}
+    (told,) = (await past.refused(gates=[ERRORS, LATE], **wish))["errors"]
+    assert (told["field"], "60,484 looks" in told["rule"]) == ("probe_interval_seconds", True)
 
 
 async def test_of_slots_alone_the_config_s_gates_on_other_meters_are_left_out(

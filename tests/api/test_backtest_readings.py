@@ -1,7 +1,6 @@
 """Gates without statistics in a backtest: asked as of then, within bounds, or left out."""
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -14,12 +13,10 @@ from domain.errors import Refused, Unreachable
 from domain.evidence.replaying import Stretch
 from domain.metrics import Measurement
 from domain.reading_gates import PromQuery, ReadingGate
-from domain.readings.rules import ReadingRules
-from domain.registry import TrafficConfig
-from tests.api.backtesting import TWO_STEPS, Backtests
-from tests.api.staging import change
+from domain.readings.rules import Reading, ReadingRules
+from domain.readings.stepped import KeptReading
+from tests.api.backtesting import TWO_STEPS, Backtests, naming_both
 from tests.api.test_analysis import BEGAN, CANDIDATE, ERRORS, STABLE, after, counted
-from tests.api.test_metrics import add_variant
 from tests.cluster.builders import route_in
 from tests.fakes.metrics import ScriptedMetrics
 from tests.fakes.past import ScriptedHistory
@@ -51,12 +48,7 @@ def past(api, ids, evidence):
 
 @pytest.fixture
 def named(registry, ids):
-    """The wish that names both arms, which have held their slots from noon on."""
-    add_variant(registry, ids, "canary", "v2", slot=1)
-    config = registry.things[TrafficConfig][UUID(ids["config"])]
-    there = tuple(replace(one, joined_at=BEGAN) for one in config.variants)
-    change(registry, TrafficConfig, config.id, variants=there)
-    return {"candidate": "canary", "candidate_slot": None, "stable_slot": None}
+    return naming_both(registry, ids)
 
 
 @pytest.fixture
@@ -101,6 +93,23 @@ async def test_a_rollout_s_query_names_what_it_named_then(past, store):
     assert asked[-1] == f'slow{{workload="{workload}"}} * 50'
     _, quality = found["replay"]["gates"]
     assert (quality["first_fail"]["step"], quality["first_fail"]["weight"]) == (4, 50)
+
+
+async def test_a_rollout_for_whose_gates_nothing_is_counted_has_the_range_of_its_readings(
+    past, readings, store
+):
+    rollout = await past.started(PLAIN)
+    for i, (step, at) in enumerate(((2, 0), (2, 600), (4, 700), (4, 2000))):
+        taken = Reading(at=after(at), series=(0.1,))
+        about = {"gate": "quality", "variant": rollout["plan"]["candidate"]["name"]}
+        kept = KeptReading(**about, sequence=i, step=step, reading=taken)
+        await readings.keep(UUID(rollout["id"]), kept)
+    found = (await past.of_rollout(rollout))["replay"]
+    assert (found["from"], found["to"]) == ("2026-11-20T12:00:00Z", "2026-11-20T12:33:20Z")
+    (quality,) = found["gates"]
+    assert (quality["first_fail"]["step"], quality["first_fail"]["weight"]) == (4, 50)
+    assert quality["first_fail"]["seconds"] == 1840
+    assert found["readings"] == 11 + 20
 
 
 async def test_a_web_gate_of_a_rollout_is_left_out_and_the_answer_says_why(past, store):
