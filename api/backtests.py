@@ -1,7 +1,7 @@
 """From the wish for a backtest to what is read: the arms, the places, the stretches."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 from uuid import UUID
@@ -68,7 +68,8 @@ async def backtest_of(records: Records, project: UUID, wish: BacktestIn, now: da
         gates=picked.gates,
         readings=picked.readings,
         left_out=picked.left_out,
-        phi=base.phi if wish.phi is None else wish.phi,
+        phi=base.baseline.phi if wish.phi is None else wish.phi,
+        phi_source=base.baseline.phi_source if wish.phi is None else "",
         warm_up=base.warm_up,
         probe=probe,
         past=base.past,
@@ -91,7 +92,7 @@ class _Base:
     since: datetime | None
     gates: Sequence[AnyGate]
     probe: timedelta
-    phi: float = 1.0
+    baseline: Baseline = field(default_factory=Baseline)
     warm_up: timedelta = timedelta(0)
 
 
@@ -113,7 +114,7 @@ class _Wished:
             since=None,
             gates=plan.all_gates,
             probe=plan.policies.probe_interval,
-            phi=await _phi(self._records.evidence, rollout),
+            baseline=await _baseline(self._records.evidence, rollout),
             warm_up=plan.policies.warm_up,
         )
 
@@ -144,10 +145,9 @@ class _Wished:
         return await self._records.registry.rollout(self._project, found)
 
 
-async def _phi(evidence: EvidenceStore, rollout: Rollout) -> float:
-    """What the rollout's own evidence was divided by."""
-    baseline = (await evidence.load(rollout.id)).baseline
-    return 1.0 if baseline is None else baseline.phi
+async def _baseline(evidence: EvidenceStore, rollout: Rollout) -> Baseline:
+    """What the rollout's own evidence was judged by."""
+    return (await evidence.load(rollout.id)).baseline or Baseline()
 
 
 def _required(field: str, given: T | None) -> T:

@@ -57,7 +57,12 @@ class PastReadings:
         kept_from = await self._kept_from(past.since, past.until)
         replays = tuple(ReadingReplay(gate, past.stretches, kept_from) for gate in gates)
         pairs = zip(gates, replays, strict=True)
-        await asyncio.gather(*(self._read(gate, past, replay) for gate, replay in pairs))
+        reading = [asyncio.create_task(self._read(gate, past, replay)) for gate, replay in pairs]
+        try:
+            await asyncio.gather(*reading)
+        finally:  # where one fails the others would go on for nothing
+            for task in reading:
+                task.cancel()
         return replays
 
     async def _read(self, gate: ReadingGate, past: Past, replay: ReadingReplay) -> None:
@@ -66,11 +71,15 @@ class PastReadings:
             for reading in await asyncio.gather(*asking):
                 if replay.is_due(reading.at):
                     replay.add(reading)
+                    self._count(gate.question)
 
-    async def _ask(self, question: Question, past: Past, stretch: Stretch, at: datetime) -> Reading:
+    def _count(self, question: Question) -> None:
+        """What was asked ahead in vain is not counted: it is a few queries a gate."""
         self._asked += queries_of(question)
         if self._asked > self._most:
             raise TooManyQueries(self._most)
+
+    async def _ask(self, question: Question, past: Past, stretch: Stretch, at: datetime) -> Reading:
         is_cost = isinstance(question, CostQuestion)
         async with self._turns_of_costs if is_cost else self._turns:
             try:

@@ -91,6 +91,7 @@ class Backtest:
     readings: tuple[ReadingGate, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     phi: float
+    phi_source: str = ""
     warm_up: timedelta
     probe: timedelta
     past: Past

@@ -76,7 +76,7 @@ class Replays:
             probe=asked.probe,
             unread=asked.unread,
             unbound=unbound,
-            baseline=Baseline(phi=asked.phi, slow_bounds=bounds),
+            baseline=Baseline(phi=asked.phi, phi_source=asked.phi_source, slow_bounds=bounds),
             warm_up=asked.warm_up,
             checks_split=past.checks_split,
             margins=dict(past.margins),

@@ -208,6 +208,23 @@ async def test_another_meter_s_bounds_are_those_of_its_own_hour_before(past, ser
     assert gate["first_fail"]["seconds"] > 1800
 
 
+# What the rollout's evidence was judged by
+
+
+async def test_a_rollout_s_phi_is_told_with_where_it_comes_from_and_one_s_own_without(
+    evidence, past, gateway
+):
+    rollout = await past.started(ERRORS)
+    baseline = Baseline(phi=1.75, phi_source="2 stable pods, 60 min")
+    await evidence.keep_baseline(UUID(rollout["id"]), baseline)
+    found = await past.of_rollout(rollout, *TWO_STEPS)
+    (gate,) = found["replay"]["gates"]
+    assert (found["phi"], "2 stable pods, 60 min" in gate["verdict"]["reason"]) == (1.75, True)
+    found = await past.of_rollout(rollout, phi=3)
+    (gate,) = found["replay"]["gates"]
+    assert (found["phi"], "2 stable pods" in gate["verdict"]["reason"]) == (3, False)
+
+
 # Margins
 
 

@@ -1,6 +1,7 @@
 """Gates without statistics in a backtest: asked as of then, within bounds, or left out."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -259,9 +260,10 @@ class Counting(ScriptedHistory):
 
     def __init__(self):
         super().__init__()
-        self.open = self.most = 0
+        self.open = self.most = self.asked_so_far = 0
 
     async def answer(self, query, at):
+        self.asked_so_far += 1
         self.open += 1
         self.most = max(self.most, self.open)
         await asyncio.sleep(0)
@@ -276,6 +278,32 @@ async def test_a_few_questions_are_asked_at_once_of_however_many_gates():
     found = await readings.replayed(gates, a_past(20))
     assert [one.readings for one in found] == [21] * 6
     assert history.most == AT_ONCE
+
+
+async def test_where_one_gate_s_readings_end_in_an_error_the_others_end_too():
+    class Away(Counting):
+        async def answer(self, query, at):
+            if query == "bad" and at > after(10):
+                raise Unreachable
+            return await super().answer(query, at)
+
+    history = Away()
+    readings = PastReadings(history, ScriptedMetrics(), most=100_000)
+    with pytest.raises(Unreachable):
+        await readings.replayed([a_gate("good"), a_gate("bad")], a_past(5000))
+    await asyncio.sleep(0)
+    asked = history.asked_so_far
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert (history.asked_so_far, asked < 100) == (asked, True)
+
+
+async def test_as_many_readings_as_were_foreseen_are_within_the_bound():
+    readings = PastReadings(Counting(), ScriptedMetrics(), most=6)
+    gate = a_gate("g")
+    three = replace(gate, rules=replace(gate.rules, count=3))
+    (found,) = await readings.replayed([three], a_past(100))
+    assert found.readings == 3
 
 
 async def test_readings_that_find_nothing_for_too_long_are_a_conflict():
