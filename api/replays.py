@@ -6,21 +6,20 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from api.errors import TooManySamples
+from api.past_bounds import slow_bounds
 from api.past_readings import PastReadings
 from api.pasts import Backtest, Past, Piece
 from api.rendering import as_json
 from api.schemas.analysis import BacktestOut, HealthyOut, LeftOutOut, ReplayOut
 from api.schemas.gates import gate_body
-from domain.evidence import reasons
-from domain.evidence.baseline import BEFORE, Baseline, bounds_of
-from domain.evidence.counters import Reading, Series
+from domain.evidence.baseline import Baseline
+from domain.evidence.counters import Reading
 from domain.evidence.replaying import Replay, Replayed
 from domain.gates import Source
 from domain.history_port import MetricsHistory
-from domain.meters import GATEWAY, Meter, meter_of
+from domain.meters import Meter
 from domain.ports import MetricsStore
 from domain.readings.replaying import ReadingReplay
-from domain.traffic import Place
 
 # A scrape each second of two dozen series of both arms is a hundred thousand samples.
 CHUNK = timedelta(minutes=30)
@@ -70,13 +69,15 @@ class Replays:
         """What the gates with statistics would have said."""
         if all(gate.name in asked.unread for gate in asked.gates):
             return Replayed(samples=0, intervals=0, missing=(), gates=())
-        bounds, unbound = await self._bounds(asked, past)
+        bounds = await slow_bounds(self._history, asked, past)
         replay = Replay(
             asked.gates,
             probe=asked.probe,
             unread=asked.unread,
-            unbound=unbound,
-            baseline=Baseline(phi=asked.phi, phi_source=asked.phi_source, slow_bounds=bounds),
+            unbound=bounds.unbound,
+            baseline=Baseline(
+                phi=asked.phi, phi_source=asked.phi_source, slow_bounds=bounds.by_gate
+            ),
             warm_up=asked.warm_up,
             checks_split=past.checks_split,
             margins=dict(past.margins),
@@ -85,50 +86,6 @@ class Replays:
             replay.open(piece.stretch)
             await self._take(past, piece, replay, most)
         return await asyncio.to_thread(replay.result, past.stretches)
-
-    async def _bounds(
-        self, asked: Backtest, past: Past
-    ) -> tuple[dict[str, tuple[float, ...]], dict[str, str]]:
-        """The bounds of the gates that name none, and why those without any have none.
-
-        They are what a rollout was given at its start, or what one that began with the range would
-        have been given.
-        """
-        asking = [
-            gate
-            for gate in asked.gates
-            if gate.takes_bounds_of_stable and gate.name not in asked.unread
-        ]
-        known, because = dict(past.bounds), {}
-        for meter in dict.fromkeys(map(meter_of, asking)):
-            if meter not in known:
-                known[meter] = bounds_of(await self._stable_before(past, meter))
-                because[meter] = "" if known[meter] else _nothing_before(past.since)
-        told = {gate.name: because.get(meter_of(gate), "") for gate in asking}
-        return (
-            {gate.name: known[meter_of(gate)] for gate in asking},
-            {name: why for name, why in told.items() if why},
-        )
-
-    async def _stable_before(self, past: Past, meter: Meter) -> tuple[Series, ...]:
-        """What stable did before the range, in its slot: header routes are not looked at."""
-        since, until = past.since - BEFORE, past.since
-        if meter != GATEWAY:
-            read = await self._history.read_workloads(
-                past.route,
-                meter,
-                candidate=None,
-                stable=past.stable.workload,
-                since=since,
-                until=until,
-            )
-            return read.stable
-        slot = Piece(
-            stretch=past.pieces[0].stretch,
-            candidate=(),
-            stable=(Place(position=past.stable.slot),),
-        )
-        return (await self._of_gateway(past, slot, since, until)).stable
 
     async def _take(self, past: Past, piece: Piece, replay: Replay, most: int) -> None:
         """Read a stretch, chunk by chunk, and a little before it for the first look.
@@ -182,12 +139,4 @@ def _told(past: Past, counted: Replayed, read: Sequence[ReadingReplay]) -> Repla
         since=past.since,
         until=past.until,
         readings=sum(one.readings for one in read),
-    )
-
-
-def _nothing_before(since: datetime) -> str:
-    return (
-        f"The metrics store has no times of stable's answers from {reasons.moment(since - BEFORE)} "
-        f"to {reasons.moment(since)} (any more), so there is no bound to count slow answers at: "
-        "give the gate slow_over_ms."
     )
