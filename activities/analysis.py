@@ -10,7 +10,7 @@ from temporalio import activity
 from activities.comparing import Beside, ComparingPorts, comparing
 from activities.gauges import EvidenceGauges, evidence_gauges
 from activities.heartbeats import say
-from activities.ledger import NOT_KEPT, Ledger
+from activities.ledger import Ledger
 from activities.reading import ReadingPorts, Readings, reading
 from activities.streams import stale_after
 from domain.decision import decide
@@ -103,7 +103,7 @@ class Watcher:
         self._order, self._plan, self._ports = order, order.plan, ports
         self._step = order.progress.step
         self._ledger = Ledger(order.plan, ports.counters, ports.evidence, ports.history)
-        self._began_at = self._fresh_at = datetime.now(UTC)
+        self._began_at = datetime.now(UTC)
         self._seen = self._told = order.progress.seen
         self._probe_at = self._cluster_looked_at = datetime.min.replace(tzinfo=UTC)
 
@@ -131,16 +131,14 @@ class Watcher:
             is_fresh = await self._ledger.read(self._order.rollout_id, self._order.progress)
         except (TransientError, Refused) as error:
             return self._without_metrics(str(error))
-        now = datetime.now(UTC)
-        if is_fresh:
-            self._fresh_at = now
+        now, fresh_at = datetime.now(UTC), self._ledger.fresh_at
         stale = stale_after(self._plan.policies)
         # Once away, the metrics are back with the first fresh sample: a store that has just come up
         # answers for some seconds with what it knew before.
         still_away = self._seen.unavailable_since is not None and not is_fresh
-        if still_away or now - self._fresh_at > stale:
+        if still_away or now - fresh_at > stale:
             return self._without_metrics(
-                f"no fresh sample of both variants since {self._fresh_at:%H:%M:%S} UTC"
+                f"no fresh sample of both variants since {fresh_at:%H:%M:%S} UTC"
             )
         progress = self._order.progress
         return replace(
@@ -167,13 +165,9 @@ class Watcher:
         return replace(self._seen, verdicts=verdicts, unavailable_since=since, due=None)
 
     def _with_silences(self, seen: Seen, now: datetime) -> Seen:
-        """What is seen, with since when gates are unavailable; not for a registry that is away."""
+        """What is seen, with since when gates are unavailable."""
         gates = {gate.name for gate in self._plan.all_gates}
-        silent_or_not = [
-            verdict
-            for verdict in seen.verdicts
-            if verdict.gate in gates and NOT_KEPT not in verdict.reason
-        ]
+        silent_or_not = [verdict for verdict in seen.verdicts if verdict.gate in gates]
         is_patient = now - self._began_at <= stale_after(self._plan.policies)
         since = silent_since(seen.silent_since, silent_or_not, now, is_patient=is_patient)
         return replace(seen, silent_since=since)

@@ -3,13 +3,12 @@
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from activities.baselines import Baselines
 from activities.books import AnyCursor, AnyInterval, book_of, window_of
-from activities.streams import Stream
+from activities.streams import Stream, heard_at, stale_after
 from domain.errors import TransientError
 from domain.evidence.baseline import Baseline
 from domain.evidence.rhythm import seconds_to_news
@@ -22,7 +21,6 @@ from domain.verdicts import Status, Verdict
 
 # A week of intervals takes seconds to fold: heartbeats must get through meanwhile.
 YIELD_EVERY = 200
-NOT_KEPT = "the registry that keeps the evidence is away, and nothing advances on what is not kept"
 
 
 class Ledger:
@@ -48,6 +46,8 @@ class Ledger:
         self._is_kept = False
         self._times: tuple[float, ...] = ()
         self.sequence = 0
+        # When the gateway's counters last showed something new, by our own clock.
+        self.fresh_at = datetime.now(UTC)
 
     async def open(self, rollout_id: UUID) -> None:
         """Take up where the stored intervals end."""
@@ -65,6 +65,10 @@ class Ledger:
                 if interval.sequence % YIELD_EVERY == 0:
                     await asyncio.sleep(0)
         self._book, self._cursor = book, log.cursor
+        if log.cursor is not None:
+            stale = stale_after(self._plan.policies)
+            heard = heard_at(log.cursor.opened_at, datetime.now(UTC), stale)
+            self.fresh_at = min(self.fresh_at, heard)
         self.sequence = len(log.intervals)
         self._is_kept = True
 
@@ -82,6 +86,8 @@ class Ledger:
         self._times, interval = look.times, look.interval
         if look.cursor != self._cursor:
             await self._keep(rollout_id, interval, look.cursor)
+        if self._cursor is None or self._cursor.opened_at != look.cursor.opened_at:
+            self.fresh_at = datetime.now(UTC)
         self._cursor = look.cursor
         if interval is not None:
             self._book.add(interval)
@@ -130,7 +136,7 @@ class Ledger:
 
     def verdicts(self, progress: Progress) -> tuple[Verdict, ...]:
         verdicts = tuple(map(self._of_what_speaks, self._book.verdicts(progress)))
-        return verdicts if self._is_kept else tuple(map(_unkept, verdicts))
+        return verdicts if self._is_kept else tuple(verdict.unkept for verdict in verdicts)
 
     def _of_what_speaks(self, verdict: Verdict) -> Verdict:
         """The verdict; unavailable where its meter is silent. What has failed stays failed."""
@@ -149,10 +155,3 @@ class Ledger:
     def due(self, progress: Progress, now: datetime) -> Mapping[str, int] | None:
         """The weights that a trial's arms should have by now."""
         return self._book.due(progress, now) if self._is_kept else None
-
-
-def _unkept(verdict: Verdict) -> Verdict:
-    if verdict.status is not Status.PASS:
-        return verdict
-    reason = f"{verdict.reason} But {NOT_KEPT}."
-    return replace(verdict, status=Status.UNAVAILABLE, reason=reason)

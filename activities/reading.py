@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import assert_never
 from uuid import UUID
 
-from activities.ledger import NOT_KEPT, YIELD_EVERY
+from activities.ledger import YIELD_EVERY
 from domain.costs import cost_answer
 from domain.errors import TidegateError, TransientError
 from domain.json_path import parse_path
@@ -22,7 +22,7 @@ from domain.reading_gates import CostQuestion, PromQuery, Question, ReadingGate
 from domain.reading_port import QueryStore, ReadingStore, WebSource
 from domain.readings.rules import Reading
 from domain.readings.stepped import KeptReading, SteppedJudge
-from domain.verdicts import Status, Verdict
+from domain.verdicts import Verdict
 from domain.web_questions import WebQuestion, WebTextError, web_call
 
 MOST_SERIES = 1000
@@ -198,11 +198,10 @@ class Readings:
         return replace(seen, verdicts=(*others, *map(self._verdict, self.lines)))
 
     def _verdict(self, line: Line) -> Verdict:
-        gate, variant = line
+        _, variant = line
         verdict = self._judges[line].verdict(self._step)
-        if not self._is_kept and verdict.status is Status.PASS:
-            reason = f"{verdict.reason} But {NOT_KEPT}."
-            verdict = Verdict(gate=gate, status=Status.UNAVAILABLE, reason=reason)
+        if not self._is_kept:
+            verdict = verdict.unkept
         return replace(verdict, variant="" if self._plan.trial is None else variant)
 
     async def nap(self, longest: timedelta) -> None:

@@ -24,6 +24,18 @@ def stale_after(policies: Policies) -> timedelta:
     return max(policies.probe_interval * STALE_PROBES, STALE_AT_LEAST)
 
 
+def heard_at(sampled_at: float | None, now: datetime, stale: timedelta) -> datetime:
+    """When a stored sample (unix seconds) counts as heard, for a watcher that takes it up now.
+
+    That is now, since it had no time to hear a newer one. But one that is older than `stale` is as
+    old as it is: nobody has heard its meter for so long.
+    """
+    if sampled_at is None:
+        return now
+    at = datetime.fromtimestamp(sampled_at, UTC)
+    return at if now - at > stale else now
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Read:
     """One reading taken in: the interval that it closed, and the cursor behind it."""
@@ -52,6 +64,15 @@ class Stream:
         """Take up where the stored stream ends."""
         self._cursor = None if log is None else log.cursor
         self._sequence = 0 if log is None else len(log.intervals)
+        if self._cursor is None:
+            return
+        now = datetime.now(UTC)
+        heard = heard_at(self._cursor.opened_at, now, self._stale)
+        self._fresh_at = min(self._fresh_at, heard)
+        for arm in ARMS:
+            samples = _arm(self._cursor, arm).last.values()
+            newest = max((at for at, _ in samples), default=None)
+            self._moved_at[arm] = min(self._moved_at[arm], heard_at(newest, now, self._stale))
 
     async def look(
         self, counters: CounterSource, progress: Progress, window: timedelta

@@ -11,9 +11,11 @@ from api.errors import broken
 from api.past_readings import MOST_QUERIES, queries_of
 from api.pasts import Arm, Backtest, Past, Piece
 from api.schemas.analysis import LONGEST_RANGE, BacktestIn, RangeIn
+from api.templates import filled_defaults
 from domain.evidence.baseline import Baseline
 from domain.evidence.replaying import Stretch, stretches_of
 from domain.evidence_port import EvidenceStore
+from domain.gate_templates.port import GateTemplates
 from domain.gates import Gate
 from domain.meters import Meter, meter_of, meters_of
 from domain.plan import Plan, Variant
@@ -24,7 +26,7 @@ from domain.reading_port import ReadingStore
 from domain.readings.replaying import readings_within, stretches_read
 from domain.registry import TrafficConfig, TrafficVariant
 from domain.rollout import Rollout
-from domain.strategies.rules import DEFAULT_GATES
+from domain.strategies.rules import gates_by_default
 from domain.traffic import Place
 
 T = TypeVar("T")
@@ -47,6 +49,9 @@ class Records(Protocol):
 
     @property
     def readings(self) -> ReadingStore: ...
+
+    @property
+    def templates(self) -> GateTemplates: ...
 
     @property
     def prices(self) -> Mapping[str, TokenPrice]: ...
@@ -124,10 +129,14 @@ class _Wished:
         )
         past, since = _of_config(config, self._wish)
         _require_own(past, since, "from")
-        gates: Sequence[AnyGate] = (
-            DEFAULT_GATES if config.default_gates is None else config.default_gates
-        )
+        gates = await self._default_gates(config)
         return _Base(past=past, since=since, gates=gates, probe=DEFAULT_PROBE)
+
+    async def _default_gates(self, config: TrafficConfig) -> Sequence[AnyGate]:
+        if self._wish.gates is not None:
+            return ()
+        templated = await filled_defaults(self._records.templates, config)
+        return (*gates_by_default(config), *templated.gates)
 
     async def healthy(self, at: str, one: RangeIn, base: _Base) -> Past:
         if one.rollout_id is not None:

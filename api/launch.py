@@ -15,8 +15,9 @@ from api.busy import HOUSEKEEPING_PATIENCE, Patience, in_the_way, is_housekeepin
 from api.errors import KeyReused, RolloutRunning, broken
 from api.parties import parties_of
 from api.parts import Parts
+from api.schemas.gate_templates import uses_of
 from api.schemas.rollouts import RolloutIn
-from api.templates import fill
+from api.templates import Filled, fill, filled_defaults
 from domain.costs import priced
 from domain.division import was_stable_lately
 from domain.errors import (
@@ -54,7 +55,7 @@ async def compiled(parts: Parts, config: TrafficConfig, wish: RolloutIn) -> Plan
     """
     stable = _splittable(config)
     parties = await parties_of(parts.registry, config, stable, wish.challengers)
-    templates = await fill(parts, config.project_id, wish.gate_templates)
+    templates = await _filled(parts, config, wish)
     is_way_back = wish.skip_steps and was_stable_lately(
         config.variants,
         parties.candidate.version_id,
@@ -62,8 +63,8 @@ async def compiled(parts: Parts, config: TrafficConfig, wish: RolloutIn) -> Plan
         window=config.rollback_window,
     )
     is_way_back = is_way_back and wish.strategy not in (Strategy.SHADOW, Strategy.AB_TEST)
-    with templates.placing(wish):
-        spec = templates.over(wish).to_domain(config)
+    with templates.placing(len(wish.own_gates(config))):
+        spec = wish.to_domain(config, templates.gates)
         spec = replace(spec, gates=_answerable(parts, config, spec.gates))
         if is_way_back:
             plan = compile_way_back(wish.strategy, spec, parties)
@@ -73,6 +74,14 @@ async def compiled(parts: Parts, config: TrafficConfig, wish: RolloutIn) -> Plan
         raise InvalidSpec(*violations)
     await _require_group(parts, config.project_id, wish.group)
     return replace(plan, group=wish.group, asks_the_fleet=True, templates=templates.pins)
+
+
+async def _filled(parts: Parts, config: TrafficConfig, wish: RolloutIn) -> Filled:
+    """The templates that the wish names, or where it names no gate at all, those of the config."""
+    if wish.takes_default_gates:
+        return await filled_defaults(parts.templates, config)
+    uses = uses_of(wish.gate_templates)
+    return await fill(parts.templates, config.project_id, uses, "gate_templates")
 
 
 def _answerable(

@@ -8,8 +8,10 @@ from uuid import UUID
 
 from api.errors import Absent, broken
 from api.parts import Parts
+from api.schemas.gate_templates import uses_of
 from api.schemas.gates import gates_of
 from api.schemas.traffic import ANYBODY, TrafficConfigPatch
+from api.templates import require_default_gates
 from domain.errors import Conflict
 from domain.plan import Policies
 from domain.registry import TrafficConfig
@@ -25,7 +27,11 @@ async def patched(
     """Keep what is given. Raises InvalidSpec for a null where there must be something."""
     config = await parts.registry.config(project_id, config_id)
     changed = replace(config, **_changes(wish), updated_at=datetime.now(UTC))
-    require_defaults(changed.default_gates or (), changed.default_policies or Policies())
+    if {"default_gates", "default_gate_templates"} & wish.model_fields_set:
+        await require_default_gates(parts.templates, changed)
+    else:
+        # A template that was retired since must not stand in the way of a pause.
+        require_defaults(changed.default_gates or (), changed.default_policies or Policies())
     if changed.paused is not config.paused:
         # First, so that a repeat tells it again where it could not be told.
         await _tell_rollout(parts, changed)
@@ -43,6 +49,8 @@ def _changes(wish: TrafficConfigPatch) -> dict[str, Any]:
         changes["rollback_window"] = timedelta(seconds=wish.rollback_window_seconds)
     if "default_gates" in given:
         changes["default_gates"] = gates_of(wish.default_gates)
+    if "default_gate_templates" in given:
+        changes["default_gate_templates"] = uses_of(wish.default_gate_templates or ())
     if "default_policies" in given:
         policies = wish.default_policies
         changes["default_policies"] = None if policies is None else policies.to_domain()

@@ -10,12 +10,13 @@ from uuid import UUID, uuid4
 from api.errors import broken
 from api.parties import variant
 from api.parts import Parts
+from api.schemas.gate_templates import uses_of
 from api.schemas.gates import gates_of
 from api.schemas.traffic import TrafficConfigIn
+from api.templates import require_default_gates
 from domain.division import require_name
 from domain.errors import AlreadyExists
 from domain.names import route_name, workload_name
-from domain.plan import Policies
 from domain.ports import Page, Registry
 from domain.registry import (
     ConfigStatus,
@@ -27,7 +28,6 @@ from domain.registry import (
     TrafficVariant,
     VariantStatus,
 )
-from domain.strategies.rules import require_defaults
 
 PUBLISH_PATIENCE = timedelta(seconds=10)
 
@@ -41,7 +41,7 @@ async def create_config(parts: Parts, project_id: UUID, wish: TrafficConfigIn) -
     environment = await registry.environment(project_id, service.serving_environment_id)
     version = await registry.version(project_id, stable_id)
     config = _config(service, environment, version, wish)
-    require_defaults(config.default_gates or (), config.default_policies or Policies())
+    await require_default_gates(parts.templates, config)
     await parts.control.ready()  # a config that nobody will publish is worth avoiding
     try:
         await registry.create_config(config)
@@ -107,6 +107,7 @@ def _config(
         strategy=wish.strategy,
         status=ConfigStatus.PUBLISHING,
         default_gates=gates_of(wish.default_gates),
+        default_gate_templates=uses_of(wish.default_gate_templates),
         default_policies=None if policies is None else policies.to_domain(),
         rollback_window=timedelta(seconds=wish.rollback_window_seconds),
         namespace=environment.namespace,

@@ -8,81 +8,96 @@ from uuid import UUID
 from pydantic import TypeAdapter, ValidationError
 
 from api.errors import broken
-from api.parts import Parts
 from api.problems import MOST_VIOLATIONS, broken_rules
-from api.schemas.gate_templates import TemplateUseIn
 from api.schemas.gates import AnyGateBody, gates_of
-from api.schemas.rollouts import RolloutIn
 from domain.errors import InvalidSpec, NotFound, Violation
 from domain.gate_templates.filling import filled, pinned, tried
 from domain.gate_templates.pins import TemplatePin, TemplateScope
+from domain.gate_templates.port import GateTemplates
 from domain.gate_templates.template import GateDocument, GateTemplate, require_template
+from domain.gate_templates.uses import TemplateUse
+from domain.plan import Policies
+from domain.reading_gates import AnyGate
+from domain.registry import TrafficConfig
 from domain.strategies.gate_rules import gate_violations
+from domain.strategies.rules import require_defaults
 
 _GATE: TypeAdapter[AnyGateBody] = TypeAdapter(AnyGateBody)
-_GATES = "gates."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filled:
     """The gates of all templates that a rollout names, and where the wish has each from."""
 
-    gates: tuple[AnyGateBody, ...] = ()
+    gates: tuple[AnyGate, ...] = ()
     places: tuple[str, ...] = ()
     pins: tuple[TemplatePin, ...] = ()
 
-    def over(self, wish: RolloutIn) -> RolloutIn:
-        """The wish with these gates behind its own. With templates no default gates hold."""
-        if not self.pins:
-            return wish
-        return wish.model_copy(update={"gates": [*(wish.gates or ()), *self.gates]})
-
     @contextmanager
-    def placing(self, wish: RolloutIn) -> Iterator[None]:
-        """Have the rules that gates break told at the fields of the wish as it was written."""
-        own = len(wish.gates or ())
+    def placing(self, own: int, field: str = "gates") -> Iterator[None]:
+        """Have the rules that gates break told at the fields of the wish as it was written.
+
+        These gates stand behind so many own ones in the list that the rules know as `field`.
+        """
         try:
             yield
         except InvalidSpec as error:
-            moved = (_moved(violation, own, self.places) for violation in error.violations)
+            moved = (_moved(one, f"{field}.", own, self.places) for one in error.violations)
             raise type(error)(*moved) from error
 
 
 def require_sound(template: GateTemplate) -> None:
     """Raise InvalidSpec with the rules that a template breaks, tried with what it has itself."""
     require_template(template.name, template.content)
-    bodies = _read(tried(template.content), "gates")
-    if violations := tuple(gate_violations(gates_of(bodies) or ())):
+    if violations := tuple(gate_violations(_read(tried(template.content), "gates"))):
         raise InvalidSpec(*violations)
 
 
-async def fill(parts: Parts, project_id: UUID, uses: Sequence[TemplateUseIn]) -> Filled:
-    """The gates of the templates that are named, in that order.
+async def filled_defaults(templates: GateTemplates, config: TrafficConfig) -> Filled:
+    """The gates of a config's default templates, as of now. Raises InvalidSpec as `fill` does."""
+    uses = config.default_gate_templates
+    return await fill(templates, config.project_id, uses, "default_gate_templates")
+
+
+async def require_default_gates(templates: GateTemplates, config: TrafficConfig) -> None:
+    """Raise InvalidSpec with the rules that a config's default gates and templates break."""
+    made = await filled_defaults(templates, config)
+    own = config.default_gates or ()
+    with made.placing(len(own), "default_gates"):
+        require_defaults((*own, *made.gates), config.default_policies or Policies())
+
+
+async def fill(
+    templates: GateTemplates, project_id: UUID, uses: Sequence[TemplateUse], field: str
+) -> Filled:
+    """The gates of the templates that the field names, in that order.
 
     Raises InvalidSpec with every rule that one of them breaks.
     """
     made, violations = Filled(), list[Violation]()
     for i, use in enumerate(uses):
-        at = f"gate_templates.{i}"
+        at = f"{field}.{i}"
         try:
-            template = await _chosen(parts, project_id, use, at)
-            gates = _read(filled(template.content, use.arguments, at), f"{at}.gates")
+            template = await _chosen(templates, project_id, use, at)
+            gates = _read(filled(template.content, use.given, at), f"{at}.gates")
         except InvalidSpec as error:
             violations.extend(error.violations)
             continue
         made = Filled(
             gates=(*made.gates, *gates),
             places=(*made.places, *(f"{at}.gates.{j}" for j in range(len(gates)))),
-            pins=(*made.pins, pinned(template, use.arguments)),
+            pins=(*made.pins, pinned(template, use.given)),
         )
     if violations:
         raise InvalidSpec(*violations[:MOST_VIOLATIONS])
     return made
 
 
-async def _chosen(parts: Parts, project_id: UUID, use: TemplateUseIn, at: str) -> GateTemplate:
+async def _chosen(
+    templates: GateTemplates, project_id: UUID, use: TemplateUse, at: str
+) -> GateTemplate:
     """The version that is meant. A retired name of the project hides no global one silently."""
-    found = await _latest(parts, project_id, use)
+    found = await _latest(templates, project_id, use)
     if found is None:
         scope = "" if use.scope is None else f"{use.scope} "
         raise broken(f"{at}.name", f"{use.name!r} is no {scope}gate template that there is")
@@ -94,12 +109,14 @@ async def _chosen(parts: Parts, project_id: UUID, use: TemplateUseIn, at: str) -
     if use.version is None or use.version == found.version:
         return found
     try:
-        return await parts.templates.template(found.project_id, use.name, use.version)
+        return await templates.template(found.project_id, use.name, use.version)
     except NotFound as error:
         raise broken(f"{at}.version", str(error)) from error
 
 
-async def _latest(parts: Parts, project_id: UUID, use: TemplateUseIn) -> GateTemplate | None:
+async def _latest(
+    templates: GateTemplates, project_id: UUID, use: TemplateUse
+) -> GateTemplate | None:
     owners: Mapping[TemplateScope | None, tuple[UUID | None, ...]] = {
         None: (project_id, None),
         TemplateScope.PROJECT: (project_id,),
@@ -107,13 +124,13 @@ async def _latest(parts: Parts, project_id: UUID, use: TemplateUseIn) -> GateTem
     }
     for owner in owners[use.scope]:
         try:
-            return await parts.templates.template(owner, use.name)
+            return await templates.template(owner, use.name)
         except NotFound:
             continue
     return None
 
 
-def _read(gates: Sequence[GateDocument], at: str) -> list[AnyGateBody]:
+def _read(gates: Sequence[GateDocument], at: str) -> tuple[AnyGate, ...]:
     """The documents as the gates of a spec. Raises InvalidSpec with the rules of the fields."""
     bodies: list[AnyGateBody] = []
     violations: list[Violation] = []
@@ -124,7 +141,7 @@ def _read(gates: Sequence[GateDocument], at: str) -> list[AnyGateBody]:
             violations.extend(_violations(error, f"{at}.{i}"))
     if violations:
         raise InvalidSpec(*violations[:MOST_VIOLATIONS])
-    return bodies
+    return gates_of(bodies) or ()
 
 
 def _violations(error: ValidationError, at: str) -> Iterator[Violation]:
@@ -133,11 +150,11 @@ def _violations(error: ValidationError, at: str) -> Iterator[Violation]:
         yield Violation(found.field, found.rule)
 
 
-def _moved(violation: Violation, own: int, places: Sequence[str]) -> Violation:
+def _moved(violation: Violation, gates: str, own: int, places: Sequence[str]) -> Violation:
     """A violation of a gate that came from a template, at the template."""
-    if not violation.field.startswith(_GATES):
+    if not violation.field.startswith(gates):
         return violation
-    index, dot, rest = violation.field.removeprefix(_GATES).partition(".")
+    index, dot, rest = violation.field.removeprefix(gates).partition(".")
     if not index.isdecimal() or not own <= int(index) < own + len(places):
         return violation
     return Violation(f"{places[int(index) - own]}{dot}{rest}", violation.rule)

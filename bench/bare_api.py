@@ -26,7 +26,8 @@ _ROLLOUT_COLUMNS = (
 )  # fmt: skip
 _CONFIG_COLUMNS = (
     "id", "inference_service_id", "inference_service_name", "strategy", "status", "status_reason",
-    "paused", "default_gates", "default_policies", "namespace", "created_at", "updated_at",
+    "paused", "default_gates", "default_gate_templates", "default_policies", "namespace",
+    "created_at", "updated_at",
 )  # fmt: skip
 _VARIANT_COLUMNS = (
     "id", "role", "model_version_id", "model_version_name", "weight", "slot", "status", "retire_at",

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
+from domain.gate_templates.uses import TemplateUse
 from domain.names import workload_name
 from domain.plan import Policies
 from domain.reading_gates import AnyGate
@@ -195,6 +196,7 @@ class TrafficConfig:
     status_reason: str = ""
     paused: bool = False
     default_gates: tuple[AnyGate, ...] | None = None
+    default_gate_templates: tuple[TemplateUse, ...] = ()
     default_policies: Policies | None = None
     rollback_window: timedelta = DEFAULT_ROLLBACK_WINDOW
     namespace: str

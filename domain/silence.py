@@ -26,9 +26,12 @@ def silent_since(
 
     A watch `is_patient` where it has just begun: it does not call a source silent yet that it only
     does not hear. So its verdict does not end a silence that another watch has found.
+    Where the registry alone is away nobody is silent.
     """
     since: dict[str, datetime] = {}
     for verdict in verdicts:
+        if verdict.is_unkept:
+            continue
         is_silent = verdict.status is Status.UNAVAILABLE
         if is_silent or (is_patient and verdict.named in before):
             since[verdict.named] = before.get(verdict.named, now)

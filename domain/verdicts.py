@@ -1,8 +1,10 @@
 """What is known about a gate at one moment, in numbers and in sentences."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+
+_NOT_KEPT = "the registry that keeps the evidence is away, and nothing advances on what is not kept"
 
 
 class Status(StrEnum):
@@ -133,6 +135,7 @@ class Verdict:
     `doubt` says why no PASS can be given, whatever the evidence; empty where one can.
     `look` is the number of the interval that it rests on, counted from 1 as they are stored, and
     `decided_at` is when that interval closed; None while nothing is decided.
+    `is_unkept`: it is UNAVAILABLE only since the registry does not keep what it rests on.
     """
 
     gate: str
@@ -149,6 +152,15 @@ class Verdict:
     forecast: Forecast | None = None
     look: int | None = None
     decided_at: datetime | None = None
+    is_unkept: bool = False
+
+    @property
+    def unkept(self) -> "Verdict":
+        """The same while the registry does not keep what it rests on: a PASS is none yet."""
+        if self.status is not Status.PASS:
+            return self
+        reason = f"{self.reason} But {_NOT_KEPT}."
+        return replace(self, status=Status.UNAVAILABLE, reason=reason, is_unkept=True)
 
     @property
     def named(self) -> str:

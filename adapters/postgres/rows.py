@@ -13,6 +13,7 @@ from domain.evidence.baseline import Baseline
 from domain.evidence.counters import ArmsCursor, Cursor
 from domain.evidence.intervals import ArmsInterval, CountedArm, Counts, Interval
 from domain.fleet import FreezeWindow, Group, QueueEntry, Span, Weekly
+from domain.gate_templates.uses import TemplateUse
 from domain.operations import Change, Operation, OperationPhase, Subject
 from domain.plan import Plan, Policies
 from domain.reading_gates import AnyGate
@@ -43,6 +44,7 @@ _WORKLOADS = TypeAdapter(tuple[Workload, ...])
 _VERSIONS = TypeAdapter(dict[str, UUID])
 _CHANGE: TypeAdapter[Change] = TypeAdapter(Change)
 _GATES: TypeAdapter[tuple[AnyGate, ...]] = TypeAdapter(tuple[AnyGate, ...])
+_USES: TypeAdapter[tuple[TemplateUse, ...]] = TypeAdapter(tuple[TemplateUse, ...])
 _POLICIES = TypeAdapter(Policies)
 _BACKENDS: TypeAdapter[Backends] = TypeAdapter(Backends)
 _TIMES: TypeAdapter[Span | Weekly] = TypeAdapter(Span | Weekly)
@@ -83,6 +85,7 @@ def to_config(row: Row) -> TrafficConfig:
     columns["strategy"] = TrafficStrategy(row["strategy"])
     columns["status"] = ConfigStatus(row["status"])
     columns["default_gates"] = gates and _GATES.validate_json(gates)
+    columns["default_gate_templates"] = _USES.validate_json(row["default_gate_templates"])
     columns["default_policies"] = policies and _POLICIES.validate_json(policies)
     columns["variants"] = _VARIANTS.validate_json(row["variants"] or "[]")
     return TrafficConfig(**columns)
@@ -192,6 +195,10 @@ def times_json(times: Span | Weekly) -> str:
 
 def gates_json(gates: tuple[AnyGate, ...] | None) -> str | None:
     return None if gates is None else _GATES.dump_json(gates).decode()
+
+
+def uses_json(uses: tuple[TemplateUse, ...]) -> str:
+    return _USES.dump_json(uses).decode()
 
 
 def policies_json(policies: Policies | None) -> str | None:

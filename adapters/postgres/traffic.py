@@ -50,8 +50,8 @@ class Traffic:
             config.project_id,
             config.id,
             config.strategy,
-            *_settings(config),
             config.updated_at,
+            *_settings(config),
         )
         found(row, "traffic config", config.id)
 
@@ -134,6 +134,7 @@ def _settings(config: TrafficConfig) -> tuple[Any, ...]:
         rows.gates_json(config.default_gates),
         rows.policies_json(config.default_policies),
         config.rollback_window,
+        rows.uses_json(config.default_gate_templates),
     )
 
 

@@ -4,37 +4,26 @@ import asyncio
 import json
 import ssl
 from collections.abc import AsyncGenerator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import httpx
 
-from adapters.webhook.pins import Pin, Resolve, host_of, parsed, pins, resolver
+from adapters.webhook.connections import ASK_LATER, Connections, connected
+from adapters.webhook.pins import Resolve, host_of, parsed
 from domain.allowed_hosts import AllowedHosts
 from domain.errors import Refused, Unreachable
 from domain.reading_port import WebSource
 from domain.web_questions import WebCall
 
 MOST_BYTES = 1024 * 1024
-LOOK_UPS = 8
-# Trouble that is told as a 4xx: the same call may be answered a little later.
-_ASK_LATER = frozenset(
-    {httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_EARLY, httpx.codes.TOO_MANY_REQUESTS}
-)
 
 
 class WebAnswers(WebSource):
-    """Made by `connect`, which owns the connections and the threads.
+    """Made by `connect`, which owns the connections."""
 
-    It speaks through a transport and not through a client, which would keep cookies, follow
-    redirects, and take proxies from the environment that look names up for themselves.
-    """
-
-    def __init__(
-        self, transport: httpx.AsyncBaseTransport, allowed: AllowedHosts, resolve: Resolve
-    ) -> None:
-        self._transport, self._allowed, self._resolve = transport, allowed, resolve
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
 
     async def ask(self, call: WebCall) -> Any:
         seconds = call.timeout.total_seconds()
@@ -52,41 +41,22 @@ class WebAnswers(WebSource):
             raise Refused(f"{host_of(url)} answered what is no JSON") from error
 
     async def _call(self, call: WebCall, url: httpx.URL) -> bytes:
-        """Try the host's addresses in turn; behind the first that takes a connection, no other."""
-        *others, last = await pins(url, self._allowed, self._resolve)
-        for pin in others:
-            try:
-                return await self._send(pin, call)
-            except httpx.ConnectError:
-                continue
-        return await self._send(last, call)
-
-    async def _send(self, pin: Pin, call: WebCall) -> bytes:
-        request = pin.request(
-            _headers(call), call.body, call.timeout.total_seconds(), method=call.method
+        seconds = call.timeout.total_seconds()
+        response = await self._connections.send(
+            url, _headers(call), call.body, seconds, method=call.method
         )
-        response = await self._transport.handle_async_request(request)
         async with aclosing(response):
-            _require_success(host_of(pin.url), response.status_code)
-            return await _whole(host_of(pin.url), response)
+            _require_success(host_of(url), response.status_code)
+            return await _whole(host_of(url), response)
 
 
 @asynccontextmanager
 async def connect(
     allowed: AllowedHosts, *, resolve: Resolve | None = None, tls: ssl.SSLContext | None = None
 ) -> AsyncGenerator[WebAnswers]:
-    """Nobody is called yet. Connections are not kept: see the notifier's."""
-    threads = ThreadPoolExecutor(LOOK_UPS, thread_name_prefix="web")
-    transport = httpx.AsyncHTTPTransport(
-        verify=tls or httpx.create_ssl_context(),
-        trust_env=False,
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
-    )
-    try:
-        async with transport:
-            yield WebAnswers(transport, allowed, resolve or resolver(threads))
-    finally:
-        threads.shutdown(wait=False, cancel_futures=True)
+    """Nobody is called yet."""
+    async with connected("web", allowed, resolve=resolve, tls=tls) as connections:
+        yield WebAnswers(connections)
 
 
 def _headers(call: WebCall) -> dict[str, str]:
@@ -111,7 +81,7 @@ def _require_success(host: str, status: int) -> None:
         return
     if httpx.codes.is_redirect(status):
         raise Refused(f"{host} redirects with a {status}; name the final URL instead")
-    if httpx.codes.is_client_error(status) and status not in _ASK_LATER:
+    if httpx.codes.is_client_error(status) and status not in ASK_LATER:
         raise Refused(f"{host} answered {status}")
     raise Unreachable(f"{host} answered {status}")
 

@@ -4,14 +4,14 @@ import asyncio
 import json
 import ssl
 from collections.abc import AsyncGenerator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import httpx
 
-from adapters.webhook.pins import Pin, Resolve, host_of, parsed, pins, port_of, resolver
+from adapters.webhook.connections import ASK_LATER, Connections, connected
+from adapters.webhook.pins import Resolve, host_of, parsed, port_of
 from adapters.webhook.signature import signed
 from domain.allowed_hosts import AllowedHosts
 from domain.errors import Forbidden, Refused, Unreachable
@@ -26,11 +26,6 @@ URL_OF_HOOK = "a hook's URL"
 MOST_REDIRECTS = 3
 # The two that keep method and body.
 REDIRECTS = frozenset({httpx.codes.TEMPORARY_REDIRECT, httpx.codes.PERMANENT_REDIRECT})
-# Trouble that is told as a 4xx: the same call may be answered a little later.
-ASK_LATER = frozenset(
-    {httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_EARLY, httpx.codes.TOO_MANY_REQUESTS}
-)
-LOOK_UPS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,23 +36,10 @@ class _Reply:
 
 
 class WebhookNotifier(Notifier):
-    """Made by `connect`, which owns the connections and the threads.
+    """Made by `connect`, which owns the connections."""
 
-    It speaks through a transport and not through a client, which would keep cookies for the next
-    project's hook, and take proxies from the environment that look names up for themselves.
-    """
-
-    def __init__(
-        self,
-        transport: httpx.AsyncBaseTransport,
-        allowed: AllowedHosts,
-        key: bytes,
-        resolve: Resolve,
-    ) -> None:
-        self._transport = transport
-        self._allowed = allowed
-        self._key = key
-        self._resolve = resolve
+    def __init__(self, connections: Connections, key: bytes) -> None:
+        self._connections, self._key = connections, key
 
     async def call(self, hook: Hook, notice: Notice) -> Answer:
         body = json.dumps(document(notice), separators=(",", ":")).encode()
@@ -93,18 +75,8 @@ class WebhookNotifier(Notifier):
     async def _post(
         self, hook: Hook, url: httpx.URL, headers: dict[str, str], body: bytes
     ) -> _Reply:
-        """Try the host's addresses in turn; behind the first that takes a connection, no other."""
-        *others, last = await pins(url, self._allowed, self._resolve)
-        for pin in others:
-            try:
-                return await self._send(pin, hook, headers, body)
-            except httpx.ConnectError:
-                continue
-        return await self._send(last, hook, headers, body)
-
-    async def _send(self, pin: Pin, hook: Hook, headers: dict[str, str], body: bytes) -> _Reply:
-        request = pin.request(headers, body, hook.timeout.total_seconds())
-        response = await self._transport.handle_async_request(request)
+        seconds = hook.timeout.total_seconds()
+        response = await self._connections.send(url, headers, body, seconds)
         async with aclosing(response):
             return _Reply(
                 status=response.status_code,
@@ -121,22 +93,9 @@ async def connect(
     resolve: Resolve | None = None,
     tls: ssl.SSLContext | None = None,
 ) -> AsyncGenerator[WebhookNotifier]:
-    """Build the notifier; nobody is called yet.
-
-    Connections are not kept: one to an address is for one host's certificate, and a later call to
-    another host at the same address must not come over it.
-    """
-    threads = ThreadPoolExecutor(LOOK_UPS, thread_name_prefix="hooks")
-    transport = httpx.AsyncHTTPTransport(
-        verify=tls or httpx.create_ssl_context(),
-        trust_env=False,
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
-    )
-    try:
-        async with transport:
-            yield WebhookNotifier(transport, allowed, key.encode(), resolve or resolver(threads))
-    finally:
-        threads.shutdown(wait=False, cancel_futures=True)
+    """Build the notifier; nobody is called yet."""
+    async with connected("hooks", allowed, resolve=resolve, tls=tls) as connections:
+        yield WebhookNotifier(connections, key.encode())
 
 
 def _redirected(hook: Hook, url: httpx.URL, reply: _Reply) -> httpx.URL:

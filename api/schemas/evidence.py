@@ -8,10 +8,11 @@ from uuid import UUID
 
 from pydantic import Field
 
+from api.schemas.events import SplitOut
 from api.schemas.fields import Outgoing
 from api.schemas.gates import GateBody
 from api.schemas.reading_gates import ReadingGateBody
-from api.schemas.verdicts import EffectOut, EvidenceOut
+from api.schemas.verdicts import EffectOut, EvidenceOut, SharesOut
 from domain.evidence.chart import (
     ArmPoint,
     ArmSeries,
@@ -43,10 +44,12 @@ class GatePointOut(Outgoing):
     status: Status
     effect: EffectOut | None
     evidence: EvidenceOut | None
+    split: SharesOut | None = Field(description="Null where no split is checked.")
 
     @classmethod
     def from_domain(cls, point: GatePoint) -> Self:
         seen, verdict = point.seen, point.verdict
+        split = verdict.quality and verdict.quality.split
         return cls(
             at=point.at,
             step=point.step,
@@ -58,6 +61,7 @@ class GatePointOut(Outgoing):
             status=verdict.status,
             effect=verdict.effect and EffectOut.model_validate(verdict.effect),
             evidence=verdict.evidence and EvidenceOut.model_validate(verdict.evidence),
+            split=split and SharesOut.model_validate(split),
         )
 
 
@@ -95,6 +99,9 @@ class ArmPointOut(Outgoing):
     high: float
     beaten_by: str | None
     beaten_at_odds: float | None
+    off_by: float | None = Field(
+        description="How far all its requests are off what its weights would give it, as a part."
+    )
 
     @classmethod
     def from_domain(cls, point: ArmPoint) -> Self:
@@ -112,6 +119,7 @@ class ArmPointOut(Outgoing):
             high=verdict.high,
             beaten_by=verdict.beaten_by,
             beaten_at_odds=verdict.beaten_at_odds,
+            off_by=point.off_by,
         )
 
 
@@ -151,6 +159,7 @@ class TrialPointOut(Outgoing):
     alike: float | None = Field(
         description="The weakest evidence that two arms are alike; null without a margin."
     )
+    split: SplitOut
 
     @classmethod
     def from_domain(cls, point: TrialPoint) -> Self:
@@ -159,9 +168,10 @@ class TrialPointOut(Outgoing):
             step=point.step,
             outcome=point.outcome,
             winner=point.winner,
-            split_in_doubt=point.in_doubt,
+            split_in_doubt=point.split.in_doubt,
             strongest=point.strongest and StrongestOut.from_domain(point.strongest),
             alike=point.alike,
+            split=SplitOut.model_validate(point.split),
         )
 
 

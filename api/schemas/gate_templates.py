@@ -20,6 +20,7 @@ from domain.gate_templates.arguments import (
 )
 from domain.gate_templates.pins import TemplatePin, TemplateScope
 from domain.gate_templates.template import GateTemplate, TemplateContent
+from domain.gate_templates.uses import TemplateUse
 from domain.names import LABEL, LABEL_LENGTH
 from domain.strategies.gate_rules import MOST_GATES
 
@@ -165,8 +166,8 @@ class GlobalGateTemplateOut(GateTemplateOut):
     """One version in full of a template that belongs to no project."""
 
 
-class TemplateUseIn(Incoming):
-    """A template of whose gates a rollout promises all, filled in."""
+class TemplateUseBody(Incoming):
+    """A template of whose gates all hold, filled in."""
 
     name: Label
     version: Annotated[int, Field(strict=True, ge=1, le=LAST_VERSION)] | None = Field(
@@ -178,6 +179,24 @@ class TemplateUseIn(Incoming):
     arguments: dict[ArgumentName, ArgumentValue] = Field(
         default_factory=dict, max_length=MOST_ARGUMENTS
     )
+
+    def to_domain(self) -> TemplateUse:
+        return TemplateUse(
+            name=self.name,
+            version=self.version,
+            scope=self.scope,
+            arguments=tuple(self.arguments.items()),
+        )
+
+    @classmethod
+    def from_domain(cls, use: TemplateUse) -> Self:
+        return cls(
+            name=use.name, version=use.version, scope=use.scope, arguments=dict(use.arguments)
+        )
+
+
+def uses_of(bodies: Sequence[TemplateUseBody]) -> tuple[TemplateUse, ...]:
+    return tuple(body.to_domain() for body in bodies)
 
 
 class TemplatePinOut(Outgoing):

@@ -1,5 +1,6 @@
 """Rollouts: the call that starts one, what it looks like, what people may ask of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Self
@@ -11,18 +12,19 @@ from api.schemas.ab_tests import AbTestIn
 from api.schemas.events import LiveOut
 from api.schemas.fields import Incoming, Label, Name, Outgoing, Prose
 from api.schemas.fleet import ClearanceOut
-from api.schemas.gate_templates import MOST_TEMPLATES, TemplateUseIn
+from api.schemas.gate_templates import MOST_TEMPLATES, TemplateUseBody
 from api.schemas.gates import AnyGateBody, gates_of
 from api.schemas.hooks import HookIn, hooks_of
 from api.schemas.plans import MOST_LISTED, PlanOut, PoliciesBody
 from api.schemas.steps import MOST_ROLES, StepIn
 from api.schemas.strategies import BlueGreenIn, ShadowIn
 from domain.plan import Strategy
+from domain.reading_gates import AnyGate
 from domain.registry import TrafficConfig
 from domain.rollout import Command, Phase, Rollout, Scope
 from domain.strategies.canary import CanarySpec
 from domain.strategies.compiling import Spec
-from domain.strategies.rules import DEFAULT_GATES, Terms
+from domain.strategies.rules import Terms, gates_by_default
 
 ANYBODY = "api"
 _SECTIONS = {
@@ -72,7 +74,7 @@ class RolloutIn(Incoming):
         max_length=MOST_LISTED,
         description="Left out: the traffic config's, else the error rate against stable.",
     )
-    gate_templates: list[TemplateUseIn] = Field(
+    gate_templates: list[TemplateUseBody] = Field(
         default_factory=list,
         max_length=MOST_TEMPLATES,
         description="Whose gates hold beside `gates`; with any, no default gates do.",
@@ -130,12 +132,21 @@ class RolloutIn(Incoming):
             return ()
         return (Challenger(name=self.candidate_name, version_id=self.target_version_id),)
 
-    def to_domain(self, config: TrafficConfig) -> Spec:
-        """The spec, with the config's defaults for what was left out."""
-        default = DEFAULT_GATES if config.default_gates is None else config.default_gates
-        gates = gates_of(self.gates)
+    @property
+    def takes_default_gates(self) -> bool:
+        """Whether it names no gate, by itself or by a template: then the traffic config's hold."""
+        return self.gates is None and not self.gate_templates
+
+    def own_gates(self, config: TrafficConfig) -> tuple[AnyGate, ...]:
+        """Its gates but for those of templates, or those that hold in their place."""
+        if self.takes_default_gates:
+            return gates_by_default(config)
+        return gates_of(self.gates) or ()
+
+    def to_domain(self, config: TrafficConfig, templated: Sequence[AnyGate] = ()) -> Spec:
+        """The spec, with the config's defaults for what was left out, and gates of templates."""
         terms = Terms(
-            gates=default if gates is None else gates,
+            gates=(*self.own_gates(config), *templated),
             policies=self.policies.over(config.default_policies),
             hooks=hooks_of(self.hooks),
         )

@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import Field, WithJsonSchema
 
 from api.schemas.fields import Incoming, Name, Outgoing, Prose, Seconds, whole
+from api.schemas.gate_templates import MOST_TEMPLATES, TemplateUseBody
 from api.schemas.gates import AnyGateBody, gate_body
 from api.schemas.operations import OperationOut
 from api.schemas.plans import MOST_LISTED, PoliciesBody
@@ -56,6 +57,11 @@ class TrafficConfigIn(Incoming):
         default=STABLE, description="What the stable variant is called, such as `blue`."
     )
     default_gates: list[AnyGateBody] | None = Field(default=None, max_length=MOST_LISTED)
+    default_gate_templates: list[TemplateUseBody] = Field(
+        default_factory=list,
+        max_length=MOST_TEMPLATES,
+        description="Whose gates hold beside `default_gates`; looked up anew by each rollout.",
+    )
     default_policies: PoliciesBody | None = None
     rollback_window_seconds: Seconds = DEFAULT_ROLLBACK_WINDOW.total_seconds()
 
@@ -69,6 +75,11 @@ class TrafficConfigPatch(Incoming):
         description="A paused config takes no change but a rollback; a rollout pauses with it.",
     )
     default_gates: list[AnyGateBody] | None = Field(default=None, max_length=MOST_LISTED)
+    default_gate_templates: list[TemplateUseBody] | None = Field(
+        default=None,
+        max_length=MOST_TEMPLATES,
+        description="Whose gates hold beside `default_gates`; looked up anew by each rollout.",
+    )
     default_policies: PoliciesBody | None = None
     rollback_window_seconds: Seconds | None = Field(
         default=None, description="How long a variant that lost its traffic stays warm."
@@ -158,6 +169,7 @@ class TrafficConfigOut(Outgoing):
     status_reason: str
     paused: bool
     default_gates: list[AnyGateBody] | None
+    default_gate_templates: list[TemplateUseBody]
     default_policies: PoliciesBody | None
     rollback_window_seconds: float
     namespace: str
@@ -179,6 +191,9 @@ class TrafficConfigOut(Outgoing):
             status_reason=config.status_reason,
             paused=config.paused,
             default_gates=None if gates is None else [gate_body(gate) for gate in gates],
+            default_gate_templates=[
+                TemplateUseBody.from_domain(use) for use in config.default_gate_templates
+            ],
             default_policies=None if policies is None else PoliciesBody.from_domain(policies),
             rollback_window_seconds=config.rollback_window.total_seconds(),
             namespace=config.namespace,

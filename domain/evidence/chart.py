@@ -9,7 +9,7 @@ from datetime import datetime
 from domain.evidence.tallies import Observation
 from domain.evidence.trial_intervals import ArmCounts
 from domain.gates import Gate
-from domain.trial_verdicts import ArmVerdict, Outcome, PairVerdict
+from domain.trial_verdicts import ArmVerdict, Outcome, PairVerdict, SplitVerdict
 from domain.verdicts import Verdict
 
 
@@ -38,12 +38,17 @@ class GateSeries:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArmPoint:
-    """An arm at the end of an interval; `counts` are those of that interval."""
+    """An arm at the end of an interval; `counts` are those of that interval.
+
+    `off_by` is how far all of its requests so far are off what its weights would give it, relative
+    to that; None while it has not had any weight.
+    """
 
     at: datetime
     step: int
     counts: ArmCounts
     verdict: ArmVerdict
+    off_by: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +70,7 @@ class TrialPoint:
     step: int
     outcome: Outcome
     winner: str | None
-    in_doubt: bool
+    split: SplitVerdict
     strongest: PairVerdict | None
     alike: float | None
 

@@ -209,10 +209,16 @@ class _TrialLine:
         if not isinstance(interval, ArmsInterval):
             raise TypeError(f"interval {interval.sequence} is of no trial")
         verdict, at, step = self._fold.numbers(), interval.closed_at, interval.step
-        arms = {arm.arm: arm for arm in verdict.arms}
+        arms, off_by = {arm.arm: arm for arm in verdict.arms}, self._fold.off_by()
         self._arms.append(
             {
-                counts.arm: ArmPoint(at=at, step=step, counts=counts, verdict=arms[counts.arm])
+                counts.arm: ArmPoint(
+                    at=at,
+                    step=step,
+                    counts=counts,
+                    verdict=arms[counts.arm],
+                    off_by=off_by.get(counts.arm),
+                )
                 for counts in of_arms(interval, self._trial.reward).arms
             }
         )
@@ -222,7 +228,7 @@ class _TrialLine:
                 step=step,
                 outcome=verdict.outcome,
                 winner=verdict.winner,
-                in_doubt=verdict.split.in_doubt,
+                split=verdict.split,
                 strongest=_strongest(verdict),
                 alike=_alike(verdict),
             )

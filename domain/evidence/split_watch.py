@@ -40,12 +40,16 @@ class SplitWatch:
             self._expected[arm] = self._expected.get(arm, 0.0) + share * arrived
         self._highest = max(self._highest, self._earlier + self._log_factor())
 
-    def verdict(self) -> SplitVerdict:
-        off = {
+    def off_by(self) -> dict[str, float]:
+        """By arm, how far its requests lie from their expected number, relative to that."""
+        return {
             arm: self._seen[arm] / expected - 1
             for arm, expected in self._expected.items()
             if expected > 0
         }
+
+    def verdict(self) -> SplitVerdict:
+        off = self.off_by()
         arm = max(off, key=lambda each: abs(off[each]), default=None)
         off_by = 0.0 if arm is None else off[arm]
         return SplitVerdict(

@@ -129,6 +129,10 @@ class TrialJudge:
         standings = tuple(self._standing(arm, self._left) for arm in self._arms)
         return outcome, standings, split.in_doubt
 
+    def off_by(self) -> dict[str, float]:
+        """How far each arm's requests are off what its weights would give it, relative to that."""
+        return self._split.off_by()
+
     def _gone(self, left: Collection[str]) -> set[str]:
         return self._left | (set(left) - set(self._beaten_by))
 

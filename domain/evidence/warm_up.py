@@ -20,12 +20,15 @@ from domain.gates import Gate, Metric
 from domain.verdicts import Samples, Status, Verdict
 
 CATASTROPHE = 0.3
+# Of the chance of a false alarm the warm-up has so much beside: a catastrophe can afford the wait.
+ALPHA_SHARE = 1 / 20
 
 
 class WarmUp:
     """The intervals that open less than `lasts` after the first one did.
 
-    `fail_needed` are the odds by gate, `phi` divides the evidence: both as behind the warm-up.
+    `fail_needed` are the odds by gate and `phi` divides the evidence, both as behind the warm-up. A
+    FAIL needs these odds over ALPHA_SHARE: both together are wrong in at most 21/20 of alpha.
     """
 
     def __init__(
@@ -75,7 +78,7 @@ class _Watch:
     """
 
     def __init__(self, gate: Gate, needed: float, phi: float) -> None:
-        self._gate, self._needed, self._phi = gate, needed, phi
+        self._gate, self._needed, self._phi = gate, needed / ALPHA_SHARE, phi
         self._limit = max(CATASTROPHE, gate.limit or 0.0)
         self._above = FractionTest(self._limit)
         margins = gate.against_stable if gate.limit is None else None

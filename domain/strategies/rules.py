@@ -12,6 +12,7 @@ from domain.hooks import Hook, HookKind
 from domain.names import LABEL, LABEL_LENGTH
 from domain.plan import Plan, Policies, Strategy, Variant
 from domain.reading_gates import AnyGate, ReadingGate
+from domain.registry import TrafficConfig
 from domain.routers import carried_violations
 from domain.steps import Reaction, SetWeights, Soak, Step, Until
 from domain.strategies.cost_rules import cost_violations
@@ -147,6 +148,16 @@ def _route_violations(plan: Plan) -> Iterator[Violation]:
             if one not in told:
                 told.add(one)
                 yield one
+
+
+def gates_by_default(config: TrafficConfig) -> tuple[AnyGate, ...]:
+    """The gates of a rollout that names none, but for those of the config's default templates.
+
+    Beside templates what is left out is no gate, as in a rollout.
+    """
+    if config.default_gates is not None:
+        return config.default_gates
+    return () if config.default_gate_templates else DEFAULT_GATES
 
 
 def require_defaults(gates: Sequence[AnyGate], policies: Policies) -> None:

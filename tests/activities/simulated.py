@@ -57,6 +57,10 @@ class SimulatedCounters:
         self._between = between
         self._at = datetime.now(UTC).timestamp()
 
+    def lag(self, by: timedelta) -> None:
+        """Have samples this much older than they are read."""
+        self._at -= by.total_seconds()
+
     async def read_arms(self, route, source, *, arms, window) -> dict[str, tuple[Series, ...]]:
         self._pass()
         return {name: self.arms[name].series(self._at) for name in arms}

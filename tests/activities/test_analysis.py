@@ -30,7 +30,7 @@ from tests.fakes.runtime import ScriptedRuntime
 from tests.plans import canary_spec, plan, policies
 from tests.workflows.stage import Journal
 
-SOAK_10 = 2
+SOAK_10, SOAK_50 = 2, 4
 QUICK = timedelta(milliseconds=10)
 ERRORS = Gate(name="errors", metric=Metric.ERROR_RATE, against_stable=AgainstStable(floor=0.01))
 
@@ -203,6 +203,34 @@ async def test_a_store_that_answers_without_a_fresh_sample_is_not_back_yet(scene
     assert watched.journal.kinds == [EventKind.METRICS_LOST]
 
 
+async def test_a_new_watcher_does_not_pass_on_what_was_stored_long_ago(scene):
+    watched = await scene()
+    watched.counters.lag(timedelta(hours=1))
+    assert (await watched.watch()).verdicts[0].status is Status.PASS
+    watched.counters.frozen = True
+
+    seen = await watched.watch(within=timedelta(milliseconds=100))
+
+    assert seen.verdicts[0].status is Status.UNAVAILABLE
+    assert "no fresh sample of both variants since" in seen.verdicts[0].reason
+    assert seen.unavailable_since is not None
+
+
+@pytest.mark.parametrize("step", [SOAK_10, SOAK_50])
+async def test_a_new_watcher_that_hears_the_gateway_loses_no_metrics_over_old_intervals(
+    scene, step
+):
+    watched = await scene()
+    watched.counters.lag(timedelta(hours=1))
+    await watched.watch()
+
+    seen = await watched.watch(step=step)
+
+    assert seen.verdicts[0].status is not Status.UNAVAILABLE
+    assert seen.unavailable_since is None
+    assert EventKind.METRICS_LOST not in watched.journal.kinds
+
+
 async def test_a_failure_found_before_the_store_went_away_still_stands(scene):
     watched = await scene(failing, on_failure=Reaction.HOLD)
     await watched.watch(within=timedelta(milliseconds=100))
@@ -252,6 +280,7 @@ async def test_a_pass_does_not_count_while_the_registry_is_away(scene):
 
     assert seen.verdicts[0].status is Status.UNAVAILABLE
     assert "the registry that keeps the evidence is away" in seen.verdicts[0].reason
+    assert seen.verdicts[0].is_unkept
 
 
 async def test_what_went_by_while_the_registry_was_away_joins_the_evidence(scene):

@@ -196,6 +196,7 @@ async def test_a_registry_that_is_away_lets_nothing_pass_but_lets_it_fail(scene)
     (verdict,) = seen.verdicts
     assert verdict.status is Status.UNAVAILABLE
     assert "nothing advances on what is not kept" in verdict.reason
+    assert verdict.is_unkept
     watched.queries.script(BAD)
     seen = await watched.watch()
     assert [v.status for v in seen.verdicts] == [Status.FAIL]

@@ -242,3 +242,38 @@ async def test_a_gate_on_a_meter_alone_is_judged_though_the_gateway_has_none(sce
     assert statuses(seen) == {"only": Status.FAIL}
     log = await watched.evidence.load(watched.rollout_id)
     assert log.intervals, "the gateway's stream is kept always"
+
+
+@pytest.mark.parametrize("quiet", [("candidate", "stable"), ("candidate",)])
+async def test_a_new_watcher_does_not_pass_a_silent_meter_on_what_was_stored_long_ago(scene, quiet):
+    watched = await scene(serving())
+    watched.counters.lag(timedelta(hours=1))
+    assert statuses(await watched.watch()) == {"errors": Status.PASS, "first": Status.PASS}
+    for arm in quiet:
+        watched.counters.meters[METER][arm].series = lambda at: ()
+    seen = await watched.watch(within=SHORT_WATCH)
+    assert statuses(seen) == {"errors": Status.PASS, "first": Status.UNAVAILABLE}
+    told = seen.verdicts[1].reason
+    assert [f"of {who}" in told for who in ("the candidate", "stable")] == [
+        True,
+        "stable" in quiet,
+    ]
+
+
+async def test_a_new_watcher_passes_on_what_was_stored_just_now(scene):
+    watched = await scene(serving())
+    await watched.watch()
+    for arm in watched.counters.meter(METER):
+        arm.series = lambda at: ()
+    seen = await watched.watch(within=SHORT_WATCH)
+    assert statuses(seen)["first"] is Status.PASS
+
+
+async def test_a_new_watcher_that_hears_the_meter_goes_on_however_old_the_stored_intervals_are(
+    scene,
+):
+    watched = await scene(serving())
+    watched.counters.lag(timedelta(hours=1))
+    await watched.watch()
+    seen = await watched.watch(within=SHORT_WATCH)
+    assert statuses(seen) == {"errors": Status.PASS, "first": Status.PASS}

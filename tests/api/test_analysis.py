@@ -148,6 +148,15 @@ async def test_gates_left_out_are_those_of_the_config(api, ids, replay, stored):
     assert [gate["name"] for gate in (await replay())["gates"]] == ["own"]
 
 
+async def test_gates_left_out_are_those_of_the_config_s_templates_too(api, ids, replay, stored):
+    gate = {"name": "templated", "metric": "error_rate", "limit": "{{args.limit}}"}
+    limit = {"name": "limit", "type": "number", "default": 0.05}
+    await api.made("/gate_templates", {"name": "slo", "arguments": [limit], "gates": [gate]})
+    defaults = {"default_gate_templates": [{"name": "slo"}]}
+    await api.patch(f"/traffic_configs/{ids['config']}", defaults)
+    assert [gate["name"] for gate in (await replay())["gates"]] == ["templated"]
+
+
 async def test_variants_may_be_named_as_long_as_they_held_their_slots(
     api, registry, ids, refused, stored
 ):

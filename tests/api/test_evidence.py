@@ -182,6 +182,44 @@ async def test_an_ab_test_shows_each_arm_its_gates_and_how_they_compare(api, ids
     )
 
 
+@pytest.mark.parametrize(("more", "in_doubt"), [(0, False), (600, True)])
+async def test_an_ab_test_shows_how_far_each_arm_is_off_its_share(
+    api, ids, evidence, more, in_doubt
+):
+    path = f"/traffic_configs/{ids['config']}/rollouts"
+    started = await api.made(path, {**a_test(ids), "gates": GATES[:1]})
+    one = an_arms_interval(0)
+    arrived = {"stable": 1000, "b": 1000 + more, "c": 1000}
+    arms = tuple(replace(one.arms[0], arm=a, weight=33, started=n) for a, n in arrived.items())
+    interval = an_arms_interval(0, arms=arms)
+    await evidence.append(UUID(started["id"]), interval=interval, cursor=an_arms_cursor(NOW))
+    chart = (await api.get(f"/rollouts/{started['id']}/evidence")).json()
+    (point,) = chart["trial"]["points"]
+    off_by = {arm["arm"]: arm["points"][0]["off_by"] for arm in chart["trial"]["arms"]}
+    due = (3000 + more) / 3
+    assert off_by == pytest.approx({arm: n / due - 1 for arm, n in arrived.items()})
+    split = point["split"]
+    assert point["split_in_doubt"] is split["in_doubt"] is in_doubt
+    assert (split["odds"] >= split["odds_needed"] == 100) is in_doubt
+    if in_doubt:
+        assert (split["arm"], split["off_by"]) == ("b", off_by["b"])
+    assert [one["points"][0]["split"] for one in chart["gates"]] == [None, None]
+
+
+async def test_a_canary_shows_its_share_of_the_step_beside_the_one_that_is_due(
+    charted, evidence, rollout
+):
+    counts = {"candidate": Counts(requests=1000, started=2000, errors=0)}
+    counts["stable"] = Counts(requests=8000, started=8000, errors=0)
+    await store(
+        evidence, rollout["id"], replace(seen(0), weight=10, bounds_ms=(), **counts), seen(1)
+    )
+    first, second = (await charted())["gates"][0]["points"]
+    assert (first["split"]["expected"], first["split"]["observed"]) == (0.1, 0.2)
+    assert first["split"]["odds"] > first["split"]["odds_needed"] == 100
+    assert second["split"] == first["split"]  # what is not counted as it begins says nothing anew
+
+
 async def test_a_store_that_is_away_is_a_503(api, evidence, rollout):
     evidence.error = Unreachable()
     answer = await api.get(f"/rollouts/{rollout['id']}/evidence")

@@ -9,6 +9,8 @@ import pytest
 
 from domain.division import Newcomer, added, promoted, rolled_back, weighed
 from domain.errors import AlreadyRunning, Conflict, NotFound, Outdated
+from domain.gate_templates.pins import TemplateScope
+from domain.gate_templates.uses import TemplateUse
 from domain.operations import (
     ChangeKind,
     Ending,
@@ -42,6 +44,15 @@ from tests.projects import (
 DONE = Ending(phase=OperationPhase.DONE, detail="the requests show it")
 UNDONE = Ending(phase=OperationPhase.UNDONE, problem="Refused", detail="no such gateway")
 ALL = Page(limit=50, offset=0)
+USES = (
+    TemplateUse(
+        name="slo",
+        version=3,
+        scope=TemplateScope.GLOBAL,
+        arguments=(("a", 3), ("b", 3.0), ("c", 1e22), ("d", True), ("e", "3")),
+    ),
+    TemplateUse(name="slow"),
+)
 
 
 @pytest.fixture
@@ -302,12 +313,22 @@ async def test_a_deleted_config_is_gone_with_its_rollouts_but_not_its_operations
     await registry.create_config(a_config(it.environment, it.service, it.v1))
 
 
+async def test_a_config_is_created_with_the_templates_that_it_names(registry):
+    it = await a_project(default_gate_templates=USES).store(registry)
+    # Told apart as written: 3 is no 3.0, and neither is true.
+    found = (await registry.config(it.id, it.config.id)).default_gate_templates
+    assert repr(found) == repr(USES)
+    ((listed,), _) = await registry.configs(it.id, ALL)
+    assert listed == it.config
+
+
 async def test_settings_are_kept_and_nothing_else_is_touched(registry, it):
     changed = replace(
         it.config,
         strategy=TrafficStrategy.BLUE_GREEN,
         paused=True,
         default_gates=(QUALITY, *DEFAULT_GATES),
+        default_gate_templates=USES,
         default_policies=Policies(drain=timedelta(seconds=9)),
         rollback_window=timedelta(minutes=5),
         updated_at=NOW + timedelta(minutes=1),

@@ -7,6 +7,7 @@ import httpx
 import pytest
 import yaml
 
+from activities.gauges import EVIDENCE
 from adapters.prometheus.tokens import SOURCES
 from api import gauges
 from tests.deploy.dashboards import FOLDER, dashboards, interpolated, panels, queries, variables
@@ -103,6 +104,24 @@ def test_what_is_shown_and_measured_is_kept_by_the_scrape():
     }
     assert len(named) > 5
     assert [name for name in named if not any(re.fullmatch(keep, name) for keep in keeps)] == []
+
+
+@pytest.mark.parametrize("toward", ["fail", "pass"])
+def test_evidence_is_drawn_by_gate_against_the_line_that_is_needed(toward):
+    (panel,) = (
+        panel
+        for panel in panels()
+        for target in panel.get("targets", [])
+        if f'{EVIDENCE}{{toward="{toward}"' in target["expr"]
+    )
+    assert "{{gate}}" in panel["targets"][0]["legendFormat"]
+    drawn = panel["fieldConfig"]["defaults"]
+    assert [step["value"] for step in drawn["thresholds"]["steps"]] == [None, 1]
+    assert drawn["custom"]["thresholdsStyle"] == {"mode": "line"}
+    # Odds are drawn on a logarithmic axis, which has neither a place for 0 nor for infinity.
+    assert drawn["custom"]["scaleDistribution"]["type"] == "log"
+    assert panel["targets"][0]["expr"].endswith(", 0.001, 1000)")
+    assert drawn["min"] == 0.001
 
 
 def test_the_provisioning_names_what_is_there():

@@ -8,7 +8,7 @@ from api.schemas.gate_templates import (
     ArgumentBody,
     GateTemplateIn,
     TemplatePinOut,
-    TemplateUseIn,
+    TemplateUseBody,
 )
 from domain.gate_templates.arguments import (
     LONGEST_NAME,
@@ -33,12 +33,13 @@ SPEC = json.loads(blocks(TEXT, "json")[0])
 def told(api):
     """Makes the page's calls below a heading, in order."""
 
-    async def make(heading, template="slo"):
+    async def make(heading, template="slo", config=""):
         answers = []
         for block in blocks(section(TEXT, heading), "sh"):
             for words in _calls(block):
                 (url,) = (word for word in words if word.startswith("$API"))
                 path = url.removeprefix("$API").replace("$TEMPLATE", template)
+                path = path.replace("$CONFIG", config)
                 body = option(words, "-d")
                 method = option(words, "-X", "POST" if body else "GET")
                 given = json.loads(body) if body else None
@@ -96,6 +97,16 @@ async def test_an_error_is_told_at_the_field_that_the_page_names(told, start, ch
     assert f"`{field}`" in TEXT
 
 
+async def test_a_config_takes_it_as_a_default_as_told(api, told):
+    await told("Write one")
+    ids = await api.served()
+    (patched,) = await told("As a default", config=ids["config"])
+    assert patched.status_code == 200
+    wish = {"steps": SPEC["steps"], "target_version_id": ids["v2"], "dry_run": True}
+    preview = await api.post(f"/traffic_configs/{ids['config']}/rollouts", wish)
+    assert [pin["name"] for pin in preview.json()["plan"]["gate_templates"]] == ["slo"]
+
+
 async def test_it_is_looked_at_and_retired_as_told(told, start):
     await told("Write one")
     listed, one, first, versions = await told("Look at them")
@@ -123,7 +134,7 @@ async def test_a_global_one_is_there_for_all_as_told(told, start):
     [
         ("Write one", 0, GateTemplateIn),
         ("Arguments", 0, ArgumentBody),
-        ("Use it", 0, TemplateUseIn),
+        ("Use it", 0, TemplateUseBody),
     ],
 )
 def test_every_field_is_told_with_its_default(heading, place, model):
@@ -158,4 +169,4 @@ def test_the_limits_are_those_of_the_code():
 
 
 def test_there_are_calls_to_make():
-    assert len(CALLS) == 8
+    assert len(CALLS) == 9

@@ -250,8 +250,8 @@ def test_what_is_said_of_the_warm_up_is_what_it_does():
     said = section(TEXT, "Warm-up")
     assert f"(`{WARM_UP_SECONDS:g}`" in said or f"({WARM_UP_SECONDS:g} by" in said
     assert f"more than **{CATASTROPHE:.0%}**".replace("%", " %") in said
-    for phi, enough in ((1.0, 4), (WHERE_UNKNOWN, 6)):
-        found = [_failing(n, phi) for n in range(1, 9)]
+    for phi, enough in ((1.0, 7), (WHERE_UNKNOWN, 10)):
+        found = [_failing(n, phi) for n in range(1, 12)]
         assert found.index(Status.FAIL) + 1 == enough
 
 

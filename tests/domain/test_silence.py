@@ -98,3 +98,18 @@ def test_arms_are_silent_each_by_itself():
     of_b = replace(SILENT, variant="b")
     of_c = verdict(Status.PASS, gate="quality", variant="c")
     assert silent_since({}, [of_b, of_c], NOON, is_patient=False) == {"b quality": NOON}
+
+
+def test_a_verdict_that_is_only_unkept_is_no_silence_whatever_it_says():
+    unkept = replace(PASSED, gate="quality").unkept
+    assert (unkept.status, unkept.is_unkept) == (Status.UNAVAILABLE, True)
+    assert silent_since({}, [unkept], after(10), is_patient=False) == {}
+    before = {"quality": NOON}
+    assert silent_since(before, [unkept], after(10), is_patient=True) == {}
+    words = replace(unkept, is_unkept=False)  # the same sentence, said of a source
+    assert silent_since({}, [words], after(10), is_patient=False) == {"quality": after(10)}
+
+
+@pytest.mark.parametrize("status", [Status.FAIL, Status.UNDECIDED, Status.UNAVAILABLE])
+def test_what_is_no_pass_stays_what_it_is_though_it_is_not_kept(status):
+    assert verdict(status).unkept == verdict(status)

@@ -3,6 +3,7 @@
 import asyncio
 import copy
 import json
+import signal
 from contextlib import asynccontextmanager
 
 import httpx
@@ -59,6 +60,24 @@ class Scene:
         finally:
             for served in stage._served:
                 await served.leave()
+
+    @asynccontextmanager
+    async def without(self, part):
+        """A part of the cluster is gone meanwhile; it is back even where a story ends badly."""
+        await self.running.stop_part(part)
+        try:
+            yield
+        finally:
+            await self.running.start_part(part)
+
+    @asynccontextmanager
+    async def silent(self, part):
+        """A part takes calls meanwhile and never answers."""
+        self.running.process(part).signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.running.process(part).signal(signal.SIGCONT)
 
     async def call(self, method, path, body=None, **options):
         """The answer of Tidegate's API, whatever its status."""

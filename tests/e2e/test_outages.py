@@ -1,7 +1,6 @@
 """A whole server is away for a while: the metrics store, the Kubernetes API, the database."""
 
 import asyncio
-import signal
 
 import pytest
 
@@ -21,17 +20,14 @@ async def test_without_prometheus_a_soak_holds_and_says_so_and_goes_on_afterward
     async with served.load(50) as load:
         rollout = await served.start(steps=[{"weight": 20, **soak}, {"weight": 50, **soak}])
         await rollout.soaking(20)
-        # It takes calls and never answers.
-        alone.running.process("prometheus").signal(signal.SIGSTOP)
-        await asyncio.sleep(SILENT_SECONDS)
-        await _held_without_metrics(rollout, 20)
-        alone.running.process("prometheus").signal(signal.SIGCONT)
+        async with alone.silent("prometheus"):
+            await asyncio.sleep(SILENT_SECONDS)
+            await _held_without_metrics(rollout, 20)
 
         await rollout.soaking(50)
-        await alone.running.stop_part("prometheus")
-        await asyncio.sleep(GONE_SECONDS)
-        await _held_without_metrics(rollout, 50)
-        await alone.running.start_part("prometheus")
+        async with alone.without("prometheus"):
+            await asyncio.sleep(GONE_SECONDS)
+            await _held_without_metrics(rollout, 50)
         await rollout.ended("promoted")
 
     assert failed(load) == set()
@@ -79,17 +75,16 @@ async def test_traffic_goes_home_without_the_database_which_is_told_later(alone)
     async with served.load() as load:
         rollout = await served.start(steps=LONG)
         await rollout.soaking()
-        await alone.running.stop_part("postgres")
-        # The API needs its registry to know a rollout; Temporal does not.
-        said = ("--name", "abort", "--input", '{"actor": "ops", "reason": "no database"}')
-        await alone.temporal("signal", "--workflow-id", rollout.workflow_id, *said)
 
         async def home():
             return (await served.weights())[rollout.stable] == 100
 
-        await until(home, "all traffic at stable")
-        assert await served_from_now_on(load) == {rollout.stable}
-        await alone.running.start_part("postgres")
+        async with alone.without("postgres"):
+            # The API needs its registry to know a rollout; Temporal does not.
+            said = ("--name", "abort", "--input", '{"actor": "ops", "reason": "no database"}')
+            await alone.temporal("signal", "--workflow-id", rollout.workflow_id, *said)
+            await until(home, "all traffic at stable")
+            assert await served_from_now_on(load) == {rollout.stable}
         ended = await rollout.ended("rolled_back")
 
     assert ended["phase_reason"] == "aborted by ops: no database"

@@ -77,6 +77,7 @@ class MemoryRegistry(MemoryCatalog, MemoryVirtualModels, Registry, Patrol, Chore
             strategy=config.strategy,
             paused=config.paused,
             default_gates=config.default_gates,
+            default_gate_templates=config.default_gate_templates,
             default_policies=config.default_policies,
             rollback_window=config.rollback_window,
             updated_at=max(known.updated_at, config.updated_at),

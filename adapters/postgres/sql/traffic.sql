@@ -2,19 +2,21 @@
 
 -- name: create_config
 -- $1 id, $2 project, $3 service, $4 strategy, $5 status, $6 its reason, $7 namespace, $8 route,
--- $9 created, $10 updated, $11 paused, $12 gates or null, $13 policies or null, $14 window
+-- $9 created, $10 updated, $11 paused, $12 gates or null, $13 policies or null, $14 window,
+-- $15 uses of templates
 INSERT INTO traffic_configs (
     id, project_id, inference_service_id, strategy, status, status_reason, namespace, route_name,
-    created_at, updated_at, paused, default_gates, default_policies, rollback_window
+    created_at, updated_at, paused, default_gates, default_policies, rollback_window,
+    default_gate_templates
 )
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 
 -- name: set_config
--- $1 project, $2 config, $3 strategy, $4 paused, $5 gates or null, $6 policies or null, $7 window,
--- $8 at
+-- $1 project, $2 config, $3 strategy, $4 at, $5 paused, $6 gates or null, $7 policies or null,
+-- $8 window, $9 uses of templates
 UPDATE traffic_configs
-SET strategy = $3, paused = $4, default_gates = $5, default_policies = $6, rollback_window = $7,
-    updated_at = greatest(updated_at, $8)
+SET strategy = $3, paused = $5, default_gates = $6, default_policies = $7, rollback_window = $8,
+    default_gate_templates = $9, updated_at = greatest(updated_at, $4)
 WHERE project_id = $1 AND id = $2
 RETURNING id
 
@@ -45,7 +47,7 @@ WHERE id = $1
 SELECT c.id, c.project_id, c.inference_service_id, s.name AS inference_service_name, s.protocol,
     c.strategy,
     c.status, c.status_reason, c.paused, c.default_gates, c.default_policies, c.rollback_window,
-    c.namespace, c.route_name, c.created_at, c.updated_at, (
+    c.default_gate_templates, c.namespace, c.route_name, c.created_at, c.updated_at, (
         SELECT json_agg(json_build_object(
             'id', v.id, 'config_id', v.traffic_config_id, 'name', v.name, 'role', v.role,
             'model_version_id', v.model_version_id, 'model_version_name', m.name,
@@ -88,7 +90,7 @@ FROM (
 LEFT JOIN (
     SELECT c.id, c.project_id, c.inference_service_id, s.name AS inference_service_name,
         s.protocol, c.strategy, c.status, c.status_reason, c.paused, c.default_gates, c.default_policies,
-        c.rollback_window, c.namespace, c.route_name, c.created_at, c.updated_at
+        c.default_gate_templates, c.rollback_window, c.namespace, c.route_name, c.created_at, c.updated_at
     FROM traffic_configs AS c
     JOIN inference_services AS s ON s.id = c.inference_service_id
     WHERE c.project_id = $1

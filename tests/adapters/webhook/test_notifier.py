@@ -12,6 +12,7 @@ import httpx
 import pytest
 from aiohttp import web
 
+from adapters.webhook.connections import Connections
 from adapters.webhook.notifier import MOST_BYTES, WebhookNotifier, connect
 from adapters.webhook.signature import signed
 from domain.allowed_hosts import AllowedHosts
@@ -100,7 +101,8 @@ def names(*turns):
 
 def recorded(resolve, *responses, allowed="hooks.example.com"):
     transport = Recorded(*responses)
-    return transport, WebhookNotifier(transport, AllowedHosts.read(allowed), KEY.encode(), resolve)
+    connections = Connections(transport, AllowedHosts.read(allowed), resolve)
+    return transport, WebhookNotifier(connections, KEY.encode())
 
 
 async def test_a_call_is_a_signed_post_of_the_notice(receiver, notifier):

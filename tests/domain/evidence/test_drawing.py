@@ -256,7 +256,7 @@ def test_each_point_of_a_trial_is_its_verdict_of_the_moment(intervals, points):
     for point in compared(chart).points:
         told = by_end[point.at]
         assert (point.outcome, point.winner) == (told.outcome, told.winner)
-        assert point.in_doubt == told.split.in_doubt
+        assert point.split == told.split
         if told.pairs:
             assert point.strongest.odds == max(pair.odds for pair in told.pairs)
             assert point.alike == min(pair.within_margin or 0.0 for pair in told.pairs)
@@ -311,6 +311,17 @@ def test_who_won_is_seen_with_the_evidence_that_it_won_by():
     assert end.strongest.odds >= compared(chart).odds_needed == pytest.approx(2 / 0.05)
     assert end.alike is None
     assert compared(chart).arms[2].points[-1].verdict.standing is Standing.ELIMINATED
+
+
+def test_how_far_each_arm_is_off_its_share_is_in_the_chart_of_a_trial():
+    even = {"stable": 10, "b": 10, "c": 10}
+    chart = compared(draw([], a_trial(), [of_trial(k, even, skew=9) for k in range(3)], points=9))
+    off_by = {arm.arm: [point.off_by for point in arm.points] for arm in chart.arms}
+    for arm, expected in {"stable": 42 / 36 - 1, "b": 33 / 36 - 1, "c": 33 / 36 - 1}.items():
+        assert off_by[arm] == pytest.approx([expected] * 3)
+    (*_, last) = chart.points
+    assert (last.split.arm, last.split.off_by) == ("stable", pytest.approx(1 / 6))
+    assert last.split.in_doubt == (last.split.odds >= last.split.odds_needed)
 
 
 def test_an_interval_of_no_trial_is_refused_in_one():
