@@ -10,7 +10,7 @@ from api.measuring import metrics_store
 from api.pasts import Backtest
 from api.remembered import Remembered
 from api.rendering import as_json
-from api.replays import CHUNK, MOST_SAMPLES, Replays
+from api.replays import Replays
 from api.schemas.analysis import (
     AnalysisPlanIn,
     AnalysisPlanOut,
@@ -19,7 +19,6 @@ from api.schemas.analysis import (
 )
 from api.schemas.gates import GateBody
 from api.schemas.plans import PlanOut
-from domain.history_port import MetricsHistory
 from domain.metrics import NOTHING, SHORTEST, MeasuredVariant
 from domain.outlook import PlanOutlook, StepOutlook, TrafficSeen, traffic_seen
 from domain.plan import Plan
@@ -38,15 +37,13 @@ class Analyses:
 
     def __init__(
         self,
-        history: MetricsHistory,
+        replays: Replays,
         metrics: MetricsStore,
         *,
         patience_seconds: float = PATIENCE_SECONDS,
-        most_samples: int = MOST_SAMPLES,
-        chunk: timedelta = CHUNK,
     ) -> None:
-        self._replays = Replays(history, metrics, most_samples=most_samples, chunk=chunk)
-        self._metrics, self._patience_seconds = metrics, patience_seconds
+        self._replays, self._metrics = replays, metrics
+        self._patience_seconds = patience_seconds
         self._backtests: Remembered[bytes] = Remembered(KEPT_SECONDS, most=MOST_KEPT)
         self._plans: Remembered[bytes] = Remembered(PLAN_KEPT_SECONDS, most=MOST_KEPT)
         self._turn = asyncio.Lock()

@@ -11,6 +11,7 @@ from api.charts import Charts
 from api.control import Control
 from api.gauges import Gauges
 from api.parts import Parts, TemporalUI
+from api.replays import Replays
 from api.reports import Reports
 from bootstrap.clients import api_clients
 from bootstrap.settings import Settings, read_settings
@@ -43,7 +44,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 charts=Charts(clients.evidence, clients.readings),
                 evidence=clients.evidence,
                 readings=clients.readings,
-                analyses=Analyses(clients.history, clients.metrics),
+                analyses=Analyses(Replays(clients.history, clients.metrics), clients.metrics),
                 gauges=Gauges(clients.survey, clients.metrics),
                 hooks_allowed=chosen.hooks_allowed_hosts or AllowedHosts(),
                 prices=prices,

@@ -10,6 +10,7 @@ from api.assembly import assemble
 from api.charts import Charts
 from api.gauges import Gauges
 from api.parts import Parts, TemporalUI
+from api.replays import Replays
 from api.reports import Reports
 from domain.allowed_hosts import AllowedHosts
 from domain.prices import TokenPrice
@@ -106,7 +107,7 @@ async def app(  # noqa: PLR0917 - pytest calls it by name
             charts=Charts(evidence, readings),
             evidence=evidence,
             readings=readings,
-            analyses=Analyses(history, metrics),
+            analyses=Analyses(Replays(history, metrics), metrics),
             gauges=Gauges(survey, metrics),
             hooks_allowed=AllowedHosts.read("hooks.example.com"),
             prices=prices,

@@ -13,6 +13,7 @@ import pytest
 from api.analyses import MOST_WAITING, Analyses
 from api.errors import AnalysisUnfinished, TooManySamples
 from api.pasts import Arm, Backtest, Past, Piece
+from api.replays import Replays
 from domain.errors import Refused, Unreachable
 from domain.evidence.counters import Series, SeriesRole
 from domain.evidence.intervals import Counts
@@ -364,6 +365,11 @@ def a_backtest(seconds=3600):
     )
 
 
+def analyses_of(history, patience_seconds=20, **bounds):
+    metrics = ScriptedMetrics()
+    return Analyses(Replays(history, metrics, **bounds), metrics, patience_seconds=patience_seconds)
+
+
 class Slow(ScriptedHistory):
     """Holds its answers back until `open` is set."""
 
@@ -377,7 +383,7 @@ class Slow(ScriptedHistory):
 
 
 async def test_a_long_range_is_read_in_pieces_that_meet(stored):
-    analyses = Analyses(stored, ScriptedMetrics(), chunk=timedelta(minutes=7))
+    analyses = analyses_of(stored, chunk=timedelta(minutes=7))
     await analyses.backtest(uuid4(), a_backtest())
     ranges = [(since, until) for _, since, until in stored.asked]
     assert [b for _, b in ranges][:-1] == [a for a, _ in ranges][1:]
@@ -388,12 +394,12 @@ async def test_a_long_range_is_read_in_pieces_that_meet(stored):
 
 async def test_more_samples_than_are_replayed_is_a_conflict(stored):
     with pytest.raises(TooManySamples):
-        await Analyses(stored, ScriptedMetrics(), most_samples=100).backtest(uuid4(), a_backtest())
+        await analyses_of(stored, most_samples=100).backtest(uuid4(), a_backtest())
 
 
 async def test_who_asks_for_what_takes_long_is_told_to_come_back_and_then_has_it():
     slow, project = Slow(), uuid4()
-    analyses = Analyses(slow, ScriptedMetrics(), patience_seconds=0.01)
+    analyses = analyses_of(slow, patience_seconds=0.01)
     with pytest.raises(AnalysisUnfinished):
         await analyses.backtest(project, a_backtest())
     slow.open.set()
@@ -407,7 +413,7 @@ async def test_who_asks_for_what_takes_long_is_told_to_come_back_and_then_has_it
 
 async def test_who_comes_when_many_wait_is_told_at_once():
     slow = Slow()
-    analyses = Analyses(slow, ScriptedMetrics())
+    analyses = analyses_of(slow)
     waiting = [
         asyncio.create_task(analyses.backtest(uuid4(), a_backtest())) for _ in range(MOST_WAITING)
     ]
