@@ -13,7 +13,8 @@ from api.pasts import Arm, Past, Piece
 from domain.errors import Refused, Unreachable
 from domain.evidence.replaying import Stretch
 from domain.metrics import Measurement
-from domain.reading_gates import PromQuery, ReadingGate
+from domain.prices import TokenPrice
+from domain.reading_gates import CostQuestion, CostUnit, PromQuery, ReadingGate
 from domain.readings.rules import Reading, ReadingRules
 from domain.readings.stepped import KeptReading
 from tests.api.backtesting import TWO_STEPS, Backtests, naming_both
@@ -278,6 +279,30 @@ async def test_a_few_questions_are_asked_at_once_of_however_many_gates():
     found = await readings.replayed(gates, a_past(20))
     assert [one.readings for one in found] == [21] * 6
     assert history.most == AT_ONCE
+
+
+class Measuring(ScriptedMetrics):
+    """`most` is how many arms were measured at once."""
+
+    def __init__(self):
+        super().__init__()
+        self.open = self.most = 0
+
+    async def measure(self, variant, *, at, window):
+        self.open += 1
+        self.most = max(self.most, self.open)
+        await asyncio.sleep(0)
+        self.open -= 1
+        return await super().measure(variant, at=at, window=window)
+
+
+async def test_one_cost_is_measured_after_the_other_as_each_is_many_queries():
+    metrics = Measuring()
+    cost = CostQuestion(per=CostUnit.REQUEST, limit=1, price=TokenPrice(input=1, output=1))
+    gates = [replace(a_gate(f"g{i}"), question=cost) for i in range(3)]
+    found = await PastReadings(Counting(), metrics).replayed(gates, a_past(10))
+    assert [one.readings for one in found] == [11] * 3
+    assert metrics.most == len(("candidate", "stable"))
 
 
 async def test_where_one_gate_s_readings_end_in_an_error_the_others_end_too():
