@@ -12,6 +12,7 @@ from api.control import Control
 from api.gauges import Gauges
 from api.outlooks import Outlooks
 from api.parts import Parts, TemporalUI
+from api.replays import Replays
 from api.reports import Reports
 from bootstrap.clients import api_clients
 from bootstrap.settings import Settings, read_settings
@@ -43,8 +44,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 reports=Reports(clients.registry, clients.survey, clients.metrics, prices),
                 charts=Charts(clients.evidence, clients.readings),
                 evidence=clients.evidence,
+                readings=clients.readings,
                 analyses=Analyses(
-                    clients.history,
+                    Replays(clients.history, clients.metrics),
                     Outlooks(clients.metrics, clients.counters, clients.stable_history),
                 ),
                 gauges=Gauges(clients.survey, clients.metrics),

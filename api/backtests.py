@@ -1,34 +1,40 @@
-"""From the wish for a backtest to what is read: the places, the stretches, the gates."""
+"""From the wish for a backtest to what is read: the arms, the places, the stretches."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 from uuid import UUID
 
+from api.backtest_gates import chosen
 from api.errors import broken
+from api.past_readings import MOST_QUERIES, queries_of
+from api.pasts import Arm, Backtest, Past, Piece
 from api.schemas.analysis import LONGEST_RANGE, BacktestIn, RangeIn
 from api.templates import filled_defaults
-from domain.errors import InvalidSpec, Violation
-from domain.evidence.replaying import Stretch, is_replayed, stretches_of
+from domain.evidence.baseline import Baseline
+from domain.evidence.replaying import Stretch, stretches_of
 from domain.evidence_port import EvidenceStore
 from domain.gate_templates.port import GateTemplates
 from domain.gates import Gate
+from domain.meters import Meter, meter_of, meters_of
 from domain.plan import Plan, Variant
 from domain.ports import Registry
+from domain.prices import TokenPrice
 from domain.reading_gates import AnyGate
+from domain.reading_port import ReadingStore
+from domain.readings.replaying import readings_within, stretches_read
 from domain.registry import TrafficConfig, TrafficVariant
 from domain.rollout import Rollout
-from domain.strategies.gate_rules import gate_violations
 from domain.strategies.rules import gates_by_default
-from domain.traffic import Place, Route
+from domain.traffic import Place
 
 T = TypeVar("T")
 DEFAULT_PROBE = timedelta(seconds=15)
 MOST_LOOKS = 50_000
 NOTHING_COUNTED = (
-    "nothing was counted in this rollout, so it has no range; give from and to, and name who is "
-    "compared"
+    "nothing was counted or read in this rollout, so it has no range; give from and to, and name "
+    "who is compared"
 )
 
 
@@ -42,50 +48,13 @@ class Records(Protocol):
     def evidence(self) -> EvidenceStore: ...
 
     @property
+    def readings(self) -> ReadingStore: ...
+
+    @property
     def templates(self) -> GateTemplates: ...
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
-    """One stretch, and where both arms were counted in it."""
-
-    stretch: Stretch
-    candidate: tuple[Place, ...]
-    stable: tuple[Place, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Past:
-    """One range to replay, in order."""
-
-    rollout_id: UUID | None
-    route: Route
-    pieces: tuple[Piece, ...]
-    checks_split: bool = False
-
     @property
-    def stretches(self) -> tuple[Stretch, ...]:
-        return tuple(piece.stretch for piece in self.pieces)
-
-    @property
-    def since(self) -> datetime:
-        return self.pieces[0].stretch.since
-
-    @property
-    def until(self) -> datetime:
-        return self.pieces[-1].stretch.until
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backtest:
-    """All that is asked for."""
-
-    gates: tuple[Gate, ...]
-    phi: float
-    warm_up: timedelta
-    probe: timedelta
-    past: Past
-    healthy: tuple[Past, ...]
+    def prices(self) -> Mapping[str, TokenPrice]: ...
 
 
 async def backtest_of(records: Records, project: UUID, wish: BacktestIn, now: datetime) -> Backtest:
@@ -99,15 +68,21 @@ async def backtest_of(records: Records, project: UUID, wish: BacktestIn, now: da
     probe = base.probe
     if wish.probe_interval_seconds is not None:
         probe = timedelta(seconds=wish.probe_interval_seconds)
+    picked = chosen(wish.gates, base.gates, (base.past, *healthy), records.prices)
     found = Backtest(
-        gates=_gates(wish, base.gates),
-        phi=base.phi if wish.phi is None else wish.phi,
+        gates=picked.gates,
+        readings=picked.readings,
+        left_out=picked.left_out,
+        phi=base.baseline.phi if wish.phi is None else wish.phi,
+        phi_source=base.baseline.phi_source if wish.phi is None else "",
         warm_up=base.warm_up,
         probe=probe,
         past=base.past,
         healthy=tuple(healthy),
     )
-    _require_bounds(found, now)
+    _require_ranges(found, now)
+    _require_looks(found)
+    _require_queries(found)
     return found
 
 
@@ -119,11 +94,10 @@ class _Base:
     """
 
     past: Past
-    arms: tuple[tuple[Place, ...], tuple[Place, ...]]
     since: datetime | None
     gates: Sequence[AnyGate]
     probe: timedelta
-    phi: float = 1.0
+    baseline: Baseline = field(default_factory=Baseline)
     warm_up: timedelta = timedelta(0)
 
 
@@ -139,14 +113,13 @@ class _Wished:
         if self._wish.traffic_config_id not in (None, rollout.config_id):
             raise broken("rollout_id", "must be a rollout of the traffic config that is named")
         arm = _arm(plan, self._wish.candidate)
-        past = await _of_rollout(self._records.evidence, rollout, arm, "rollout_id")
+        past = await _of_rollout(self._records, rollout, arm, "rollout_id")
         return _Base(
             past=past,
-            arms=(past.pieces[-1].candidate, past.pieces[-1].stable),
             since=None,
             gates=plan.all_gates,
             probe=plan.policies.probe_interval,
-            phi=await _phi(self._records.evidence, rollout),
+            baseline=await _baseline(self._records.evidence, rollout),
             warm_up=plan.policies.warm_up,
         )
 
@@ -154,11 +127,10 @@ class _Wished:
         config = await self._records.registry.config(
             self._project, _required("traffic_config_id", self._wish.traffic_config_id)
         )
-        arms, since = _arms(config, self._wish)
-        past = _explicit(config.route, self._wish, arms)
+        past, since = _of_config(config, self._wish)
         _require_own(past, since, "from")
         gates = await self._default_gates(config)
-        return _Base(past=past, arms=arms, since=since, gates=gates, probe=DEFAULT_PROBE)
+        return _Base(past=past, since=since, gates=gates, probe=DEFAULT_PROBE)
 
     async def _default_gates(self, config: TrafficConfig) -> Sequence[AnyGate]:
         if self._wish.gates is not None:
@@ -172,8 +144,8 @@ class _Wished:
             # Of a plain rollout the candidate is meant, whatever the other one's was called.
             name = self._wish.candidate if rollout.plan.trial is not None else None
             arm = _arm(rollout.plan, name)
-            return await _of_rollout(self._records.evidence, rollout, arm, f"{at}.rollout_id")
-        past = _explicit(base.past.route, one, base.arms)
+            return await _of_rollout(self._records, rollout, arm, f"{at}.rollout_id")
+        past = _explicit(base.past, one)
         _require_own(past, base.since, f"{at}.from")
         return past
 
@@ -182,35 +154,9 @@ class _Wished:
         return await self._records.registry.rollout(self._project, found)
 
 
-async def _phi(evidence: EvidenceStore, rollout: Rollout) -> float:
-    """What the rollout's own evidence was divided by."""
-    baseline = (await evidence.load(rollout.id)).baseline
-    return 1.0 if baseline is None else baseline.phi
-
-
-def _gates(wish: BacktestIn, default: Sequence[AnyGate]) -> tuple[Gate, ...]:
-    """The gates with statistics, of which some that can be replayed.
-
-    What is named must be one of those; of a rollout's own the others are left out.
-    """
-    if wish.gates is not None:
-        named = tuple(body.to_domain() for body in wish.gates)
-        if violations := (*gate_violations(named), *_unreplayed(named)):
-            raise InvalidSpec(*violations)
-        return named
-    gates = tuple(gate for gate in default if isinstance(gate, Gate))
-    if not any(map(is_replayed, gates)):
-        raise broken("gates", "must be given: there are none to replay")
-    return gates
-
-
-def _unreplayed(gates: Sequence[Gate]) -> Iterator[Violation]:
-    for i, gate in enumerate(gates):
-        if gate.takes_bounds_of_stable:
-            rule = "is needed: a backtest reads no history of stable from before its range"
-            yield Violation(f"gates.{i}.slow_over_ms", rule)
-        elif not is_replayed(gate):
-            yield Violation(f"gates.{i}.source", "must be envoy: only what it counts is replayed")
+async def _baseline(evidence: EvidenceStore, rollout: Rollout) -> Baseline:
+    """What the rollout's own evidence was judged by."""
+    return (await evidence.load(rollout.id)).baseline or Baseline()
 
 
 def _required(field: str, given: T | None) -> T:
@@ -219,11 +165,14 @@ def _required(field: str, given: T | None) -> T:
     return given
 
 
-async def _of_rollout(evidence: EvidenceStore, rollout: Rollout, arm: Variant, field: str) -> Past:
-    """The stretches that a rollout's stored intervals tell of, at their places."""
+async def _of_rollout(records: Records, rollout: Rollout, arm: Variant, field: str) -> Past:
+    """The stretches that a rollout's stored intervals or readings tell of, at their places."""
     plan = rollout.plan
-    intervals = (await evidence.load(rollout.id)).intervals
-    stretches = stretches_of(intervals, arm.name, plan.stable.name)
+    log = await records.evidence.load(rollout.id)
+    stretches = stretches_of(log.intervals, arm.name, plan.stable.name)
+    if not stretches:  # its gates may be such that nothing is counted for them
+        read = await records.readings.readings(rollout.id)
+        stretches = stretches_read(plan, read, arm.name)
     if not stretches:
         raise broken(field, NOTHING_COUNTED)
     pieces = tuple(
@@ -241,9 +190,28 @@ async def _of_rollout(evidence: EvidenceStore, rollout: Rollout, arm: Variant, f
     return Past(
         rollout_id=rollout.id,
         route=plan.route,
+        candidate=_arm_of(arm),
+        stable=_arm_of(plan.stable),
         pieces=pieces,
         checks_split=plan.trial is None,  # as a watch does
+        margins=tuple(plan.margins.items()),
+        bounds=_bounds_of(plan, log.baseline),
     )
+
+
+def _bounds_of(
+    plan: Plan, baseline: Baseline | None
+) -> tuple[tuple[Meter, tuple[float, ...]], ...]:
+    """A baseline has them by gate; all gates on one meter were given the same."""
+    if baseline is None:
+        return ()
+    known = baseline.slow_bounds
+    asking = (gate for gate in plan.gates if gate.takes_bounds_of_stable or gate.name in known)
+    return tuple({meter_of(one): tuple(known.get(one.name, ())) for one in asking}.items())
+
+
+def _arm_of(variant: Variant) -> Arm:
+    return Arm(slot=variant.slot, name=variant.name, workload=variant.workload.name)
 
 
 def _arm(plan: Plan, name: str | None) -> Variant:
@@ -256,37 +224,49 @@ def _arm(plan: Plan, name: str | None) -> Variant:
     return found[name]
 
 
-def _explicit(
-    route: Route, asked: RangeIn, arms: tuple[tuple[Place, ...], tuple[Place, ...]]
-) -> Past:
+def _explicit(base: Past, asked: RangeIn) -> Past:
+    """The same arms, where they were counted last, in a range that no rollout tells of."""
+    last = replace(base.pieces[-1], stretch=_stretch(asked))
+    return Past(
+        rollout_id=None,
+        route=base.route,
+        candidate=base.candidate,
+        stable=base.stable,
+        pieces=(last,),
+    )
+
+
+def _stretch(asked: RangeIn) -> Stretch:
     since, until = _required("from", asked.since), _required("to", asked.until)
-    stretch = Stretch(step=0, weight=0, since=since, until=until)
-    candidate, stable = arms
-    piece = Piece(stretch=stretch, candidate=candidate, stable=stable)
-    return Past(rollout_id=None, route=route, pieces=(piece,))
+    return Stretch(step=0, weight=0, since=since, until=until)
 
 
-def _arms(
-    config: TrafficConfig, wish: BacktestIn
-) -> tuple[tuple[tuple[Place, ...], tuple[Place, ...]], datetime | None]:
-    """Where both are counted, and since when those that are named hold their slots."""
+def _of_config(config: TrafficConfig, wish: BacktestIn) -> tuple[Past, datetime | None]:
+    """The range that is named, and since when those that are named hold their slots."""
     named: list[TrafficVariant] = []
 
-    def slot(field: str, name: str | None, position: int | None) -> int:
+    def arm(field: str, name: str | None, position: int | None) -> Arm:
         if position is not None:
-            return position
+            return Arm(slot=position)
         one = config.stable if field == "stable" and name is None else _holder(config, field, name)
         if one is None:
             raise broken(field, "must be named: the traffic config has no stable variant")
         named.append(one)
-        return one.slot
+        return Arm(slot=one.slot, name=one.name, workload=one.workload)
 
-    candidate = slot("candidate", wish.candidate, wish.candidate_slot)
-    stable = slot("stable", wish.stable, wish.stable_slot)
-    if candidate == stable:
+    candidate = arm("candidate", wish.candidate, wish.candidate_slot)
+    stable = arm("stable", wish.stable, wish.stable_slot)
+    if candidate.slot == stable.slot:
         raise broken("candidate", "must not be the same as stable")
-    since = max((one.joined_at for one in named), default=None)
-    return ((Place(position=candidate),), (Place(position=stable),)), since
+    piece = Piece(
+        stretch=_stretch(wish),
+        candidate=(Place(position=candidate.slot),),
+        stable=(Place(position=stable.slot),),
+    )
+    past = Past(
+        rollout_id=None, route=config.route, candidate=candidate, stable=stable, pieces=(piece,)
+    )
+    return past, max((one.joined_at for one in named), default=None)
 
 
 def _holder(config: TrafficConfig, field: str, name: str | None) -> TrafficVariant:
@@ -307,20 +287,40 @@ def _require_own(past: Past, since: datetime | None, field: str) -> None:
         raise broken(field, rule)
 
 
-def _require_bounds(found: Backtest, now: datetime) -> None:
-    """Hold what is asked for to what can be read."""
-    looks = 0.0
-    for i, past in enumerate((found.past, *found.healthy)):
+def _require_ranges(found: Backtest, now: datetime) -> None:
+    for i, past in enumerate(found.pasts):
         at = "" if i == 0 else f"healthy_ranges.{i - 1}."
         if past.until > now:
             raise broken(f"{at}to", "must not lie in the future")
         if past.until - past.since > LONGEST_RANGE:
             rule = f"has a range of more than {LONGEST_RANGE.days} days; give from and to"
             raise broken(f"{at}rollout_id", rule)
-        looks += sum((one.until - one.since) / found.probe + 2 for one in past.stretches)
+
+
+def _require_looks(found: Backtest) -> None:
+    """Hold the counters that are asked for to what can be folded: each meter is looked at."""
+    counted = [gate for gate in found.replayed if isinstance(gate, Gate)]
+    meters = 1 + len(meters_of(counted)) if counted else 0
+    stretches = [stretch for past in found.pasts for stretch in past.stretches]
+    looks = meters * sum((one.until - one.since) / found.probe + 2 for one in stretches)
     if looks > MOST_LOOKS:
         rule = (
             f"must be longer, or the ranges shorter: they take {looks:,.0f} looks in all, and "
             f"{MOST_LOOKS:,} is the most"
         )
         raise broken("probe_interval_seconds", rule)
+
+
+def _require_queries(found: Backtest) -> None:
+    """Hold the readings that are asked for to what the store can be asked."""
+    queries = sum(
+        queries_of(gate.question) * readings_within(gate.rules, past.stretches)
+        for gate in found.readings
+        for past in found.pasts
+    )
+    if queries > MOST_QUERIES:
+        rule = (
+            "must have longer intervals, or the ranges be shorter: their readings take "
+            f"{queries:,} queries in all, and {MOST_QUERIES:,} is the most"
+        )
+        raise broken("gates", rule)

@@ -84,6 +84,15 @@ class TooManySamples(Conflict):
         super().__init__(f"the ranges hold more than {most:,} samples; ask for shorter ones")
 
 
+class TooManyQueries(Conflict):
+    """More queries than the readings of a backtest may make: some have found nothing so far."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"the readings of the gates took more than {most:,} queries; ask for shorter ranges"
+        )
+
+
 class Absent(Unreachable):
     """No workflow walks this rollout at the moment; the guardian brings its traffic back."""
 

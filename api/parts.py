@@ -21,6 +21,7 @@ from domain.operations import Ending, Operation
 from domain.plan import Variant
 from domain.ports import Registry
 from domain.prices import TokenPrice
+from domain.reading_port import ReadingStore
 from domain.registry import InferenceService, TrafficConfig
 from domain.rollout import Action, Command, Rollout
 from workflows.messages import OperationView, Reply, RolloutView, ServeInput
@@ -115,6 +116,7 @@ class Parts:
     reports: Reports
     charts: Charts
     evidence: EvidenceStore
+    readings: ReadingStore
     analyses: Analyses
     gauges: Gauges
     hooks_allowed: AllowedHosts

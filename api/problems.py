@@ -26,6 +26,7 @@ from api.errors import (
     OperationRunning,
     Overloaded,
     RolloutRunning,
+    TooManyQueries,
     TooManySamples,
     TooMuchEvidence,
     Unfinished,
@@ -164,6 +165,9 @@ TABLE: Mapping[type[TidegateError], Kind] = {
     ),
     TooManySamples: Kind(
         status=409, slug="too-many-samples", title="There are too many samples to replay"
+    ),
+    TooManyQueries: Kind(
+        status=409, slug="too-many-queries", title="The readings take too many queries"
     ),
     Absent: Kind(
         status=503,

@@ -45,7 +45,7 @@ from domain.comparison_port import Answers, ComparisonStore
 from domain.evidence_port import CounterSource, EvidenceStore, StableHistory
 from domain.fleet_port import Fleet
 from domain.gate_templates.port import GateTemplates
-from domain.history_port import CounterHistory
+from domain.history_port import MetricsHistory
 from domain.ports import (
     Chores,
     Journal,
@@ -77,7 +77,7 @@ class ApiClients:
     survey: Survey
     metrics: MetricsStore
     counters: CounterSource
-    history: CounterHistory
+    history: MetricsHistory
     stable_history: StableHistory
     temporal: Client
 

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from api.schemas.fields import Incoming, Label, Outgoing
 from api.schemas.fleet import Moment
-from api.schemas.gates import GateBody
+from api.schemas.gates import AnyGateBody
 from api.schemas.plans import MOST_LISTED
 from api.schemas.verdicts import VerdictOut
 from domain.evidence.replaying import Fired, Replayed
@@ -63,7 +63,7 @@ class BacktestIn(RangeIn):
     )
     stable: Label | None = Field(default=None, description="Left out: the config's stable variant.")
     stable_slot: SlotIndex | None = Field(default=None, description="Instead of stable.")
-    gates: list[GateBody] | None = Field(
+    gates: list[AnyGateBody] | None = Field(
         default=None,
         min_length=1,
         max_length=MOST_LISTED,
@@ -146,13 +146,25 @@ class ReplayOut(Outgoing):
     until: datetime = Field(serialization_alias="to")
     samples: int
     intervals: int
+    readings: int
     missing: list[str] = Field(description="What the metrics store does not have of the range.")
     fired: bool
     gates: list[GateBacktestOut]
 
+    @property
+    def says_something(self) -> bool:
+        """Whether any gate had something to judge."""
+        return any(one.status is not Status.UNAVAILABLE for one in self.gates)
+
     @classmethod
     def from_domain(
-        cls, found: Replayed, *, rollout_id: UUID | None, since: datetime, until: datetime
+        cls,
+        found: Replayed,
+        *,
+        rollout_id: UUID | None,
+        since: datetime,
+        until: datetime,
+        readings: int,
     ) -> Self:
         return cls(
             rollout_id=rollout_id,
@@ -160,6 +172,7 @@ class ReplayOut(Outgoing):
             until=until,
             samples=found.samples,
             intervals=found.intervals,
+            readings=readings,
             missing=list(found.missing),
             fired=bool(found.fired),
             gates=[
@@ -179,7 +192,7 @@ class HealthyOut(Outgoing):
     """How often the gates would have fired where nothing was wrong."""
 
     counted: int = Field(
-        description="Ranges in which anything was counted; the others say nothing."
+        description="Ranges in which any gate had something to judge; the others say nothing."
     )
     fired: int
     fired_by_gate: dict[str, int]
@@ -190,15 +203,23 @@ class HealthyOut(Outgoing):
         named = [gate.gate for gate in ranges[0].gates]
         failed = [g.gate for one in ranges for g in one.gates if g.first_fail is not None]
         return cls(
-            counted=sum(one.intervals > 0 for one in ranges),
+            counted=sum(one.says_something for one in ranges),
             fired=sum(one.fired for one in ranges),
             fired_by_gate={name: failed.count(name) for name in named},
             ranges=ranges,
         )
 
 
+class LeftOutOut(Outgoing):
+    """A gate of the rollout or the traffic config that cannot be replayed."""
+
+    gate: str
+    reason: str
+
+
 class BacktestOut(Outgoing):
-    gates: list[GateBody]
+    gates: list[AnyGateBody]
+    left_out: list[LeftOutOut]
     phi: float
     warm_up_seconds: float
     probe_interval_seconds: float

@@ -11,6 +11,7 @@ from api.charts import Charts
 from api.gauges import Gauges
 from api.outlooks import Outlooks
 from api.parts import Parts, TemporalUI
+from api.replays import Replays
 from api.reports import Reports
 from domain.allowed_hosts import AllowedHosts
 from domain.evidence.counters import Reading
@@ -131,7 +132,10 @@ async def app(  # noqa: PLR0917 - pytest calls it by name
             reports=Reports(outage, survey, metrics, prices),
             charts=Charts(evidence, readings),
             evidence=evidence,
-            analyses=Analyses(history, Outlooks(metrics, counters, stable_history)),
+            readings=readings,
+            analyses=Analyses(
+                Replays(history, metrics), Outlooks(metrics, counters, stable_history)
+            ),
             gauges=Gauges(survey, metrics),
             hooks_allowed=AllowedHosts.read("hooks.example.com"),
             prices=prices,

@@ -11,9 +11,10 @@ from uuid import UUID, uuid4
 import pytest
 
 from api.analyses import MOST_WAITING, Analyses
-from api.backtests import Backtest, Past, Piece
 from api.errors import AnalysisUnfinished, TooManySamples
 from api.outlooks import Outlooks
+from api.pasts import Arm, Backtest, Past, Piece
+from api.replays import Replays
 from domain.errors import Refused, Unreachable
 from domain.evidence.counters import Reading, Series, SeriesRole
 from domain.evidence.intervals import Counts
@@ -193,12 +194,12 @@ async def test_variants_may_be_named_as_long_as_they_held_their_slots(
         (
             {"gates": [{**ERRORS, "source": "vllm"}]},
             "gates.0.source",
-            "must be",
+            "must be envoy where a slot alone is named: vllm counts by workload",
         ),
         (
-            {"gates": [{**ERRORS, "metric": "latency"}]},
+            {"gates": [{**ERRORS, "metric": "latency", "limit": 0.1}]},
             "gates.0.slow_over_ms",
-            "reads no history of stable",
+            "is needed with a limit",
         ),
         ({"phi": 0.5}, "phi", "greater than or equal to 1"),
         ({"from": "2999-01-01T00:00:00Z", "to": "2999-01-02T00:00:00Z"}, "to", "in the future"),
@@ -281,7 +282,7 @@ async def test_a_rollout_without_evidence_has_no_range(api, ids, refused):
     started = await api.made(path, canary(ids["v2"], gates=[]))
     problem = await refused({"rollout_id": started["id"]})
     assert problem["errors"][0]["field"] == "rollout_id"
-    assert "nothing was counted" in problem["errors"][0]["rule"]
+    assert "nothing was counted or read" in problem["errors"][0]["rule"]
 
 
 async def test_an_ab_test_is_replayed_by_arm(api, ids, evidence, history, refused):
@@ -345,7 +346,13 @@ def nobody_asks():
 def a_backtest(seconds=3600):
     stretch = Stretch(step=0, weight=0, since=BEGAN, until=after(seconds))
     piece = Piece(stretch=stretch, candidate=(CANDIDATE,), stable=(STABLE,))
-    past = Past(rollout_id=None, route=route_in("a"), pieces=(piece,))
+    past = Past(
+        rollout_id=None,
+        route=route_in("a"),
+        candidate=Arm(slot=1),
+        stable=Arm(slot=0),
+        pieces=(piece,),
+    )
     return Backtest(
         gates=(Gate(name="errors", metric=Metric.ERROR_RATE, against_stable=AgainstStable()),),
         phi=1.0,
@@ -354,6 +361,11 @@ def a_backtest(seconds=3600):
         past=past,
         healthy=(),
     )
+
+
+def analyses_of(history, patience_seconds=20, **bounds):
+    replays = Replays(history, ScriptedMetrics(), **bounds)
+    return Analyses(replays, nobody_asks(), patience_seconds=patience_seconds)
 
 
 class Slow(ScriptedHistory):
@@ -369,7 +381,7 @@ class Slow(ScriptedHistory):
 
 
 async def test_a_long_range_is_read_in_pieces_that_meet(stored):
-    analyses = Analyses(stored, nobody_asks(), chunk=timedelta(minutes=7))
+    analyses = analyses_of(stored, chunk=timedelta(minutes=7))
     await analyses.backtest(uuid4(), a_backtest())
     ranges = [(since, until) for _, since, until in stored.asked]
     assert [b for _, b in ranges][:-1] == [a for a, _ in ranges][1:]
@@ -380,12 +392,12 @@ async def test_a_long_range_is_read_in_pieces_that_meet(stored):
 
 async def test_more_samples_than_are_replayed_is_a_conflict(stored):
     with pytest.raises(TooManySamples):
-        await Analyses(stored, nobody_asks(), most_samples=100).backtest(uuid4(), a_backtest())
+        await analyses_of(stored, most_samples=100).backtest(uuid4(), a_backtest())
 
 
 async def test_who_asks_for_what_takes_long_is_told_to_come_back_and_then_has_it():
     slow, project = Slow(), uuid4()
-    analyses = Analyses(slow, nobody_asks(), patience_seconds=0.01)
+    analyses = analyses_of(slow, patience_seconds=0.01)
     with pytest.raises(AnalysisUnfinished):
         await analyses.backtest(project, a_backtest())
     slow.open.set()
@@ -399,7 +411,7 @@ async def test_who_asks_for_what_takes_long_is_told_to_come_back_and_then_has_it
 
 async def test_who_comes_when_many_wait_is_told_at_once():
     slow = Slow()
-    analyses = Analyses(slow, nobody_asks())
+    analyses = analyses_of(slow)
     waiting = [
         asyncio.create_task(analyses.backtest(uuid4(), a_backtest())) for _ in range(MOST_WAITING)
     ]

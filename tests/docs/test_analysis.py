@@ -1,6 +1,8 @@
 """docs/analysis.md names every field, and the limits are the code's."""
 
-from api import analyses, backtests, outlooks
+from datetime import timedelta
+
+from api import analyses, backtests, outlooks, past_readings, replays
 from api.problems import TABLE
 from api.schemas.analysis import (
     LONGEST_RANGE,
@@ -8,6 +10,7 @@ from api.schemas.analysis import (
     BacktestIn,
     FiredOut,
     HealthyOut,
+    LeftOutOut,
     ReplayOut,
 )
 from api.schemas.outlooks import (
@@ -22,8 +25,11 @@ from api.schemas.outlooks import (
     StepOutlookOut,
     TrafficSeenOut,
 )
+from api.schemas.reading_gates import KINDS
 from api.schemas.rollouts import RolloutIn
+from domain.evidence.baseline import BEFORE
 from domain.evidence.planning import HORIZON
+from domain.gates import Source
 from tests.docs.pages import page, search, section, tables
 
 TEXT = page("analysis")
@@ -31,6 +37,9 @@ BACKTEST = section(TEXT, "Backtest: the past, replayed")
 PLAN = section(TEXT, "Plan: what a rollout can be expected to find")
 SEEN = section(TEXT, "What is seen of stable")
 STEPS = section(TEXT, "What is told of each step")
+
+
+SLUGS = {"analysis-unfinished", "too-many-samples", "too-many-queries", "metrics-unreachable"}
 
 
 def first_cells(table):
@@ -46,9 +55,12 @@ def names(model):
 
 
 def test_every_field_of_a_backtest_is_told():
-    asked, fired = tables(BACKTEST)
+    asked, needed, fired = tables(BACKTEST)
     assert set(first_cells(asked)) == names(BacktestIn)
     assert first_cells(fired) == list(FiredOut.model_fields)
+    told = {name.strip("`") for row in needed for name in row[0].split(", ")}
+    assert {*Source, *KINDS} <= told
+    assert all(f"`{name}`" in BACKTEST for name in ("left_out", *LeftOutOut.model_fields))
     for model in (HealthyOut, ReplayOut):
         answered = set(model.model_fields) - {"since", "until", "gates"}
         assert {name for name in answered if f"`{name}`" in BACKTEST} == answered
@@ -76,7 +88,17 @@ def test_limits_are_the_code_s():
     (patience,) = search(r"Beyond (\d+) s the answer is a 503", BACKTEST)
     assert int(patience) == analyses.PATIENCE_SECONDS
     looks, samples = search(r"More than ([\d,]+) looks .*? more than ([\d,]+) samples", BACKTEST)
-    assert (number(looks), number(samples)) == (backtests.MOST_LOOKS, analyses.MOST_SAMPLES)
+    assert (number(looks), number(samples)) == (backtests.MOST_LOOKS, replays.MOST_SAMPLES)
+    queries, of_query, of_cost, at_once = search(
+        r"at most ([\d,]+) queries in all, (\d+) for one of a `query` and (\d+) for one of a `cost`"
+        r".*? asked (\d+) at once, costs one by one",
+        BACKTEST,
+    )
+    assert number(queries) == past_readings.MOST_QUERIES
+    assert (int(of_query), int(of_cost)) == (past_readings.OF_QUERY, past_readings.OF_COST)
+    assert (int(at_once), past_readings.COSTS_AT_ONCE) == (past_readings.AT_ONCE, 1)
+    (hours,) = search(r"stable did in the (\d+) hour before it", BACKTEST)
+    assert timedelta(hours=int(hours)) == BEFORE
     (patience,) = search(r"Beyond (\d+) s the answer is a 503", STEPS)
     assert int(patience) == analyses.PATIENCE_SECONDS
     (weights,) = search(r"up to (\d+) weights", PLAN)
@@ -92,6 +114,6 @@ def test_limits_are_the_code_s():
 
 def test_the_kinds_of_problems_are_the_api_s():
     kinds = {kind.slug for kind in TABLE.values()}
-    assert {"analysis-unfinished", "too-many-samples", "metrics-unreachable"} <= kinds
-    for slug in ("analysis-unfinished", "too-many-samples", "metrics-unreachable"):
+    assert kinds >= SLUGS
+    for slug in SLUGS:
         assert f"`{slug}`" in BACKTEST

@@ -6,6 +6,23 @@ from tests.e2e.served import ERRORS, FAST, STEPS
 from tests.e2e.together import together
 from tests.e2e.waiting import until
 
+# Judged beside the errors, on what the model servers and a query say.
+FIRST_TOKEN = {
+    "name": "first-token",
+    "metric": "time_to_first_token",
+    "source": "vllm",
+    "slow_over_ms": 2500,
+    "against_stable": {"floor": 0.05},
+    "dry_run": True,
+}
+FAILURES = {
+    "name": "failures",
+    "query": 'sum(http_requests_total{status="5xx"} and on (instance) '
+    'vllm:prompt_tokens_total{model_name="{{candidate.workload}}"}) or vector(0)',
+    "success_condition": "result[0] < 1",
+    "interval_seconds": 1,
+    "dry_run": True,
+}
 A_FEW_PROBES = timedelta(seconds=3)
 
 
@@ -40,7 +57,7 @@ async def test_a_past_rollout_fails_again_when_it_did_and_a_healthy_one_does_not
         await healthy.ended("promoted")
     ill = await scene.serve("ill", candidate="latency_ms=20&error_rate=0.5")
     async with ill.load(50):
-        sick = await ill.start()
+        sick = await ill.start(gates=[ERRORS, FIRST_TOKEN, FAILURES])
         await sick.ended("rolled_back")
 
     assert 20 < ahead["traffic"]["requests_per_second"] < 80
@@ -51,11 +68,14 @@ async def test_a_past_rollout_fails_again_when_it_did_and_a_healthy_one_does_not
     found = await scene.post(
         "/analysis/backtest", rollout_id=sick.id, healthy_ranges=[{"rollout_id": healthy.id}]
     )
-    (gate,) = found["replay"]["gates"]
+    gate, first_token, failures = found["replay"]["gates"]
     told = (await sick.told("verdict", "errors: fail"))["data"]["verdict"]
     assert gate["status"] == gate["first_fail"]["verdict"]["status"] == "fail"
     off = moment(gate["first_fail"]["at"]) - moment(told["samples"]["closed_at"])
     assert abs(off) <= A_FEW_PROBES
+    assert first_token["verdict"]["samples"]["candidate_requests"] > 0
+    assert (first_token["first_fail"], failures["first_fail"] is not None) == (None, True)
+    assert found["replay"]["readings"] > 0
     assert found["replay"]["missing"] == []
     assert (found["healthy"]["counted"], found["healthy"]["fired"]) == (1, 0)
     (replayed,) = found["healthy"]["ranges"]

@@ -1,6 +1,8 @@
 """A replay sees what a watch saw: the same intervals, the same verdicts; and says what is gone."""
 
+import math
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,12 +11,21 @@ from domain.evidence.counters import Reading, Series, SeriesRole, advance
 from domain.evidence.intervals import Interval
 from domain.evidence.judge import judge
 from domain.evidence.replaying import Replay, Stretch, stretches_of
-from domain.gates import AgainstStable, Gate, Metric
+from domain.gates import AgainstStable, Gate, Metric, Source
+from domain.meters import meter_of
 from domain.verdicts import Status
 from tests.projects import an_arms_interval, an_interval
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 GATES = (Gate(name="errors", metric=Metric.ERROR_RATE, against_stable=AgainstStable(floor=0.01)),)
+FIRST_TOKEN = Gate(
+    name="first token",
+    metric=Metric.TIME_TO_FIRST_TOKEN,
+    source=Source.VLLM,
+    slow_over_ms=100,
+    against_stable=AgainstStable(floor=0.05),
+)
+BOTH, VLLM = (*GATES, FIRST_TOKEN), meter_of(FIRST_TOKEN)
 PROBE = timedelta(seconds=15)
 SCRAPE = 5
 
@@ -46,8 +57,25 @@ def cut(series, begin, end):
     for one in series:
         samples = tuple(s for s in one.samples if times[0] < s[0] <= times[1])
         if samples:
-            kept.append(Series(key=one.key, role=one.role, samples=samples))
+            kept.append(replace(one, samples=samples))
     return tuple(kept)
+
+
+def timed(seconds, *, rps, slow=0.0, slow_from=0, since=-60, seed=1, skip=()):
+    """Times of one arm as a model server counts them: within 100 ms, and all."""
+    chance, total, fast = random.Random(seed), 0, 0
+    within, every = [], []
+    for at in range(since, seconds + 1, SCRAPE):
+        rate = slow if at >= slow_from else 0.01
+        total += rps * SCRAPE
+        fast += sum(chance.random() >= rate for _ in range(rps * SCRAPE))
+        if at not in skip:
+            within.append((NOON.timestamp() + at, float(fast)))
+            every.append((NOON.timestamp() + at, float(total)))
+    return tuple(
+        Series(key=f"le{bound}", role=SeriesRole.BUCKET, bound_ms=bound, samples=tuple(samples))
+        for bound, samples in ((100.0, within), (math.inf, every))
+    )
 
 
 def whole(reading):
@@ -56,14 +84,17 @@ def whole(reading):
     )
 
 
-def replayed(reading, *stretches, chunk=timedelta(seconds=120), gates=GATES, **options):
-    replay, read = Replay(gates, probe=PROBE, **options), whole(reading)
+def replayed(reading, *stretches, chunk=timedelta(seconds=120), gates=GATES, beside=None, **terms):
+    """`beside` has the readings of other meters."""
+    replay, read = Replay(gates, probe=PROBE, **terms), whole(reading)
+    others = {meter: whole(one) for meter, one in (beside or {}).items()}
     for stretch in stretches:
         replay.open(stretch)
         since = stretch.since - replay.lookback
         while since < stretch.until:
             until = min(since + chunk, stretch.until)
-            replay.take(read(since, until), until)
+            pieces = {meter: cut_out(since, until) for meter, cut_out in others.items()}
+            replay.take(read(since, until), until, pieces)
             since = until
     return replay.result(stretches)
 
@@ -138,6 +169,90 @@ def test_an_equal_candidate_fires_no_gate():
 def test_phi_takes_more_evidence():
     at = [replayed(sick(), stretch(0, 1200), phi=phi).gates[0].first_fail.at for phi in (1, 4)]
     assert at[0] < at[1]
+
+
+def healthy(seconds=1200, **changes):
+    return Reading(
+        candidate=counters(seconds, rps=5, bad=0.01, seed=2, **changes),
+        stable=counters(seconds, rps=45, bad=0.01, seed=3, **changes),
+    )
+
+
+def slower(seconds=1200, **changes):
+    """What the model servers count: the candidate is slow from ten past twelve on."""
+    return Reading(
+        candidate=timed(seconds, rps=5, slow=0.3, slow_from=600, seed=4, **changes),
+        stable=timed(seconds, rps=45, seed=5, **changes),
+    )
+
+
+def test_another_meter_gives_its_gates_the_verdicts_of_a_watch():
+    stretches = (stretch(0, 600), stretch(630, 1200, step=4, weight=20))
+    found = replayed(healthy(), *stretches, gates=BOTH, beside={VLLM: slower()})
+    watched, metered = live(healthy(), *stretches), live(slower(), *stretches)
+    errors, first_token = found.gates
+    assert (errors.verdict, first_token.verdict) == judge(
+        BOTH, watched, step=4, meters={VLLM.name: metered}
+    )
+    assert found.intervals == len(watched) + len(metered)
+    assert first_token.verdict.status is Status.FAIL
+    assert after(630) < first_token.first_fail.at < after(720)
+    assert first_token.first_pass.at < after(600)
+    assert found.fired == ("first token",)
+    assert found.missing == ()
+
+
+def test_a_meter_of_which_nothing_is_kept_leaves_the_other_gates_alone():
+    nothing = Reading(candidate=(), stable=())
+    found = replayed(healthy(), stretch(0, 1200), gates=BOTH, beside={VLLM: nothing})
+    errors, first_token = found.gates
+    assert errors.verdict.samples.candidate_requests == 6000
+    assert (first_token.verdict.status, first_token.first_pass) == (Status.UNAVAILABLE, None)
+    because = "vllm/time_to_first_token: no samples of the candidate from 2026-11-22 12:00:00 UTC"
+    assert because in first_token.verdict.reason
+    assert [told.split(":")[0] for told in found.missing] == ["vllm/time_to_first_token"] * 2
+
+
+def test_no_gate_passes_while_the_gateway_is_silent_as_in_a_watch():
+    silent = Reading(candidate=(), stable=())
+    equal = Reading(candidate=timed(1200, rps=1), stable=timed(1200, rps=9))
+    found = replayed(silent, stretch(0, 1200), gates=BOTH, beside={VLLM: equal})
+    assert {gate.verdict.status for gate in found.gates} == {Status.UNAVAILABLE}
+    assert {gate.first_pass for gate in found.gates} == {None}
+    hole = range(20, 1000)
+    late = replayed(
+        healthy(skip=hole), stretch(0, 1200), gates=(FIRST_TOKEN,), beside={VLLM: equal}
+    )
+    assert late.gates[0].first_pass.at == after(1005)  # the first probe behind the hole
+    whole_time = replayed(healthy(), stretch(0, 1200), gates=(FIRST_TOKEN,), beside={VLLM: equal})
+    assert whole_time.gates[0].first_pass.at < after(400)
+
+
+def test_a_failure_counts_though_the_gateway_is_silent_as_in_a_watch():
+    silent = Reading(candidate=(), stable=())
+    found = replayed(silent, stretch(0, 1200), gates=BOTH, beside={VLLM: slower()})
+    assert found.fired == ("first token",)
+    assert [gate.verdict.status for gate in found.gates] == [Status.UNAVAILABLE, Status.FAIL]
+
+
+def test_a_gate_that_is_not_read_counts_among_the_chances_and_says_nothing():
+    found = replayed(sick(), stretch(0, 1200), gates=BOTH, unread=("first token",))
+    alone = replayed(sick(), stretch(0, 1200))
+    (gate,) = found.gates
+    needed = [each.verdict.evidence.fail_needed for each in (gate, *alone.gates)]
+    assert needed == [40, 20]
+    assert gate.first_fail.at >= alone.gates[0].first_fail.at
+
+
+def test_a_step_with_a_margin_is_passed_by_the_evidence_of_the_whole_rollout():
+    stretches = (stretch(0, 600), stretch(630, 720, step=4, weight=20))
+    gates = (replace(GATES[0], against_stable=AgainstStable(floor=0.0001)),)
+    anew = replayed(healthy(), *stretches, gates=gates).gates[0]
+    rung = replayed(healthy(), *stretches, gates=gates, margins={2: 4.0, 4: 3.5}).gates[0]
+    watched = live(healthy(), *stretches)
+    assert rung.verdict == judge(gates, watched, step=4, margins={2: 4.0, 4: 3.5})[0]
+    assert (anew.verdict.status, rung.verdict.status) == (Status.UNDECIDED, Status.PASS)
+    assert rung.first_pass.step == 2
 
 
 def test_what_the_store_never_had_is_unavailable_and_no_pass():
