@@ -108,7 +108,8 @@ def test_the_smallest_regression_is_found_just_within_the_soak():
     asked = forecaster(gate(against_stable=MARGINS))
     outlook = asked.outlook(at(0.1), 600)
     assert outlook.smallest_fraction == pytest.approx(outlook.smallest_ratio * 0.01)
-    assert asked.seconds_to_find(at(0.1), outlook.smallest_ratio) == pytest.approx(600, rel=0.05)
+    # The ratio is searched for to 1 %, which here is 6 % of the time and never too little.
+    assert 0.92 * 600 < asked.seconds_to_find(at(0.1), outlook.smallest_ratio) <= 600
     assert asked.outlook(at(0.1), 3600).smallest_ratio < outlook.smallest_ratio
 
 
