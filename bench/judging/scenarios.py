@@ -114,12 +114,10 @@ def _late(times: float, lives: int) -> Scenario:
 
 def _risen(times: float, weights: tuple[int, ...], lives: int) -> Scenario:
     """Half an hour at each weight; the candidate is bad at the last one."""
-    before = len(weights) - 1
-    traffic = Traffic(weights=weights, changed_at=before * HOUR // 2, changed_to=times * BASE)
-    looks = len(weights) * HOUR // 2
-    *_, last = weights
-    title = f"{times:g}x from {last} % on, the {before + 1}. weight"
-    return Scenario(title=title, traffic=traffic, looks=looks, lives=lives)
+    *before, last = weights
+    traffic = Traffic(weights=weights, changed_at=len(before) * HOUR // 2, changed_to=times * BASE)
+    title = f"{times:g}x from {last} % on, after {' and '.join(map(str, before))} %"
+    return Scenario(title=title, traffic=traffic, looks=len(weights) * HOUR // 2, lives=lives)
 
 
 CHANGED: Mapping[str, Scenario] = {
