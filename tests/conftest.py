@@ -18,6 +18,7 @@ _clone_numbers = itertools.count(1)
 _CLUSTERS = ("tests/e2e/", "tests/sandbox/demo/")
 
 
+@pytest.hookimpl(tryfirst=True)  # the plugin reads the groups in the same hook
 def pytest_collection_modifyitems(config, items):
     """Among several workers a module stays whole, as its tests share servers."""
     for item in items:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench.judging import cost, page, tables
 from bench.judging.lives import Outcome, live
-from bench.judging.scenarios import CHANGED, HEALTHY, LATER, SCENARIOS, Scenario
+from bench.judging.scenarios import CHANGED, HEALTHY, LATER, RISEN, SCENARIOS, Scenario
 
 PAGE = Path(__file__).parents[2] / "docs" / "judge.md"
 SEED = 1
@@ -48,7 +48,8 @@ def rates(scenarios: dict[str, Scenario], seed: int) -> str:
     shown = (
         tables.false_rollbacks(outcomes, of(HEALTHY)),
         tables.detection(outcomes, of(CHANGED)),
-        tables.late_detection(outcomes, of(LATER)),
+        tables.late_detection(outcomes, of(LATER), "after 2 h"),
+        tables.late_detection(outcomes, of(RISEN), "with a greater weight"),
     )
     return page.block(shown, tables.goals(outcomes), f"Seed {seed}.")
 

@@ -13,7 +13,7 @@ from bench.judging.traffic import Look
 from domain.evidence.fraction import FractionTest
 from domain.evidence.mixtures import Floats
 from domain.evidence.rate_ratio import RatioTest
-from domain.evidence.restarts import HALVED_AFTER, LATE_SHARE
+from domain.evidence.restarts import LATE_SHARE, RISES_SHARE, unspent
 from domain.evidence.rules import RATIO_LATE_SHARE
 from domain.gates import Gate
 
@@ -23,14 +23,15 @@ class _ManyRestarts:
 
     def __init__(self, log_prior: Floats, lives: int, late_share: float = LATE_SHARE) -> None:
         self._log_prior, self._late_share = log_prior, late_share
-        self._log_sum = np.full((lives, len(log_prior)), math.log1p(-late_share))
-        self._marked = np.zeros(lives)
+        self._log_sum = np.full((lives, len(log_prior)), math.log(1 - late_share - RISES_SHARE))
+        self._marked, self._rises = np.zeros(lives), 0
         self._is_news = np.zeros(lives, dtype=np.bool_)
 
-    def mark(self, log_ratios: Floats) -> None:
-        rows = np.flatnonzero(self._is_news)
+    def mark(self, log_ratios: Floats, *, is_rise: bool) -> None:
+        rows = np.flatnonzero(self._is_news | is_rise)
         before = self._unspent(self._marked[rows])
         self._marked[rows] += 1
+        self._rises += is_rise
         shares = before - self._unspent(self._marked[rows])
         self._log_sum[rows] = np.logaddexp(
             self._log_sum[rows], np.log(shares)[:, None] - log_ratios[rows]
@@ -53,7 +54,7 @@ class _ManyRestarts:
         self._is_news = self._is_news[rows]
 
     def _unspent(self, marked: Floats) -> Floats:
-        return np.asarray(self._late_share / np.sqrt(1 + 3 * marked / HALVED_AFTER))
+        return unspent(self._late_share, marked, self._rises)
 
 
 class ProductJudge:
@@ -70,6 +71,7 @@ class ProductJudge:
         self._floor = FractionTest(margins.floor)
         self._phi = np.broadcast_to(np.asarray(phi, np.float64), (lives,))[:, None]
         self._needed = math.log(1 / gate.alpha)
+        self._weight: int | None = None
         self._lives = np.arange(lives)
         self._failed = np.zeros(lives, dtype=np.bool_)
         self._ell = np.zeros((lives, len(self._ratio.nothing())))
@@ -83,8 +85,10 @@ class ProductJudge:
         return self._failed
 
     def _add(self, seen: Look) -> None:
-        self._ratio_starts.mark(self._ratio.worse_ratios(self._ell))
-        self._floor_starts.mark(self._above_floor(np.arange(len(self._lives))))
+        is_rise = self._weight is not None and seen.weight > self._weight
+        self._weight = seen.weight
+        self._ratio_starts.mark(self._ratio.worse_ratios(self._ell), is_rise=is_rise)
+        self._floor_starts.mark(self._above_floor(np.arange(len(self._lives))), is_rise=is_rise)
         says = (seen.candidate_bad + seen.stable_bad > 0) & (seen.candidate > 0) & (seen.stable > 0)
         n_c, c, n_b, b = (
             counts[says, None]

@@ -100,15 +100,24 @@ HEALTHY: Mapping[str, Scenario] = {
 }  # fmt: skip
 
 
-def _early(times: float, lives: int, rate: float = 100) -> Scenario:
+def _early(times: float, lives: int, rate: float = 100, weight: int = 5) -> Scenario:
     at = "" if rate == 100 else f", {rate:g} requests/s"
-    traffic = Traffic(rate=rate, changed_to=times * BASE)
+    at += "" if weight == 5 else f", {weight} % weight"
+    traffic = Traffic(rate=rate, weights=(weight,), changed_to=times * BASE)
     return Scenario(title=f"{times:g}x{at}", traffic=traffic, looks=2 * HOUR, lives=lives)
 
 
 def _late(times: float, lives: int) -> Scenario:
     traffic = Traffic(changed_at=LATE, changed_to=times * BASE)
     return Scenario(title=f"{times:g}x after 2 h", traffic=traffic, looks=LATE + HOUR, lives=lives)
+
+
+def _risen(times: float, weights: tuple[int, ...], lives: int) -> Scenario:
+    """Half an hour at each weight; the candidate is bad at the last one."""
+    *before, last = weights
+    traffic = Traffic(weights=weights, changed_at=len(before) * HOUR // 2, changed_to=times * BASE)
+    title = f"{times:g}x from {last} % on, after {' and '.join(map(str, before))} %"
+    return Scenario(title=title, traffic=traffic, looks=len(weights) * HOUR // 2, lives=lives)
 
 
 CHANGED: Mapping[str, Scenario] = {
@@ -118,6 +127,8 @@ CHANGED: Mapping[str, Scenario] = {
     "10x": _early(10, 400),
     "2x-10": _early(2, 200, rate=10),
     "10x-10": _early(10, 200, rate=10),
+    "2x-25": _early(2, 200, weight=25),
+    "3x-25": _early(3, 200, weight=25),
     "slower": Scenario(
         title="all answers 1.2x as slow",
         traffic=replace(SLOW_TRAFFIC, changed_to=slower_than(250, median_ms=120)),
@@ -140,4 +151,9 @@ LATER: Mapping[str, Scenario] = {
     "3x-late": _late(3, 200),
     "10x-late": _late(10, 200),
 }
-SCENARIOS: Mapping[str, Scenario] = {**HEALTHY, **CHANGED, **LATER}
+RISEN: Mapping[str, Scenario] = {
+    "2x-risen": _risen(2, (5, 25), 300),
+    "3x-risen": _risen(3, (5, 25), 300),
+    "2x-risen-twice": _risen(2, (5, 10, 25), 300),
+}
+SCENARIOS: Mapping[str, Scenario] = {**HEALTHY, **CHANGED, **LATER, **RISEN}

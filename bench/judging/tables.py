@@ -64,7 +64,7 @@ def detection(outcomes: Outcomes, scenarios: Mapping[str, Scenario]) -> Table:
     )
 
 
-def late_detection(outcomes: Outcomes, scenarios: Mapping[str, Scenario]) -> Table:
+def late_detection(outcomes: Outcomes, scenarios: Mapping[str, Scenario], change: str) -> Table:
     """As `detection`, with how many did not live to see the change."""
     table = detection(outcomes, scenarios)
     lives = sum(each.lives for each in scenarios.values())
@@ -74,7 +74,7 @@ def late_detection(outcomes: Outcomes, scenarios: Mapping[str, Scenario]) -> Tab
     ]
     row = ("before it, in %", str(lives), *(share(each, lives) for each in before))
     return Table(
-        caption="Rolled back so many seconds after a change that comes after 2 h (median):",
+        caption=f"Rolled back so many seconds after a change that comes {change} (median):",
         head=table.head,
         rows=(row, *table.rows),
     )

@@ -69,8 +69,10 @@ class OneGate:
         seen = observe(self._gate, interval)
         if self._failed or seen is None:
             return
+        before = self._total.weight
+        is_rise = before is not None and interval.weight > before
         for _, rule in self._rules:
-            rule.restart(self._total)
+            rule.restart(self._total, is_rise=is_rise)
             rule.learn(seen)
         increment = increment_of(self._ratio, seen, self._phi)
         self._total.add(seen, interval, increment)

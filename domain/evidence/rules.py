@@ -25,8 +25,11 @@ RATIO_LATE_SHARE = 0.2
 class Rule(Protocol):
     """One claim of a gate. Evidence is logarithmic and valid at every look."""
 
-    def restart(self, total: Tally) -> None:
-        """Called before each interval is added, with the tally of those before it."""
+    def restart(self, total: Tally, *, is_rise: bool) -> None:
+        """Called before each interval is added, with the tally of those before it.
+
+        `is_rise`: the interval's weight is greater than that of the one before.
+        """
 
     def learn(self, seen: Observation) -> None:
         """Called with each interval, for what no tally holds."""
@@ -61,9 +64,11 @@ class AgainstStableRule:
         self._ratio_starts = Restarts[Counted](ratio.worse_prior, late_share=RATIO_LATE_SHARE)
         self._floor_starts = Restarts[Counted](self._floor.prior)
 
-    def restart(self, total: Tally) -> None:
-        self._ratio_starts.mark(self._ratio.worse_ratios(total.ell), total.counted())
-        self._floor_starts.mark(self._above_floor(total), total.counted())
+    def restart(self, total: Tally, *, is_rise: bool) -> None:
+        counted = total.counted()
+        worse = self._ratio.worse_ratios(total.ell)
+        self._ratio_starts.mark(worse, counted, is_rise=is_rise)
+        self._floor_starts.mark(self._above_floor(total), counted, is_rise=is_rise)
 
     def learn(self, seen: Observation) -> None:
         """The tally holds all."""
@@ -143,8 +148,8 @@ class LimitRule:
         self._phi = phi
         self._starts = Restarts[Counted](self._test.prior)
 
-    def restart(self, total: Tally) -> None:
-        self._starts.mark(self._above(total), total.counted())
+    def restart(self, total: Tally, *, is_rise: bool) -> None:
+        self._starts.mark(self._above(total), total.counted(), is_rise=is_rise)
 
     def learn(self, seen: Observation) -> None:
         """The tally holds all."""

@@ -35,9 +35,10 @@ class SlowerRule(AgainstStableRule):
         self._slow, self._all = _GUESS
         self._slower_starts = Restarts[Counted](_PRIOR, late_share=RATIO_LATE_SHARE)
 
-    def restart(self, total: Tally) -> None:
-        self._slower_starts.mark(self._slower, total.counted())
-        self._floor_starts.mark(self._above_floor(total), total.counted())
+    def restart(self, total: Tally, *, is_rise: bool) -> None:
+        counted = total.counted()
+        self._slower_starts.mark(self._slower, counted, is_rise=is_rise)
+        self._floor_starts.mark(self._above_floor(total), counted, is_rise=is_rise)
 
     def learn(self, seen: Observation) -> None:
         if seen.candidate_requests and seen.stable_requests:

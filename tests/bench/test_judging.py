@@ -146,6 +146,7 @@ def test_the_z_test_bears_looks_without_requests_and_errors():
         (Traffic(base=0.0004, changed_to=0.01), 1.0, 150),  # the floor decides, not the ratio
         (Traffic(changed_to=0.06, changed_at=120), 1.0, 180),
         (Traffic(burst=3, changed_to=0.05, weights=(5, 50)), 5.0, 150),
+        (Traffic(changed_to=0.02, changed_at=100, weights=(5, 10, 5, 25)), 1.0, 200),
     ],
 )
 def test_the_copy_for_many_lives_is_the_judge_look_by_look(traffic, phi, number):
@@ -336,7 +337,7 @@ def test_a_run_tells_of_every_scenario_and_every_rule():
     text = rates(tiny, 1)
     for scenario in tiny.values():
         assert f"| {scenario.title} |" in text
-    assert text.count(" | ".join(RULES)) == 3
+    assert text.count(" | ".join(RULES)) == 4
 
 
 def test_the_page_can_be_filled_and_explains_every_rule():

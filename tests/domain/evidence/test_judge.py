@@ -31,7 +31,7 @@ def test_a_failing_candidate_beside_a_stable_with_errors():
     assert found.reason == (
         "40 of 1,209 candidate requests failed, about 12 expected at stable's rate (223 of 22,801 "
         "stable requests): 3.4 times as often (between 1.8 and 6, 95 % at any look). Evidence "
-        '64,772:1 against "at most 1.25 times stable\'s rate, or at most 0.1 % of requests"; 20:1 '
+        '56,676:1 against "at most 1.25 times stable\'s rate, or at most 0.1 % of requests"; 20:1 '
         "was required."
     )
 
@@ -41,7 +41,7 @@ def test_a_failing_candidate_beside_a_stable_without_errors():
     assert found.status is Status.FAIL
     assert found.reason == (
         "9 of 30 candidate requests failed, and 0 of 270 stable requests: at least 3.2 times as "
-        "often (95 % at any look). Evidence 205,026:1 against \"at most 1.25 times stable's rate, or "
+        "often (95 % at any look). Evidence 179,398:1 against \"at most 1.25 times stable's rate, or "
         'at most 0.1 % of requests"; 20:1 was required.'
     )
 

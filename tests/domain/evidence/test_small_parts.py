@@ -99,20 +99,32 @@ def test_a_restart_where_nothing_was_learnt_is_not_made():
     assert starts.log_e(test.above_ratios(3, 40)) == plain.log_e(test.above_ratios(3, 40))
 
 
-def test_the_mixture_is_the_sum_over_all_of_its_starts():
+@pytest.mark.parametrize("rises", [(), (3,), (2, 5, 6)])
+def test_the_mixture_is_the_sum_over_all_of_its_starts(rises):
     test = RatioTest(fail_ratio=1.25, pass_ratio=1.5)
     starts = Restarts[None](test.worse_prior, late_share=0.2)
     states = np.cumsum(
         [test.increment((25, c), (475, 5)) for c in (0, 1, 0, 0, 2, 1, 3, 4)], axis=0
     )
-    for state in states[:-1]:
-        starts.mark(test.worse_ratios(state), None)
-    unspent = [0.2 / math.sqrt(1 + 3 * marked / HALVED_AFTER) for marked in range(len(states))]
-    shares = [0.8, *(before - after for before, after in pairwise(unspent))]
+    left = [0.3]
+    for marked, state in enumerate(states[:-1], start=1):
+        starts.mark(test.worse_ratios(state), None, is_rise=marked in rises)
+        so_far = sum(rise <= marked for rise in rises)
+        left.append(0.2 / math.sqrt(1 + 3 * marked / HALVED_AFTER) + 0.1 * (2 / 3) ** so_far)
+    shares = [0.7, *(before - after for before, after in pairwise(left))]
     since = [states[-1] - state for state in (test.nothing(), *states[:-1])]
     parts = [math.exp(float(test.log_e_fail(each))) for each in since]
-    whole = sum(share * part for share, part in zip(shares, parts, strict=True)) + unspent[-1]
+    whole = sum(share * part for share, part in zip(shares, parts, strict=True)) + left[-1]
     assert math.exp(starts.log_e(test.worse_ratios(states[-1]))) == pytest.approx(whole)
+
+
+def test_more_is_bet_where_the_weight_has_risen_even_if_nothing_was_learnt_since():
+    test = FractionTest(0.01)
+    plain, risen = marked(50), marked(50)
+    risen.mark(test.above_ratios(0, 500), 51, is_rise=True)
+    bad_since = test.above_ratios(9, 540)
+    assert risen.log_e(bad_since) > plain.log_e(bad_since) + 1
+    assert risen.leading(bad_since) == 51
 
 
 def test_old_restarts_are_thinned_and_recent_ones_kept():

@@ -5,6 +5,7 @@ The claims are those of docs/statistics.md, section 4, in its order, then what e
 """
 
 import math
+from itertools import product
 
 import numpy as np
 import pytest
@@ -83,15 +84,18 @@ def test_two_outcomes_expect_to_gain_nothing_from_equal_arms_whatever_was_guesse
         assert np.tensordot(law, gains, 2).max() <= 1 + 1e-9
 
 
-def test_restarts_keep_an_e_process_one():
-    # Two rounds of one Bernoulli each, a restart in between: the mean over all four paths is 1.
+@pytest.mark.parametrize("rises_when", [set(), {0, 1}, {0}, {1}])
+def test_restarts_keep_an_e_process_one(rises_when):
+    # Three rounds of one Bernoulli each, restarts in between, and a rise that may depend on what
+    # the first one brought: the mean over all eight paths is 1.
     test = FractionTest(0.3)
     mean = 0.0
-    for first, second in ((0, 0), (0, 1), (1, 0), (1, 1)):
+    for path in product((0, 1), repeat=3):
         starts = Restarts[None](test.prior)
-        starts.mark(test.above_ratios(first, 1), None)
-        chance = math.prod(0.3 if bad else 0.7 for bad in (first, second))
-        mean += chance * math.exp(starts.log_e(test.above_ratios(first + second, 2)))
+        starts.mark(test.above_ratios(path[0], 1), None, is_rise=path[0] in rises_when)
+        starts.mark(test.above_ratios(sum(path[:2]), 2), None)
+        chance = math.prod(0.3 if bad else 0.7 for bad in path)
+        mean += chance * math.exp(starts.log_e(test.above_ratios(sum(path), 3)))
     assert mean == pytest.approx(1.0, abs=1e-12)
 
 
