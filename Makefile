@@ -38,7 +38,7 @@ openapi: $(STAMP) ## Print the API's OpenAPI document; no server need run
 	@$(BIN)/python -m api openapi
 
 test: setup ## Run all tests, whole clusters beside the rest
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+	@$(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder
 
 check: $(STAMP) ## Format, lint, types, import contracts
 	@$(BIN)/ruff format --check .

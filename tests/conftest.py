@@ -8,6 +8,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from sandbox.layout import Layout
 from sandbox.servers import envoy, postgres, prometheus, temporal
@@ -18,17 +19,26 @@ _clone_numbers = itertools.count(1)
 _CLUSTERS = ("tests/e2e/", "tests/sandbox/demo/")
 
 
-@pytest.hookimpl(tryfirst=True)  # the plugin reads the groups in the same hook
 def pytest_collection_modifyitems(config, items):
-    """Among several workers a module stays whole, as its tests share servers."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    """Among several workers the longest work comes first."""
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: _group(item) != "clusters")
+        items.sort(key=lambda item: _group(item.nodeid) != "clusters")
 
 
-def _group(item):
-    module = item.nodeid.partition("::")[0]
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Among several workers a module stays whole: its tests share servers."""
+    return _Groups(config, log)
+
+
+class _Groups(LoadScopeScheduling):
+    # The way that the plugin documents; its own groups get lost in pytest 9 (they live in `_nodeid`).
+    def _split_scope(self, nodeid):
+        return _group(nodeid)
+
+
+def _group(nodeid):
+    module = nodeid.partition("::")[0]
     return "clusters" if module.startswith(_CLUSTERS) else module
 
 
