@@ -31,7 +31,7 @@ def pytest_xdist_make_scheduler(config, log):
     return _Groups(config, log)
 
 
-class _Groups(LoadScopeScheduling):
+class _Groups(LoadScopeScheduling):  # type: ignore[misc]  # the plugin has no types
     # The way that the plugin documents; its own groups get lost in pytest 9 (they live in `_nodeid`).
     def _split_scope(self, nodeid):
         return _group(nodeid)
