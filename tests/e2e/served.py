@@ -1,5 +1,6 @@
 """One model that is served: its traffic config, its objects on the cluster, its callers."""
 
+from contextlib import suppress
 from datetime import timedelta
 
 from adapters.kubernetes.resources import (
@@ -181,7 +182,8 @@ class Served:
     async def leave(self):
         """Take the model's workloads off the cluster, behind the engine's back."""
         for name in await self.workloads():
-            await self.scene.hands.delete(INFERENCE_SERVICE, NAMESPACE, name)
+            with suppress(AssertionError):  # the engine may have removed it just now
+                await self.scene.hands.delete(INFERENCE_SERVICE, NAMESPACE, name)
 
     async def names(self, resource):
         """Of this kind, the objects that serve this model."""
