@@ -14,7 +14,7 @@ from api.schemas.analysis import LONGEST_RANGE, BacktestIn, RangeIn
 from api.templates import filled_defaults
 from domain.evidence.baseline import Baseline
 from domain.evidence.replaying import Stretch, stretches_of
-from domain.evidence_port import EvidenceStore
+from domain.evidence_port import EvidenceLog, EvidenceStore
 from domain.gate_templates.port import GateTemplates
 from domain.gates import Gate
 from domain.meters import Meter, meter_of, meters_of
@@ -113,13 +113,14 @@ class _Wished:
         if self._wish.traffic_config_id not in (None, rollout.config_id):
             raise broken("rollout_id", "must be a rollout of the traffic config that is named")
         arm = _arm(plan, self._wish.candidate)
-        past = await _of_rollout(self._records, rollout, arm, "rollout_id")
+        log = await self._records.evidence.load(rollout.id)
+        past = await _of_rollout(self._records, rollout, arm, log, "rollout_id")
         return _Base(
             past=past,
             since=None,
             gates=plan.all_gates,
             probe=plan.policies.probe_interval,
-            baseline=await _baseline(self._records.evidence, rollout),
+            baseline=log.baseline or Baseline(),
             warm_up=plan.policies.warm_up,
         )
 
@@ -144,7 +145,8 @@ class _Wished:
             # Of a plain rollout the candidate is meant, whatever the other one's was called.
             name = self._wish.candidate if rollout.plan.trial is not None else None
             arm = _arm(rollout.plan, name)
-            return await _of_rollout(self._records, rollout, arm, f"{at}.rollout_id")
+            log = await self._records.evidence.load(rollout.id)
+            return await _of_rollout(self._records, rollout, arm, log, f"{at}.rollout_id")
         past = _explicit(base.past, one)
         _require_own(past, base.since, f"{at}.from")
         return past
@@ -154,21 +156,17 @@ class _Wished:
         return await self._records.registry.rollout(self._project, found)
 
 
-async def _baseline(evidence: EvidenceStore, rollout: Rollout) -> Baseline:
-    """What the rollout's own evidence was judged by."""
-    return (await evidence.load(rollout.id)).baseline or Baseline()
-
-
 def _required(field: str, given: T | None) -> T:
     if given is None:
         raise broken(field, "is required")
     return given
 
 
-async def _of_rollout(records: Records, rollout: Rollout, arm: Variant, field: str) -> Past:
+async def _of_rollout(
+    records: Records, rollout: Rollout, arm: Variant, log: EvidenceLog, field: str
+) -> Past:
     """The stretches that a rollout's stored intervals or readings tell of, at their places."""
     plan = rollout.plan
-    log = await records.evidence.load(rollout.id)
     stretches = stretches_of(log.intervals, arm.name, plan.stable.name)
     if not stretches:  # its gates may be such that nothing is counted for them
         read = await records.readings.readings(rollout.id)

@@ -4,36 +4,22 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
-import numpy as np
 import pytest
 
 from domain.errors import Refused, Unreachable
-from domain.evidence.baseline import BEFORE, FIXED, Baseline, History, PodCounters
+from domain.evidence.baseline import BEFORE, FIXED, Baseline
 from domain.evidence.judge import judge
 from domain.gates import Source
 from domain.verdicts import Status
 from tests.activities.test_analysis import SOAK_10, AbsentEvidence, Scene, failing, healthy
-
-
-def told(seed=0):
-    """Two pods that fail in bursts, for an hour."""
-    rng = np.random.default_rng(seed)
-
-    def counter(increments):
-        return tuple((15.0 * k, float(value)) for k, value in enumerate(np.cumsum(increments)))
-
-    def pod(name):
-        bad = 5.0 * rng.poisson(1.0, 240)
-        return PodCounters(pod=name, ended=(counter(bad + 400),), bad=(counter(bad),))
-
-    return History(pods=(pod("a"), pod("b")))
+from tests.fakes.history import in_bursts
 
 
 @pytest.fixture
 def scene():
     async def made(between=healthy, **changes):
         watched = await Scene(between, **changes).set_up()
-        watched.history.history = told()
+        watched.history.history = in_bursts()
         return watched
 
     return made
@@ -70,7 +56,7 @@ async def test_a_watcher_that_starts_anew_goes_by_what_was_measured_at_first(sce
     watched = await scene(overdispersion=None)
     await watched.watch()
     first = await baseline_of(watched)
-    watched.history.history = told(seed=9)
+    watched.history.history = in_bursts(seed=9)
 
     await watched.watch()
 

@@ -9,12 +9,13 @@ import pytest
 
 from api.outlooks import ASKED, OTHERS_LOOK_BACK
 from domain.errors import Refused, Unreachable
-from domain.evidence.baseline import BEFORE, FIXED, WHERE_UNKNOWN, History, PodCounters
+from domain.evidence.baseline import BEFORE, FIXED, WHERE_UNKNOWN, History
 from domain.evidence.counters import Series, SeriesRole
 from domain.metrics import Measurement, summed
 from tests.api.caller import canary
 from tests.api.test_ab_tests import a_test
 from tests.api.test_metrics import add_variant
+from tests.fakes.history import in_bursts
 
 HOUR = 3600.0
 ERRORS = {"name": "errors", "metric": "error_rate", "against_stable": {}}
@@ -310,19 +311,6 @@ async def test_without_a_timed_answer_there_is_no_bound(ahead):
 
 
 # What evidence is divided by
-
-
-def in_bursts():
-    rng = np.random.default_rng(0)
-
-    def counter(increments):
-        return tuple((15.0 * k, float(value)) for k, value in enumerate(np.cumsum(increments)))
-
-    def pod(name):
-        bad = 5.0 * rng.poisson(1.0, 240)
-        return PodCounters(pod=name, ended=(counter(bad + 400),), bad=(counter(bad),))
-
-    return History(pods=(pod("a"), pod("b")))
 
 
 async def test_phi_is_what_stable_s_pods_show_as_it_will_be_for_the_rollout(ahead, stable_history):

@@ -28,7 +28,13 @@ class Hands:
     async def __aexit__(self, *_):
         await self._session.close()
 
-    async def call(self, method, path, body=None, *, content_type="application/json", **query):
+    async def call(self, method, path, body=None, **options):
+        status, document = await self.ask(method, path, body, **options)
+        assert status < 300, document
+        return document
+
+    async def ask(self, method, path, body=None, *, content_type="application/json", **query):
+        """The status of the answer, whatever it is, and its document."""
         async with self._session.request(
             method,
             self._url + path,
@@ -36,9 +42,7 @@ class Hands:
             params=query,
             headers={"Content-Type": content_type},
         ) as answer:
-            document = await answer.json()
-            assert answer.status < 300, document
-            return document
+            return answer.status, await answer.json()
 
     async def get(self, resource, namespace, name):
         return await self.call("GET", resource.path(namespace, name))
@@ -60,6 +64,11 @@ class Hands:
 
     async def delete(self, resource, namespace, name):
         return await self.call("DELETE", resource.path(namespace, name))
+
+    async def discard(self, resource, namespace, name):
+        """Delete the object, unless somebody else was first."""
+        status, document = await self.ask("DELETE", resource.path(namespace, name))
+        assert status < 300 or status == 404, document
 
     async def hold(self, resource, namespace, name):
         """Put a finalizer on the object, as a controller does that wants to clean up after it."""

@@ -1,6 +1,5 @@
 """One model that is served: its traffic config, its objects on the cluster, its callers."""
 
-from contextlib import suppress
 from datetime import timedelta
 
 from adapters.kubernetes.resources import (
@@ -182,8 +181,7 @@ class Served:
     async def leave(self):
         """Take the model's workloads off the cluster, behind the engine's back."""
         for name in await self.workloads():
-            with suppress(AssertionError):  # the engine may have removed it just now
-                await self.scene.hands.delete(INFERENCE_SERVICE, NAMESPACE, name)
+            await self.scene.hands.discard(INFERENCE_SERVICE, NAMESPACE, name)
 
     async def names(self, resource):
         """Of this kind, the objects that serve this model."""

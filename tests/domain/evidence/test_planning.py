@@ -38,23 +38,31 @@ def at(share):
     return Shares(candidate=share, stable=1 - share)
 
 
+def looked(k, probe, share, candidate, stable, *, bounds_ms=()):
+    """What the k-th probe of a life sees."""
+    return Interval(
+        sequence=k,
+        step=0,
+        weight=round(100 * share),
+        opened_at=NOON + timedelta(seconds=k * probe),
+        closed_at=NOON + timedelta(seconds=(k + 1) * probe),
+        candidate=candidate,
+        stable=stable,
+        bounds_ms=bounds_ms,
+    )
+
+
 def life(chance, one, status, *, rps, share, bad, candidate_bad, probe, warm_up=0.0):
     """When a simulated rollout first has the status; infinite where that takes too long."""
     judge = Judge((one,), warm_up=timedelta(seconds=warm_up))
     for k in range(8 * LOOKS):
         requests = chance.poisson([rps * share * probe, rps * (1 - share) * probe])
         failed = chance.binomial(requests, [candidate_bad, bad])
-        judge.add(
-            Interval(
-                sequence=k,
-                step=0,
-                weight=round(100 * share),
-                opened_at=NOON + timedelta(seconds=k * probe),
-                closed_at=NOON + timedelta(seconds=(k + 1) * probe),
-                candidate=Counts(requests=int(requests[0]), errors=int(failed[0])),
-                stable=Counts(requests=int(requests[1]), errors=int(failed[1])),
-            )
+        counts = (
+            Counts(requests=int(each), errors=int(bad_ones))
+            for each, bad_ones in zip(requests, failed, strict=True)
         )
+        judge.add(looked(k, probe, share, *counts))
         if judge.statuses(0)[0] is status:
             return (k + 1) * probe
     return math.inf
@@ -194,20 +202,11 @@ def life_at_bounds(chance, one, status, *, candidate_slow, probe, share=0.1):
     judge = Judge((one,), baseline=Baseline(slow_bounds={one.name: BOUNDS}), checks_split=False)
     for k in range(8 * LOOKS):
         ours, theirs = chance.poisson([100 * share * probe, 100 * (1 - share) * probe])
-        judge.add(
-            Interval(
-                sequence=k,
-                step=0,
-                weight=round(100 * share),
-                opened_at=NOON + timedelta(seconds=k * probe),
-                closed_at=NOON + timedelta(seconds=(k + 1) * probe),
-                candidate=Counts(
-                    requests=int(ours), errors=0, within=within(chance, ours, candidate_slow)
-                ),
-                stable=Counts(requests=int(theirs), errors=0, within=within(chance, theirs, SLOW)),
-                bounds_ms=BOUNDS,
-            )
+        counts = (
+            Counts(requests=int(each), errors=0, within=within(chance, each, slow))
+            for each, slow in ((ours, candidate_slow), (theirs, SLOW))
         )
+        judge.add(looked(k, probe, share, *counts, bounds_ms=BOUNDS))
         if judge.statuses(0)[0] is status:
             return (k + 1) * probe
     return math.inf
