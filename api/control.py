@@ -66,6 +66,9 @@ from workflows.search import (
 from workflows.serving import ServeWorkflow
 
 _SHORT = timedelta(seconds=5)
+# A busy engine may begin late. Whoever finds rows that nobody carries out waits longer than this:
+# `_BEGINS_WITHIN` in api.serving, `START_GRACE` in activities.care.
+_START = timedelta(seconds=10)
 _COMMAND = timedelta(seconds=10)
 _QUERY = timedelta(seconds=2)
 # The registry knows of an end a moment before its workflow closes and makes room.
@@ -213,7 +216,7 @@ class Control:
                 message,
                 task_queue=TASK_QUEUE,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-                rpc_timeout=_SHORT,
+                rpc_timeout=_START,
                 **options,
             )
             return handle

@@ -193,7 +193,7 @@ TABLE: Mapping[type[TidegateError], Kind] = {
         status=504, slug="not-settled", title="The traffic did not obey in time and was taken back"
     ),
     Unfinished: Kind(status=504, slug="unfinished", title="It is not done yet and goes on"),
-    NoReply: Kind(status=504, slug="no-reply", title="The rollout did not answer in time"),
+    NoReply: Kind(status=504, slug="no-reply", title="No answer came in time"),
     Overloaded: Kind(
         status=429, slug="overloaded", title="Too many requests", retry_after_seconds=1
     ),

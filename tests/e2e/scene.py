@@ -134,25 +134,33 @@ class Scene:
             )["id"]
             for version, uri in uris.items()
         }
-        service = await self.post(
-            "/inference_services",
+        service = await self._deployed(
             name=name,
             serving_environment_id=await self._environment(),
             registered_model_id=model["id"],
             model_version_ids=[versions["v1"]],
             protocol=protocol,
         )
-
-        async def deployed():
-            found = await self.get(f"/inference_services/{service['id']}")
-            assert found["current_state"] != "failed", found["state_reason"]
-            return found["current_state"] == "deployed"
-
-        await until(deployed, f"{name} deployed", within=A_BUSY_MACHINE_SECONDS)
         config = await self._active_config(inference_service_id=service["id"], **config)
         served = Served(self, config, versions, is_predictive=protocol != "openai")
         self._served.append(served)
         return served
+
+    async def _deployed(self, **wish):
+        """The inference service once its version is served; a busy engine may not begin at once."""
+
+        async def begun():
+            answer = await self.call("POST", "/inference_services", wish)
+            assert answer.status_code in (201, 409, 504), answer.text
+            return answer.status_code == 201 or await deployed()
+
+        async def deployed():
+            (found,) = (await self.get("/inference_services", name=wish["name"]))["items"]
+            assert found["current_state"] != "failed", found["state_reason"]
+            return found if found["current_state"] == "deployed" else None
+
+        await until(begun, f"{wish['name']} begun", within=A_BUSY_MACHINE_SECONDS)
+        return await until(deployed, f"{wish['name']} deployed", within=A_BUSY_MACHINE_SECONDS)
 
     async def _active_config(self, **wish):
         """The traffic config once its route is in force; a busy machine may take many answers."""
