@@ -66,9 +66,11 @@ async def real(envoy_server, prometheus_server):
 
         async def counted():
             told = figures(await store.measure(BUSY, at=datetime.now(UTC), window=WINDOW), WINDOW)
-            return (told.requests, told.errors, told.output_tokens) == (4, 1, 7)
+            # Envoy shows its histograms at the next flush only, its counters at once.
+            is_timed = told.latency_p50_ms is not None
+            return is_timed and (told.requests, told.errors, told.output_tokens) == (4, 1, 7)
 
-        await until(counted, "four answers and their tokens")
+        await until(counted, "four answers, their times and their tokens")
         yield Stage(store, PrometheusMetrics(nobody, TokenSource.VLLM))
 
 
