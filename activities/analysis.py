@@ -9,7 +9,7 @@ from temporalio import activity
 
 from activities.comparing import Beside, ComparingPorts, comparing
 from activities.gauges import EvidenceGauges, evidence_gauges
-from activities.heartbeats import say
+from activities.heartbeats import say, still_wanted
 from activities.ledger import Ledger
 from activities.reading import ReadingPorts, Readings, reading
 from activities.streams import stale_after
@@ -217,6 +217,7 @@ class Watcher:
         """Say why a workload cannot serve; nothing where it can."""
         status = await self._ports.runtime.status(workload)
         if status.phase is WorkloadPhase.MISSING and bring_up:
+            await still_wanted()  # what nobody watches any more may be meant to go
             await self._ports.runtime.deploy(workload)
         if status.phase is WorkloadPhase.READY:
             return ""

@@ -3,11 +3,16 @@
 import asyncio
 from contextlib import suppress
 from contextvars import ContextVar
+from datetime import timedelta
 from typing import Any
 
 from temporalio import activity
+from temporalio.client import AsyncActivityCancelledError
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
+# No probe is held up for longer by a server that does not answer.
+_ANSWERS_WITHIN = timedelta(seconds=2)
 _saying: ContextVar[list[str]] = ContextVar("saying")
 
 
@@ -19,6 +24,35 @@ def say(text: str) -> None:
     saying = _saying.get(None)
     if saying is not None:
         saying[0] = text
+
+
+async def still_wanted() -> None:
+    """Come back if the workflow still waits for this activity; else never, as a cancel is due.
+
+    A look that was given up goes on until its next beat, and its workflow does not wait for that.
+    Called between reading and storing, this keeps what was read under another weight from being
+    stored: whatever the workflow did next, it gave the look up first.
+
+    A server that does not answer cannot have told the workflow to go on: then the look is wanted.
+    Outside of a worker every look is.
+    """
+    if not await _is_wanted():
+        await asyncio.Event().wait()
+
+
+async def _is_wanted() -> bool:
+    try:
+        client = activity.client()
+    except RuntimeError:
+        return True
+    beating = client.get_async_activity_handle(task_token=activity.info().task_token)
+    try:
+        await beating.heartbeat(_saying.get([""])[0], rpc_timeout=_ANSWERS_WITHIN)
+    except AsyncActivityCancelledError:
+        return False
+    except RPCError as error:  # not found: another one has begun in its place, or all is over
+        return error.status is not RPCStatusCode.NOT_FOUND
+    return True
 
 
 class Heartbeats(Interceptor):

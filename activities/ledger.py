@@ -8,6 +8,7 @@ from uuid import UUID
 
 from activities.baselines import Baselines
 from activities.books import AnyCursor, AnyInterval, book_of, window_of
+from activities.heartbeats import still_wanted
 from activities.streams import Stream, heard_at, stale_after
 from domain.errors import TransientError
 from domain.evidence.baseline import Baseline
@@ -81,6 +82,7 @@ class Ledger:
             with suppress(TransientError):
                 await self.open(rollout_id)
         look = await self._book.look(self._counters, progress, self._cursor, self.sequence)
+        await still_wanted()
         if self._baselines.standing is None:
             await self._begin(rollout_id)
         self._times, interval = look.times, look.interval
@@ -108,6 +110,7 @@ class Ledger:
         read = await stream.look(self._counters, progress, window_of(self._plan))
         if read is None:
             return
+        await still_wanted()
         name = stream.meter.name
         await self._keep(rollout_id, read.interval, read.cursor, name)
         if read.interval is not None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import assert_never
 from uuid import UUID
 
+from activities.heartbeats import still_wanted
 from activities.ledger import YIELD_EVERY
 from domain.costs import cost_answer
 from domain.errors import TidegateError, TransientError
@@ -128,6 +129,7 @@ class Readings:
         """Ask once, store what was answered, and let it count."""
         gate, variant = self.lines[line]
         taken = await self._ask(gate.question, variant)
+        await still_wanted()
         judge = self._judges[line]
         if judge.latest_at is not None and taken.at <= judge.latest_at:  # another machine's clock
             taken = replace(taken, at=judge.latest_at + _SHORTEST_SPAN)

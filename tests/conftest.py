@@ -4,6 +4,7 @@ import gc
 import itertools
 import shutil
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import asyncpg
@@ -44,14 +45,26 @@ def _group(nodeid):
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport():
-    """A failed test is told as such.
+    """A failed test is told as such: its lines are parsed."""
+    with _uncollected():
+        return (yield)
 
-    Python 3.11 parses the failed lines, and gives up with a SystemError, which ends the session,
-    where a collection of garbage in the middle of that runs Python code (gh-106905).
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish():
+    """The failures are listed at the end: plugins are imported, and so parsed, before that."""
+    with _uncollected():
+        return (yield)
+
+
+@contextmanager
+def _uncollected():
+    """Python 3.11 gives up to parse, with a SystemError, which ends the session, where a collection
+    of garbage in the middle of that runs Python code (gh-106905).
     """
     gc.disable()
     try:
-        return (yield)
+        yield
     finally:
         gc.enable()
 

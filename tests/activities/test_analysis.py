@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Self
 from uuid import uuid4
 
 import pytest
@@ -65,7 +66,7 @@ class Scene:
         self.rollout_id = uuid4()
         self.started_at = datetime.now(UTC)
 
-    async def set_up(self) -> "Scene":
+    async def set_up(self) -> Self:
         for variant in (self.plan.stable, self.plan.candidate):
             await self.runtime.deploy(variant.workload)
             await self.router.connect(self.plan.route, variant.workload)
@@ -73,7 +74,7 @@ class Scene:
         await self.router.write(self.plan.route, self.plan.slots_at(10), owner)
         return self
 
-    async def watch(self, within=timedelta(seconds=20), **changes):
+    async def watch(self, within=timedelta(seconds=20), client=None, **changes):
         acted = Acted(state=ActState.DONE, at=self.started_at)
         progress = Progress(step=SOAK_10, started_at=self.started_at, acted=acted)
         order = WatchOrder(
@@ -82,7 +83,8 @@ class Scene:
             progress=replace(progress, **changes),
             report_at=datetime.now(UTC) + within,
         )
-        return await ActivityEnvironment().run(AnalysisActivities(self.ports()).watch, order)
+        activities = AnalysisActivities(self.ports())
+        return await ActivityEnvironment(client).run(activities.watch, order)
 
     def ports(self) -> WatchPorts:
         return WatchPorts(

@@ -1,8 +1,14 @@
 """One rollout, followed through the API as a person would."""
 
+from datetime import datetime
+
 from tests.e2e.waiting import until
 
 LIMIT = 100
+
+
+def moment(told):
+    return datetime.fromisoformat(told["at"])
 
 
 class Followed:
@@ -66,6 +72,13 @@ class Followed:
 
     async def kinds(self):
         return [one["kind"] for one in await self.events()]
+
+    async def counted_too_late(self):
+        """The points of its evidence that have requests of after their step was over."""
+        chart = await self.scene.get(f"/rollouts/{self.id}/evidence")
+        begun = {one["step"]: moment(one) for one in await self.events("step_started")}
+        points = (point for series in chart["gates"] for point in series["points"])
+        return [point for point in points if moment(point) > begun[point["step"] + 1]]
 
     async def story(self):
         return "\n".join(

@@ -23,6 +23,7 @@ async def test_a_healthy_candidate_is_promoted_on_its_evidence(scene):
     assert kinds.index("verdict") < kinds.index("promoted") < kinds.index("retired")
     assert "errors: pass" in (await rollout.told("verdict", "errors: pass"))["message"]
     assert not {"failed", "rollback_started", "metrics_lost", "drifted"} & set(kinds)
+    assert await rollout.counted_too_late() == []
 
 
 @together

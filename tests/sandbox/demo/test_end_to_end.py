@@ -26,6 +26,7 @@ async def test_end_to_end_three_canaries_end_as_they_must(home):
         assert await process.wait() == 0, output
     assert "All 3 ended as they must" in output
     assert output.count("; 0 failed") == 3
+    assert "do not arrive as weighted" not in output
     assert output.splitlines()[-1] == f"logs and state, kept until the next demo: {home / 'demo'}"
     assert left_over(home) == []
 
