@@ -5,9 +5,10 @@ row and a workflow of its own, so that only the far side is cheaper than in real
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from uuid import UUID
@@ -25,7 +26,9 @@ from bench.run import Run
 from bench.world import World
 from bootstrap.converting import DATA_CONVERTER
 from domain.plan import Plan, Policies, Strategy, Variant
-from domain.steps import Promote, Retire, SetWeights, Soak
+from domain.registry import TrafficConfig
+from domain.rollout import Rollout
+from domain.steps import Deploy, Promote, Retire, SetWeights, Soak
 from domain.workloads import Workload
 from sandbox.caller import PROJECT_ID
 from tests.projects import a_config, a_model, a_rollout, a_service, a_version, an_environment
@@ -39,9 +42,11 @@ _PROBE = timedelta(seconds=15)
 _SELDOM = timedelta(hours=1)
 _MANY, _FEW = 50, 10
 _WINDOW_SECONDS = 30.0
-_SETTLING_SECONDS = 3.0
+_SETTLING_SECONDS, _POLL_SECONDS = 3.0, 0.2
 _RATE_EACH = 2.0
-_WEIGHT = 10
+_WEIGHT = 50
+# They share what they deploy, but each has to see its own requests obey.
+_SOAKING_WITHIN_SECONDS = 180
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,26 +78,33 @@ class Stage:
     async def open(self) -> None:
         """Register what all of them share."""
         model = a_model(UUID(PROJECT_ID), name="idle")
-        self._version = a_version(model)
+        self._versions = {
+            workload.name: a_version(model, name=workload.name)
+            for workload in (self._both.stable, self._both.candidate)
+        }
         self._environment = an_environment(
             UUID(PROJECT_ID), name="idle", external_id=self._world.namespace
         )
         await self._registry.create_model(model)
-        await self._registry.create_version(self._version)
+        for version in self._versions.values():
+            await self._registry.create_version(version)
         await self._registry.create_environment(self._environment)
 
     async def start(self, number: int, *, probe: timedelta) -> None:
-        for _ in range(number):
-            await self._start(f"idle-{next(self._numbers)}", probe)
+        begun = [await self._start(f"idle-{next(self._numbers)}", probe) for _ in range(number)]
+        until = time.monotonic() + _SOAKING_WITHIN_SECONDS
+        for rollout in begun:
+            await self._soaking(rollout, until)
         if probe == _PROBE:
             self.probing += number
         else:
             self.seldom += number
 
-    async def _start(self, name: str, probe: timedelta) -> None:
+    async def _start(self, name: str, probe: timedelta) -> Rollout:
         now = datetime.now(UTC)
-        service = a_service(self._environment, self._version, name=name)
-        config = a_config(self._environment, service, self._version)
+        version = self._versions[self._both.stable.name]
+        service = a_service(self._environment, version, name=name)
+        config = self._served(a_config(self._environment, service, version))
         await self._registry.create_service(service)
         await self._registry.create_config(config)
         route = config.route
@@ -103,6 +115,8 @@ class Stage:
             stable=self._variant("stable", 0, self._both.stable),
             candidate=self._variant("candidate", 1, self._both.candidate),
             steps=(
+                Deploy(),
+                SetWeights(candidate=_WEIGHT),
                 Soak(weight=_WEIGHT, at_least=_WEEK, at_most=_WEEK),
                 SetWeights(candidate=100),
                 Promote(),
@@ -115,12 +129,30 @@ class Stage:
         await self._registry.create_rollout(rollout, idempotency_key=None, request_hash="")
         await self._traffic.enter_async_context(self._world.load(_RATE_EACH, name))
         await self._control.start_rollout(rollout)
+        return rollout
+
+    async def _soaking(self, begun: Rollout, until: float) -> None:
+        """Until the rollout is where it waits, and is watched."""
+        while True:
+            rollout = await self._registry.rollout(begun.project_id, begun.id)
+            if isinstance(rollout.plan.steps[rollout.step], Soak):
+                return
+            if time.monotonic() > until:
+                where = f"{rollout.phase} at step {rollout.step}: {rollout.phase_reason}"
+                raise TimeoutError(f"{rollout.plan.route.model} does not soak, but is {where}")
+            await asyncio.sleep(_POLL_SECONDS)
+
+    def _served(self, config: TrafficConfig) -> TrafficConfig:
+        """The config, with the one stable that all of them share."""
+        (stable,) = config.variants
+        return replace(config, variants=(replace(stable, workload=self._both.stable.name),))
 
     def _variant(self, name: str, slot: int, workload: Workload) -> Variant:
+        version = self._versions[workload.name]
         return Variant(
             name=name,
-            version_id=self._version.id,
-            version_name=name,
+            version_id=version.id,
+            version_name=version.name,
             slot=slot,
             workload=workload,
         )
