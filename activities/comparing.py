@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+from activities.heartbeats import still_wanted
 from domain.comparison import (
     ANSWERS,
     Compared,
@@ -138,6 +139,7 @@ class Comparing:
             return
         # Long answers take long to compare; heartbeats and other watches go on meanwhile.
         found = await asyncio.to_thread(difference, self._comparison, *heard)
+        await still_wanted()
         await self._keep(Compared(sequence=self._sequence, request=index, difference=found))
 
     async def _hear(self, request: SampleRequest) -> tuple[Reply, Heard] | str:

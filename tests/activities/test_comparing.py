@@ -83,7 +83,7 @@ class Scene:
         acted = Acted(state=ActState.DONE, at=self.started_at)
         return replace(Progress(step=SOAK, started_at=self.started_at, acted=acted), **changes)
 
-    async def watch(self, within=timedelta(seconds=20), **changes):
+    async def watch(self, within=timedelta(seconds=20), client=None, **changes):
         order = WatchOrder(
             rollout_id=self.rollout_id,
             plan=self.plan,
@@ -105,7 +105,7 @@ class Scene:
                 store=MemoryReadings(),
             ),
         )
-        return await ActivityEnvironment().run(AnalysisActivities(ports).watch, order)
+        return await ActivityEnvironment(client).run(AnalysisActivities(ports).watch, order)
 
     @property
     def asked(self):

@@ -9,7 +9,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from domain.errors import Unreachable
 from domain.verdicts import Status
-from tests.activities import test_analysis, test_reading
+from tests.activities import test_analysis, test_comparing, test_reading
 from tests.activities.test_analysis import healthy
 
 SHORTLY = 0.3
@@ -74,6 +74,15 @@ async def test_readings_of_its_gates_are_not_stored():
 
     assert watched.queries.asked
     assert not await watched.kept()
+
+
+async def test_answers_that_it_compares_are_not_stored():
+    watched = await test_comparing.Scene().set_up()
+
+    await given_up(watched, Server(CANCELLED, after=1))  # none is asked before the first look
+
+    assert watched.answers.asked
+    assert not await watched.store.compared(watched.rollout_id)
 
 
 async def test_a_stable_that_is_gone_meanwhile_is_not_brought_up_again():
