@@ -33,8 +33,8 @@ async def still_wanted() -> None:
     Called between reading and storing, this keeps what was read under another weight from being
     stored: whatever the workflow did next, it gave the look up first.
 
-    A server that does not answer cannot have told the workflow to go on: then the look is wanted.
-    Outside of a worker every look is.
+    Where the server does not answer the look counts as wanted: without it no workflow goes on, and
+    its silence is no reason to stop counting. Outside of a worker every look is wanted.
     """
     if not await _is_wanted():
         await asyncio.Event().wait()

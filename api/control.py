@@ -66,8 +66,7 @@ from workflows.search import (
 from workflows.serving import ServeWorkflow
 
 _SHORT = timedelta(seconds=5)
-# A busy engine may begin late. Whoever finds rows that nobody carries out waits longer than this:
-# `_BEGINS_WITHIN` in api.serving, `START_GRACE` in activities.care.
+# A busy engine may begin late. Whoever looks for rows that nobody carries out waits longer.
 _START = timedelta(seconds=10)
 _COMMAND = timedelta(seconds=10)
 _QUERY = timedelta(seconds=2)

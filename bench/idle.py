@@ -108,7 +108,7 @@ class Stage:
         await self._registry.create_service(service)
         await self._registry.create_config(config)
         route = config.route
-        await self._both.publish(route, candidate=_WEIGHT)
+        await self._both.publish(route, candidate=0)
         plan = Plan(
             strategy=Strategy.CANARY,
             route=route,
@@ -197,7 +197,7 @@ def _result(readings: list[Reading]) -> Result:
         notes=(
             f"With probes 15 s apart a rollout costs {probing * 1000:.0f} ms a minute.",
             "These are minutes old, and report to their workflows at each probe; old ones do not.",
-            "What is left between probes are heartbeats, by which a dead worker is noticed.",
+            "Between probes its watch looks at the cluster each 8 s, and beats, to be known alive.",
         ),
         raw={"readings": [asdict(each) for each in readings]},
     )

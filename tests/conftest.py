@@ -9,6 +9,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from temporalio.client import Client
 from xdist.scheduler import LoadScopeScheduling
 
 from sandbox.layout import Layout
@@ -59,8 +60,8 @@ def pytest_sessionfinish():
 
 @contextmanager
 def _uncollected():
-    """Python 3.11 gives up to parse, with a SystemError, which ends the session, where a collection
-    of garbage in the middle of that runs Python code (gh-106905).
+    """Python 3.11 stops parsing with a SystemError, which ends the session, where a collection of
+    garbage in the middle of that runs Python code (gh-106905).
     """
     gc.disable()
     try:
@@ -119,6 +120,12 @@ async def temporal_server(servers_dir):
     """A Temporal dev server in memory, tuned and with our search attributes; see `.address`."""
     async with temporal.running(servers_dir) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+async def temporal_client(temporal_server):
+    """A client of `temporal_server` that knows none of our types."""
+    return await Client.connect(temporal_server.address)
 
 
 @pytest.fixture(scope="session")

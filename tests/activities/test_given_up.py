@@ -12,7 +12,7 @@ from domain.verdicts import Status
 from tests.activities import test_analysis, test_comparing, test_reading
 from tests.activities.test_analysis import healthy
 
-SHORTLY = 0.3
+A_WHILE_SECONDS = 0.3
 CANCELLED = AsyncActivityCancelledError()
 
 
@@ -25,6 +25,7 @@ class Server:
 
     def __init__(self, says, after=0):
         self._says, self._left = says, after
+        self.has_said = asyncio.Event()
 
     def get_async_activity_handle(self, *, task_token):
         assert task_token
@@ -34,12 +35,19 @@ class Server:
         assert rpc_timeout
         self._left -= 1
         if self._left < 0:
+            self.has_said.set()
             raise self._says
 
 
 async def given_up(watched, server):
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(watched.watch(client=server), SHORTLY)
+    """A while after the server has said so, the cancel arrives."""
+    watching = asyncio.ensure_future(watched.watch(client=server))
+    await server.has_said.wait()
+    await asyncio.sleep(A_WHILE_SECONDS)
+    assert not watching.done()
+    watching.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await watching
 
 
 @pytest.mark.parametrize("says", [CANCELLED, refused(RPCStatusCode.NOT_FOUND)])

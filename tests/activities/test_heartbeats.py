@@ -7,10 +7,9 @@ from uuid import uuid4
 
 import pytest
 from temporalio import activity, workflow
-from temporalio.client import Client
 from temporalio.exceptions import ActivityError
 from temporalio.service import RPCError
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+from temporalio.worker import Worker
 from temporalio.workflow import ActivityCancellationType
 
 from activities.heartbeats import Heartbeats, still_wanted
@@ -43,7 +42,7 @@ class Clerk:
         await self.has_read.wait()
 
 
-@workflow.defn(name="Manager")
+@workflow.defn(sandboxed=False)
 class Manager:
     """Gives the look up when it is told to."""
 
@@ -70,27 +69,21 @@ class Manager:
 
 
 @pytest.fixture
-async def client(temporal_server):
-    return await Client.connect(temporal_server.address)
-
-
-@pytest.fixture
-async def clerk(client):
+async def clerk(temporal_client):
     made = Clerk()
     async with Worker(
-        client,
+        temporal_client,
         task_queue=QUEUE,
         workflows=[Manager],
         activities=[made.look],
         interceptors=[Heartbeats()],
-        workflow_runner=UnsandboxedWorkflowRunner(),
     ):
         yield made
 
 
 @pytest.fixture
-async def manager(client, clerk):
-    handle = await client.start_workflow(Manager.run, id=str(uuid4()), task_queue=QUEUE)
+async def manager(temporal_client, clerk):
+    handle = await temporal_client.start_workflow(Manager.run, id=str(uuid4()), task_queue=QUEUE)
     yield handle
     with suppress(RPCError):  # a test has ended it
         await handle.terminate()

@@ -12,6 +12,9 @@ from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from activities import care, guard
+from api import control as api_control
+from api import launch, operations, serving
 from api.control import Control
 from api.errors import Absent, EngineUnreachable, NoReply
 from bootstrap.converting import DATA_CONVERTER
@@ -228,6 +231,19 @@ async def test_a_change_of_a_service_that_is_stopped_makes_room_for_another(temp
         await control.serve(project.service, undeploy, patience=timedelta(seconds=30))
     handle = temporal.get_workflow_handle(f"inference-service-{project.service.id}")
     assert await handle.result() == "done"
+
+
+@pytest.mark.parametrize("grace", [serving._BEGINS_WITHIN, care.START_GRACE, guard.START_GRACE])
+def test_a_start_has_come_or_failed_before_its_row_counts_as_abandoned(grace):
+    behind_others = max(
+        sum(waits)
+        for waits in (
+            operations._WHILE_CLOSING_SECONDS,
+            launch._WHILE_CLOSING_SECONDS,
+            api_control._WHILE_CLOSING_SECONDS,
+        )
+    )
+    assert timedelta(seconds=behind_others) + api_control._START < grace
 
 
 async def test_a_server_that_is_not_there_is_unreachable(rollout):

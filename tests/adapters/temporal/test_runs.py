@@ -32,46 +32,43 @@ class Waiting:
 
 
 @pytest.fixture
-async def client(temporal_server):
-    return await Client.connect(temporal_server.address)
-
-
-@pytest.fixture
-async def started(client):
+async def started(temporal_client):
     """A run that waits for a word, on a queue that no worker serves yet."""
     name = f"waiting-{uuid.uuid4()}"
-    return await client.start_workflow(Waiting.run, 0, id=name, task_queue=name)
+    return await temporal_client.start_workflow(Waiting.run, 0, id=name, task_queue=name)
 
 
-async def test_a_run_is_alive_from_its_start_to_its_end(client, started):
-    runs = TemporalRuns(client)
+async def test_a_run_is_alive_from_its_start_to_its_end(temporal_client, started):
+    runs = TemporalRuns(temporal_client)
     assert await runs.is_running(started.id)
-    async with Worker(client, task_queue=started.id, workflows=[Waiting]):
+    async with Worker(temporal_client, task_queue=started.id, workflows=[Waiting]):
         await started.signal(Waiting.tell, "end")
         await started.result()
     assert not await runs.is_running(started.id)
 
 
-async def test_a_terminated_run_is_dead_at_once(client, started):
+async def test_a_terminated_run_is_dead_at_once(temporal_client, started):
     await started.terminate()
-    assert not await TemporalRuns(client).is_running(started.id)
+    assert not await TemporalRuns(temporal_client).is_running(started.id)
 
 
-async def test_a_run_that_continues_as_new_lives_on(client, started):
-    async with Worker(client, task_queue=started.id, workflows=[Waiting]):
+async def test_a_run_that_continues_as_new_lives_on(temporal_client, started):
+    async with Worker(temporal_client, task_queue=started.id, workflows=[Waiting]):
         await started.signal(Waiting.tell, "again")
-        first = client.get_workflow_handle(started.id, run_id=started.first_execution_run_id)
+        first = temporal_client.get_workflow_handle(
+            started.id, run_id=started.first_execution_run_id
+        )
         with pytest.raises(Exception, match="continued as new"):
             await first.result(follow_runs=False)
-        assert await TemporalRuns(client).is_running(started.id)
-    await client.get_workflow_handle(started.id).terminate()
+        assert await TemporalRuns(temporal_client).is_running(started.id)
+    await temporal_client.get_workflow_handle(started.id).terminate()
 
 
-async def test_the_list_names_what_changes_traffic_while_it_runs(client):
-    runs, queue = TemporalRuns(client), f"waiting-{uuid.uuid4()}"
+async def test_the_list_names_what_changes_traffic_while_it_runs(temporal_client):
+    runs, queue = TemporalRuns(temporal_client), f"waiting-{uuid.uuid4()}"
     names = [workflow_id(uuid.uuid4()) for _ in range(3)]
     handles = [
-        await client.start_workflow(Waiting.run, 0, id=name, task_queue=queue)
+        await temporal_client.start_workflow(Waiting.run, 0, id=name, task_queue=queue)
         for name in (*names, queue)
     ]
     await listing(runs, lambda listed: set(names) <= listed)
@@ -89,8 +86,8 @@ async def listing(runs, is_so):
             await asyncio.sleep(0.05)
 
 
-async def test_what_was_never_started_is_not_running(client):
-    assert not await TemporalRuns(client).is_running("no-such-workflow")
+async def test_what_was_never_started_is_not_running(temporal_client):
+    assert not await TemporalRuns(temporal_client).is_running("no-such-workflow")
 
 
 async def test_a_namespace_that_is_not_there_makes_nothing_look_dead(temporal_server):

@@ -32,10 +32,9 @@ async def test_finished_workflows_are_kept_for_a_month_also_after_a_restart(layo
             assert await retention_days(client) == 30
 
 
-async def test_the_rollouts_search_attributes_are_registered(temporal_server):
-    client = await Client.connect(temporal_server.address)
+async def test_the_rollouts_search_attributes_are_registered(temporal_client):
     request = ListSearchAttributesRequest(namespace="default")
-    known = await client.operator_service.list_search_attributes(request)
+    known = await temporal_client.operator_service.list_search_attributes(request)
     assert known.custom_attributes.keys() >= SEARCH_ATTRIBUTES.keys()
 
 
