@@ -83,9 +83,18 @@ class Control:
         self._client = client
 
     async def ready(self) -> None:
-        with _translated():
-            if not await self._client.service_client.check_health(timeout=_QUERY):
-                raise EngineUnreachable
+        """Raise EngineUnreachable where it does not answer: nothing was asked that could go on.
+
+        The timeout of the call itself would not cover the time in which the client connects.
+        """
+        try:
+            async with asyncio.timeout(_QUERY.total_seconds()):
+                with _translated():
+                    is_up = await self._client.service_client.check_health()
+        except TimeoutError as error:
+            raise EngineUnreachable from error
+        if not is_up:
+            raise EngineUnreachable
 
     async def serve(
         self, service: InferenceService, order: ServeInput, *, patience: timedelta = timedelta(0)

@@ -1,6 +1,7 @@
 """Control against a real Temporal server, with workers that play rollouts of a few lines."""
 
 import asyncio
+import socket
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -259,6 +260,15 @@ async def test_a_server_that_is_not_there_is_unreachable(rollout):
     for call in calls:
         with pytest.raises(EngineUnreachable):
             await call
+
+
+async def test_a_server_that_is_silent_is_unreachable_before_anything_is_asked_of_it():
+    """Not `NoReply`: whoever reads that looks for what may go on, and there is nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        host, port = silent.getsockname()
+        client = await Client.connect(f"{host}:{port}", data_converter=DATA_CONVERTER, lazy=True)
+        with pytest.raises(EngineUnreachable):
+            await Control(client).ready()
 
 
 async def test_a_server_that_is_there_is_ready(control):

@@ -4,6 +4,7 @@ import asyncio
 import copy
 import json
 import signal
+import time
 from contextlib import asynccontextmanager
 
 import httpx
@@ -81,8 +82,16 @@ class Scene:
             self.running.process(part).signal(signal.SIGCONT)
 
     async def call(self, method, path, body=None, **options):
-        """The answer of Tidegate's API, whatever its status."""
-        return await self._http.request(method, path, json=body, **options)
+        """The answer of Tidegate's API, whatever its status.
+
+        A workflow engine without time for the call was told nothing; as its 503 says, ask again.
+        """
+        deadline = time.monotonic() + A_BUSY_MACHINE_SECONDS
+        while True:
+            answer = await self._http.request(method, path, json=body, **options)
+            if not _was_too_busy(answer) or time.monotonic() > deadline:
+                return answer
+            await asyncio.sleep(int(answer.headers["Retry-After"]))
 
     async def get(self, path, **query):
         answer = await self.call("GET", path, params=query)
@@ -177,3 +186,7 @@ class Scene:
     async def _environment(self):
         listed = await self.get("/serving_environments")
         return next(one["id"] for one in listed["items"] if one["name"] == ENVIRONMENT)
+
+
+def _was_too_busy(answer):
+    return answer.status_code == 503 and answer.json()["type"].endswith(":engine-unreachable")
