@@ -27,7 +27,6 @@ from domain.verdicts import Verdict
 from domain.web_questions import WebQuestion, WebTextError, web_call
 
 MOST_SERIES = 1000
-LONGEST_ERROR = 500
 # How soon a registry that is away is asked again when no reading is due.
 REOPEN_AFTER = timedelta(seconds=5)
 _SHORTEST_SPAN = timedelta(microseconds=1)
@@ -145,14 +144,17 @@ class Readings:
                 await self._ports.store.keep(self._rollout_id, kept)
             except TransientError:  # away, or another watcher of this rollout was first
                 self._is_kept = False
-        self._judges[line].add(self._step, taken)
+        present = self._judges[line]
+        # Meanwhile another gate may have found the registry back, and this reading in it.
+        if present is judge or present.latest_at is None or present.latest_at < taken.at:
+            present.add(self._step, taken)
 
     async def _ask(self, question: Question, variant: Variant) -> Reading:
         at = datetime.now(UTC)
         try:
             series = await self._answer(question, variant, at)
         except (TidegateError, QueryTextError, WebTextError) as error:
-            return Reading(at=at, error=str(error)[:LONGEST_ERROR] or type(error).__name__)
+            return Reading.failed(at, error)
         if len(series) > MOST_SERIES:
             said = f"the answer has {len(series):,} series, and at most {MOST_SERIES:,} are judged"
             return Reading(at=at, error=said)

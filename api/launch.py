@@ -6,7 +6,6 @@ a walk that nobody can see. A repeat under the same Idempotency-Key finds that r
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID, uuid4, uuid5
@@ -17,8 +16,7 @@ from api.parties import parties_of
 from api.parts import Parts
 from api.schemas.gate_templates import uses_of
 from api.schemas.rollouts import RolloutIn
-from api.templates import Filled, fill, filled_defaults
-from domain.costs import priced
+from api.templates import Filled, answerable, fill, filled_defaults
 from domain.division import was_stable_lately
 from domain.errors import (
     AlreadyExists,
@@ -32,7 +30,6 @@ from domain.errors import (
 from domain.hooks import hook_violations
 from domain.plan import Plan, Strategy
 from domain.ports import Registry
-from domain.reading_gates import AnyGate, web_gate_violations
 from domain.registry import (
     ConfigStatus,
     TrafficConfig,
@@ -63,9 +60,10 @@ async def compiled(parts: Parts, config: TrafficConfig, wish: RolloutIn) -> Plan
         window=config.rollback_window,
     )
     is_way_back = is_way_back and wish.strategy not in (Strategy.SHADOW, Strategy.AB_TEST)
-    with templates.placing(len(wish.own_gates(config))):
+    own = "default_gates" if wish.takes_default_gates else "gates"
+    with templates.placing(len(wish.own_gates(config)), own=own):
         spec = wish.to_domain(config, templates.gates)
-        spec = replace(spec, gates=_answerable(parts, config, spec.gates))
+        spec = replace(spec, gates=answerable(parts, config, spec.gates))
         if is_way_back:
             plan = compile_way_back(wish.strategy, spec, parties)
         else:
@@ -82,15 +80,6 @@ async def _filled(parts: Parts, config: TrafficConfig, wish: RolloutIn) -> Fille
         return await filled_defaults(parts.templates, config)
     uses = uses_of(wish.gate_templates)
     return await fill(parts.templates, config.project_id, uses, "gate_templates")
-
-
-def _answerable(
-    parts: Parts, config: TrafficConfig, gates: Sequence[AnyGate]
-) -> tuple[AnyGate, ...]:
-    """The gates with all that their questions need of this installation; raises InvalidSpec."""
-    if violations := tuple(web_gate_violations(gates, parts.hooks_allowed)):
-        raise InvalidSpec(*violations)
-    return priced(gates, config.inference_service_name, parts.prices)
 
 
 async def _require_group(parts: Parts, project_id: UUID, name: str | None) -> None:

@@ -25,7 +25,6 @@ MOST_QUERIES = 5_000
 # What a reading asks the store: whether it knows of the moment at all, and the question itself, of
 # a cost all that is measured of both arms.
 OF_QUERY, OF_COST = 2, 17
-LONGEST_ERROR = 500
 NOT_KEPT = "the metrics store has nothing of that moment (any more)"
 # To this moment it is found out since when the store knows anything.
 CLOSE_ENOUGH = timedelta(seconds=15)
@@ -87,7 +86,7 @@ class PastReadings:
                     return Reading(at=at, error=NOT_KEPT)
                 return Reading(at=at, series=await self._answer(question, past, stretch, at))
             except (Refused, CostUnknown, QueryTextError) as error:
-                return Reading(at=at, error=str(error)[:LONGEST_ERROR])
+                return Reading.failed(at, error)
 
     async def _answer(
         self, question: Question, past: Past, stretch: Stretch, at: datetime

@@ -11,12 +11,12 @@ from api.parts import Parts
 from api.schemas.gate_templates import uses_of
 from api.schemas.gates import gates_of
 from api.schemas.traffic import ANYBODY, TrafficConfigPatch
-from api.templates import require_default_gates
-from domain.errors import Conflict
+from api.templates import require_defaults
+from domain.errors import Conflict, InvalidSpec
 from domain.plan import Policies
 from domain.registry import TrafficConfig
 from domain.rollout import Action, Command
-from domain.strategies.rules import require_defaults
+from domain.strategies.rules import default_policy_violations
 
 _NOT_NULL = ("strategy", "paused", "rollback_window_seconds")
 
@@ -28,10 +28,10 @@ async def patched(
     config = await parts.registry.config(project_id, config_id)
     changed = replace(config, **_changes(wish), updated_at=datetime.now(UTC))
     if {"default_gates", "default_gate_templates"} & wish.model_fields_set:
-        await require_default_gates(parts.templates, changed)
-    else:
+        await require_defaults(parts, changed)
+    elif violations := tuple(default_policy_violations(changed.default_policies or Policies())):
         # A template that was retired since must not stand in the way of a pause.
-        require_defaults(changed.default_gates or (), changed.default_policies or Policies())
+        raise InvalidSpec(*violations)
     if changed.paused is not config.paused:
         # First, so that a repeat tells it again where it could not be told.
         await _tell_rollout(parts, changed)

@@ -13,7 +13,7 @@ from api.parts import Parts
 from api.schemas.gate_templates import uses_of
 from api.schemas.gates import gates_of
 from api.schemas.traffic import TrafficConfigIn
-from api.templates import require_default_gates
+from api.templates import require_defaults
 from domain.division import require_name
 from domain.errors import AlreadyExists
 from domain.names import route_name, workload_name
@@ -41,7 +41,7 @@ async def create_config(parts: Parts, project_id: UUID, wish: TrafficConfigIn) -
     environment = await registry.environment(project_id, service.serving_environment_id)
     version = await registry.version(project_id, stable_id)
     config = _config(service, environment, version, wish)
-    await require_default_gates(parts.templates, config)
+    await require_defaults(parts, config)
     await parts.control.ready()  # a config that nobody will publish is worth avoiding
     try:
         await registry.create_config(config)

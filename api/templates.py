@@ -1,5 +1,6 @@
 """Templates of gates: tried when they are written, filled in when a rollout uses them."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,8 +9,10 @@ from uuid import UUID
 from pydantic import TypeAdapter, ValidationError
 
 from api.errors import broken
+from api.parts import Parts
 from api.problems import MOST_VIOLATIONS, broken_rules
 from api.schemas.gates import AnyGateBody, gates_of
+from domain.costs import priced
 from domain.errors import InvalidSpec, NotFound, Violation
 from domain.gate_templates.filling import filled, pinned, tried
 from domain.gate_templates.pins import TemplatePin, TemplateScope
@@ -17,12 +20,13 @@ from domain.gate_templates.port import GateTemplates
 from domain.gate_templates.template import GateDocument, GateTemplate, require_template
 from domain.gate_templates.uses import TemplateUse
 from domain.plan import Policies
-from domain.reading_gates import AnyGate
+from domain.reading_gates import AnyGate, web_gate_violations
 from domain.registry import TrafficConfig
 from domain.strategies.gate_rules import gate_violations
-from domain.strategies.rules import require_defaults
+from domain.strategies.rules import default_policy_violations
 
 _GATE: TypeAdapter[AnyGateBody] = TypeAdapter(AnyGateBody)
+_OF_A_GATE = re.compile(r"gates\.(?P<index>[0-9]+)(?P<rest>.*)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,15 +38,16 @@ class Filled:
     pins: tuple[TemplatePin, ...] = ()
 
     @contextmanager
-    def placing(self, own: int, field: str = "gates") -> Iterator[None]:
+    def placing(self, count: int, own: str = "gates") -> Iterator[None]:
         """Have the rules that gates break told at the fields of the wish as it was written.
 
-        These gates stand behind so many own ones in the list that the rules know as `field`.
+        In the list `gates` these stand behind so many that were written in the field `own`.
         """
+        places = (*(f"{own}.{i}" for i in range(count)), *self.places)
         try:
             yield
         except InvalidSpec as error:
-            moved = (_moved(one, f"{field}.", own, self.places) for one in error.violations)
+            moved = (_moved(one, own, places) for one in error.violations)
             raise type(error)(*moved) from error
 
 
@@ -59,12 +64,24 @@ async def filled_defaults(templates: GateTemplates, config: TrafficConfig) -> Fi
     return await fill(templates, config.project_id, uses, "default_gate_templates")
 
 
-async def require_default_gates(templates: GateTemplates, config: TrafficConfig) -> None:
-    """Raise InvalidSpec with the rules that a config's default gates and templates break."""
-    made = await filled_defaults(templates, config)
+async def require_defaults(parts: Parts, config: TrafficConfig) -> None:
+    """Raise InvalidSpec with the rules that a config's default gates and policies break."""
+    made = await filled_defaults(parts.templates, config)
     own = config.default_gates or ()
-    with made.placing(len(own), "default_gates"):
-        require_defaults((*own, *made.gates), config.default_policies or Policies())
+    gates, policies = (*own, *made.gates), config.default_policies or Policies()
+    with made.placing(len(own), own="default_gates"):
+        if violations := (*gate_violations(gates), *default_policy_violations(policies)):
+            raise InvalidSpec(*violations)
+        answerable(parts, config, gates)
+
+
+def answerable(
+    parts: Parts, config: TrafficConfig, gates: Sequence[AnyGate]
+) -> tuple[AnyGate, ...]:
+    """The gates with all that their questions need of this installation; raises InvalidSpec."""
+    if violations := tuple(web_gate_violations(gates, parts.hooks_allowed)):
+        raise InvalidSpec(*violations)
+    return priced(gates, config.inference_service_name, parts.prices)
 
 
 async def fill(
@@ -150,11 +167,11 @@ def _violations(error: ValidationError, at: str) -> Iterator[Violation]:
         yield Violation(found.field, found.rule)
 
 
-def _moved(violation: Violation, gates: str, own: int, places: Sequence[str]) -> Violation:
-    """A violation of a gate that came from a template, at the template."""
-    if not violation.field.startswith(gates):
+def _moved(violation: Violation, own: str, places: Sequence[str]) -> Violation:
+    """A violation of the gates, or of one of them where that one was written."""
+    if violation.field == "gates":
+        return Violation(own, violation.rule)
+    gate = _OF_A_GATE.fullmatch(violation.field)
+    if gate is None or int(gate["index"]) >= len(places):
         return violation
-    index, dot, rest = violation.field.removeprefix(gates).partition(".")
-    if not index.isdecimal() or not own <= int(index) < own + len(places):
-        return violation
-    return Violation(f"{places[int(index) - own]}{dot}{rest}", violation.rule)
+    return Violation(places[int(gate["index"])] + gate["rest"], violation.rule)

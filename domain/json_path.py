@@ -109,5 +109,15 @@ def _number(value: Any) -> float:
                 raise NoNumber("the path leads to a number that is too large") from None
         case str() if _NUMBER.fullmatch(value):
             return float(value)
-    what = json.dumps(value, ensure_ascii=False)[:_EXCERPT]
-    raise NoNumber(f"the path leads to {what}, which is no number")
+    raise NoNumber(f"the path leads to {_shown(value)}, which is no number")
+
+
+def _shown(value: Any) -> str:
+    """Of an answer that may be nested deeper than can be written."""
+    match value:
+        case dict():
+            return "an object"
+        case list():
+            return "a list"
+        case _:
+            return json.dumps(value[:_EXCERPT], ensure_ascii=False)

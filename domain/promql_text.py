@@ -21,7 +21,7 @@ _PART = re.compile(
     r'(?P<string>"(?:[^"\\\n]|\\.)*"|'
     r"'(?:[^'\\\n]|\\.)*'|"
     r"`[^`]*`)"
-    r"|(?P<comment>\#[^\n]*)|(?P<open>[\"'`])|(?P<code>[^\"'`#]+)"
+    r"|(?P<comment>\#[^\r\n]*)|(?P<open>[\"'`])|(?P<code>[^\"'`#]+)"
 )
 _MATCHES_PATTERN = re.compile(r"[=!]~\s*\Z")
 _DURATION = re.compile(r"(?:[0-9]+(?:ms|[smhdwy]))+")
@@ -44,8 +44,8 @@ class _Part:
 def placeholders(query: str) -> tuple[str, ...]:
     """The names that a query asks for, each once. Raises QueryTextError for an open string."""
     parts = (part for part in _parts(query) if part.quote != "#")
-    found = (match[1] for part in parts for match in _PLACEHOLDER.finditer(part.text))
-    return tuple(dict.fromkeys(found))
+    found = (match for part in parts for match in _PLACEHOLDER.finditer(part.text))
+    return tuple(dict.fromkeys(match[1] for match in found))
 
 
 def filled_in(query: str, values: Mapping[str, Value], *, later: Container[str] = ()) -> str:
@@ -56,7 +56,7 @@ def filled_in(query: str, values: Mapping[str, Value], *, later: Container[str] 
 
     def written(part: _Part) -> str:
         def one(match: re.Match[str]) -> str:
-            return match[0] if match[1] in later else _written(match[1], values, part)
+            return match[0] if match[1] in later else _written(match, values, part)
 
         return part.text if part.quote == "#" else _PLACEHOLDER.sub(one, part.text)
 
@@ -65,24 +65,39 @@ def filled_in(query: str, values: Mapping[str, Value], *, later: Container[str] 
 
 def _parts(query: str) -> list[_Part]:
     parts: list[_Part] = []
+    code = ""  # since the last string: a comment in between means nothing
     for match in _PART.finditer(query):
         text = match[0]
         if match["open"]:
             raise QueryTextError(f"has a string that begins at character {match.start()} unclosed")
         if match["string"]:
-            before = parts[-1].text if parts and not parts[-1].quote else ""
-            parts.append(_Part(text, text[0], bool(_MATCHES_PATTERN.search(before))))
+            parts.append(_Part(text, text[0], bool(_MATCHES_PATTERN.search(code))))
+            code = ""
         else:
             parts.append(_Part(text, "#" if match["comment"] else ""))
+            code += match["code"] or ""
     return parts
 
 
-def _written(name: str, values: Mapping[str, Value], part: _Part) -> str:
+def _written(match: re.Match[str], values: Mapping[str, Value], part: _Part) -> str:
+    name = match[1]
     if name not in values:
         known = ", ".join(sorted(values)) or "none"
         raise QueryTextError(f"names {{{{{name}}}}}, which is not known here; known: {known}")
     value = values[name]
-    return _in_string(name, _text(value), part) if part.quote else _in_code(name, value)
+    if not part.quote:
+        return _in_code(name, value)
+    _require_unescaped(match, part)
+    return _in_string(name, _text(value), part)
+
+
+def _require_unescaped(match: re.Match[str], part: _Part) -> None:
+    """A backslash before a placeholder would take the escape of its value's first character."""
+    before = part.text[: match.start()]
+    escapes = len(before) - len(before.rstrip("\\"))
+    in_literal, in_pattern = (0, escapes) if part.quote == "`" else (escapes % 2, escapes // 2)
+    if in_literal or (part.is_pattern and in_pattern % 2):
+        raise QueryTextError(f"has a backslash before {match[0]}, which would change its value")
 
 
 def _in_string(name: str, text: str, part: _Part) -> str:

@@ -130,6 +130,8 @@ def _header_violations(at: str, headers: Sequence[tuple[str, str]]) -> Iterator[
         elif not (value.isascii() and value.isprintable() and len(value) <= LONGEST_HEADER):
             rule = f"must be printable ASCII, at most {LONGEST_HEADER} characters"
             yield Violation(f"{at}.{name}", rule)
+        elif value != value.strip():
+            yield Violation(f"{at}.{name}", "must not begin or end with a space")
 
 
 def _filled_url(url: str, values: Mapping[str, Value]) -> str:

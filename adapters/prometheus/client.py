@@ -68,8 +68,8 @@ class PrometheusClient:
         return await self._run(lambda: self._counted(query))
 
     async def values(self, query: str, at: datetime) -> tuple[RawValue, ...]:
-        """What a query says at one moment."""
-        return await self._run(lambda: read_vector(self._instant(query, at)))
+        """What a query says at one moment, all of it or none, as `samples`."""
+        return await self._run(lambda: read_vector(self._whole(query, at)))
 
     async def answer(self, query: str) -> tuple[float, ...]:
         """What a query says now, a number for each of its series; NaN and infinities as they are.
@@ -88,9 +88,9 @@ class PrometheusClient:
         require_counts(read)
         return read
 
-    def _whole(self, query: str) -> Any:
-        """The result of a query now, which the store does not warn of."""
-        result = self._instant(query, None)
+    def _whole(self, query: str, at: datetime | None = None) -> Any:
+        """The result of a query at that moment or now, which the store does not warn of."""
+        result = self._instant(query, at)
         if self._heard.warnings:
             said = "; ".join(self._heard.warnings)
             raise Unreachable(f"the metrics store answered in part: {said}")

@@ -33,6 +33,8 @@ class WebAnswers(WebSource):
                 body = await self._call(call, url)
         except TimeoutError as error:
             raise Unreachable(f"{host_of(url)} did not answer within {seconds:g} s") from error
+        except httpx.LocalProtocolError:  # it quotes the header that it objects to: a secret
+            raise Refused(f"{host_of(url)} cannot be asked with these headers") from None
         except httpx.HTTPError as error:
             raise Unreachable(f"{host_of(url)} cannot be reached: {error!r}") from error
         try:

@@ -22,15 +22,17 @@ IGNORED = ("id", "created", "model_version")
 THRESHOLD, TOLERANCE = 0.9, 0.001
 
 
-def _finite(body: dict[str, JsonValue]) -> dict[str, JsonValue]:
+def _sendable(body: dict[str, JsonValue]) -> dict[str, JsonValue]:
     try:
-        json.dumps(body, allow_nan=False)
+        json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("must hold no half of a surrogate pair, which is no character") from error
     except ValueError as error:
         raise ValueError("must hold no NaN and no Infinity, which JSON does not know") from error
     return body
 
 
-Body = Annotated[dict[str, JsonValue], AfterValidator(_finite)]
+Body = Annotated[dict[str, JsonValue], AfterValidator(_sendable)]
 
 
 class SampleRequestIn(Incoming):

@@ -19,7 +19,7 @@ def printable(value: str) -> str:
     return value
 
 
-def _readable(value: str) -> str:
+def readable(value: str) -> str:
     if _CONTROL_BUT_LINES.search(value):
         raise ValueError("must not hold control characters other than line breaks and tabs")
     return value
@@ -78,7 +78,7 @@ Label = Annotated[
 Prose = Annotated[
     str,
     Field(max_length=2000, json_schema_extra=patterned(r"^[^\x00-\x08\x0b-\x1f\x7f]*$")),
-    AfterValidator(_readable),
+    AfterValidator(readable),
 ]
 Uri = Annotated[
     str,

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from api.schemas.comparisons import Body
-from api.schemas.fields import Fraction, Incoming, Label, Name, Seconds
+from api.schemas.fields import Fraction, Incoming, Label, Seconds, printable, readable
 from domain.hooks import LONGEST_URL
 from domain.json_path import LONGEST_PATH
 from domain.reading_gates import (
@@ -31,7 +31,9 @@ KINDS = ("query", "web", "cost")
 HIDDEN = "(hidden)"
 Count = Annotated[int, Field(strict=True, ge=1, le=MOST_READINGS)]
 Tolerated = Annotated[int, Field(strict=True, ge=0, le=MOST_READINGS)]
-Query = Annotated[str, Field(min_length=1, max_length=LONGEST_QUERY)]
+Query = Annotated[str, Field(min_length=1, max_length=LONGEST_QUERY), AfterValidator(readable)]
+Path = Annotated[str, Field(max_length=LONGEST_PATH), AfterValidator(readable)]
+Url = Annotated[str, Field(min_length=1, max_length=LONGEST_URL), AfterValidator(printable)]
 Condition = Annotated[str, Field(max_length=500)]
 
 
@@ -62,10 +64,8 @@ def require_one_kind(given: Any) -> Any:
 class WebBody(Incoming):
     """A URL that answers JSON, and where in it the numbers are."""
 
-    url: Name = Field(
-        max_length=LONGEST_URL, description="http or https, at a host that the installation allows."
-    )
-    json_path: Annotated[str, Field(max_length=LONGEST_PATH)] = Field(
+    url: Url = Field(description="http or https, at a host that the installation allows.")
+    json_path: Path = Field(
         description="Such as `$.data[0].score`; several matches are several series."
     )
     method: Literal["GET", "POST"] = "GET"

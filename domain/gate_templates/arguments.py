@@ -26,6 +26,8 @@ _DURATION = re.compile(
 )
 _LONGEST_DURATION = 63
 _UNREADABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+# Filled in, it would be a placeholder itself.
+_OPENING = "{{"
 UNREADABLE_RULE = "must not hold control characters other than line breaks and tabs"
 
 
@@ -143,6 +145,8 @@ def _text_rule(value: Value) -> str:
         return "must be a string"
     if len(value) > LONGEST_TEXT:
         return f"must be at most {LONGEST_TEXT} characters"
+    if _OPENING in value:
+        return f"must not hold {_OPENING}, which begins a placeholder"
     return UNREADABLE_RULE if is_unreadable(value) else ""
 
 

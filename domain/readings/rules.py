@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Self
 
 from domain.conditions.parser import condition_violations
 from domain.errors import Violation
@@ -10,6 +11,7 @@ from domain.errors import Violation
 SHORTEST_INTERVAL, LONGEST_INTERVAL = timedelta(seconds=1), timedelta(days=1)
 LONGEST_DELAY = timedelta(days=7)
 MOST_READINGS = 10_000
+LONGEST_ERROR = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +24,12 @@ class Reading:
     at: datetime
     series: tuple[float, ...] = ()
     error: str = ""
+
+    @classmethod
+    def failed(cls, at: datetime, error: Exception) -> Self:
+        """One without an answer. The error may quote another system, and so hold any character."""
+        said = str(error)[:LONGEST_ERROR] or type(error).__name__
+        return cls(at=at, error="".join(one if one.isprintable() else " " for one in said))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

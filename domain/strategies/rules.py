@@ -160,11 +160,10 @@ def gates_by_default(config: TrafficConfig) -> tuple[AnyGate, ...]:
     return () if config.default_gate_templates else DEFAULT_GATES
 
 
-def require_defaults(gates: Sequence[AnyGate], policies: Policies) -> None:
-    """Raise InvalidSpec with every rule that the defaults of a traffic config break."""
-    violations = (*gate_violations(gates), *policy_violations(policies))
-    if violations:
-        raise InvalidSpec(*(Violation(f"default_{v.field}", v.rule) for v in violations))
+def default_policy_violations(policies: Policies) -> Iterator[Violation]:
+    """Every rule that the default policies of a traffic config break."""
+    for one in policy_violations(policies):
+        yield Violation(f"default_{one.field}", one.rule)
 
 
 def span_violations(at: str, **spans: timedelta) -> Iterator[Violation]:

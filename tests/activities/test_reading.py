@@ -226,6 +226,32 @@ async def test_of_two_watchers_the_first_one_s_reading_stands(scene):
     assert [one.sequence for one in await watched.kept()] == [0, 1]
 
 
+async def test_a_reading_that_another_gate_found_kept_counts_once(scene, monkeypatch):
+    """It was kept, and the answer was still on its way when the registry was read again."""
+    watched = await scene(gate("early"), gate("late"))
+    keep, readings = watched.store.keep, watched.store.readings
+    is_kept, is_read_again = asyncio.Event(), asyncio.Event()
+
+    async def keeping(rollout_id, kept):
+        if kept.gate == "late" and not is_read_again.is_set():
+            await is_kept.wait()
+            raise Unreachable("a connection broke")
+        await keep(rollout_id, kept)
+        is_kept.set()
+        await is_read_again.wait()
+
+    async def reading(rollout_id):
+        found = await readings(rollout_id)
+        if is_kept.is_set():
+            asyncio.get_running_loop().call_later(QUICK.total_seconds(), is_read_again.set)
+        return found
+
+    monkeypatch.setattr(watched.store, "keep", keeping)
+    monkeypatch.setattr(watched.store, "readings", reading)
+    seen = await watched.watch()
+    assert [v.status for v in seen.verdicts] == [Status.PASS, Status.PASS]
+
+
 async def test_verdicts_on_readings_are_told_as_events(scene):
     watched = await scene()
     watched.queries.script(NAN, BAD)
@@ -312,6 +338,7 @@ async def test_the_worst_of_the_numbers_that_a_path_leads_to_counts(scene):
         ((503, ""), "answered 503"),
         ((200, "<html>"), "no JSON"),
         ((200, '{"rows": [{"score": "fine"}]}'), "no number"),
+        ((200, '{"rows": [{"score": "\\ud800\\u0000"}]}'), 'leads to " \\u0000", which'),
     ],
 )
 async def test_a_url_that_gives_no_numbers_is_unavailable_and_never_a_fail(scene, answer, why):

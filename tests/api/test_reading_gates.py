@@ -1,11 +1,15 @@
 """Gates without statistics at the front door: asked for beside the others, refused by field."""
 
+import json
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
 
+from api.schemas.reading_gates import ReadingGateBody
 from domain.prices import TokenPrice
 from domain.reading_gates import PromQuery
+from domain.registry import TrafficConfig
 from domain.rollout import Rollout
 from tests.api.caller import canary
 
@@ -80,6 +84,11 @@ async def test_gates_of_both_kinds_are_one_list(api, ids, registry):
         (web(url="https://{{model}}.example.com/"), "gates.0.web.url", "allowed host"),
         (web(json_path="score"), "gates.0.web.json_path", "must begin with $"),
         (web(headers={"A": "(hidden)"}), "gates.0.web.headers", "give the value again"),
+        (web(headers={"A": "secret "}), "gates.0.web.headers.A", "begin or end with a space"),
+        (web(url=f"{URL}&x={'y' * 2048}"), "gates.0.web.url", "at most 2048 characters"),
+        (web(json_path="$['\0']"), "gates.0.web.json_path", "control characters"),
+        (QUALITY | {"query": 'up{a="\0"}'}, "gates.0.query", "control characters"),
+        (QUALITY | {"query": 'up{a="\\{{model}}"}'}, "gates.0.query", "backslash before"),
         (web(method="DELETE"), "gates.0.web.method", "GET"),
         (web(body={}), "gates.0.web.body", "belongs to the method POST"),
         (QUALITY | {"query": 7}, "gates.0.query", "string"),
@@ -145,6 +154,45 @@ async def test_defaults_of_a_config_may_be_of_both_kinds(traffic, registry):
     await traffic.api.made(f"{traffic.path}/rollouts", canary(traffic.ids["v2"]))
     (rollout,) = registry.things[Rollout].values()
     assert [gate.name for gate in rollout.plan.all_gates] == ["errors", "quality", "cost", "evals"]
+
+
+async def test_a_url_may_be_as_long_as_one_of_a_hook(api, ids):
+    url = f"{URL}&x={'y' * 1500}"
+    made = await api.made(_rollouts(ids), canary(ids["v2"], gates=[web(url=url)]))
+    assert made["plan"]["gates"][0]["web"]["url"] == url
+
+
+@pytest.mark.parametrize(
+    ("gate", "field"), [(web(url="https://other.example.com/"), "web.url"), (COST, "cost")]
+)
+async def test_a_default_that_this_installation_cannot_ask_is_refused(api, gate, field):
+    """Else each rollout that names no gates would be, for a field that it does not have."""
+    ids = await api.served(name="mini")
+    config = f"/traffic_configs/{ids['config']}"
+    answer = await api.patch(config, {"default_gates": [ERRORS, gate]})
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == [f"default_gates.1.{field}"]
+
+
+async def test_what_is_wrong_with_a_default_by_now_is_told_as_one(api, registry):
+    """A price may be taken out of the settings while gates on the cost are defaults."""
+    ids = await api.served(name="mini")
+    configs = registry.things[TrafficConfig]
+    config = configs[UUID(ids["config"])]
+    cost = ReadingGateBody.model_validate(COST).to_domain()
+    configs[config.id] = replace(config, default_gates=(cost,))
+    answer = await api.post(_rollouts(ids), canary(ids["v2"]))
+    assert [error["field"] for error in answer.json()["errors"]] == ["default_gates.0.cost"]
+
+
+async def test_a_body_that_could_not_be_shown_is_refused(api, ids):
+    """JSON can write half of a surrogate pair, which is no character."""
+    wish = canary(ids["v2"], gates=[web(method="POST", body={"a": "\ud800"})])
+    headers = {"Content-Type": "application/json"}
+    answer = await api.call("POST", _rollouts(ids), content=json.dumps(wish), headers=headers)
+    assert answer.status_code == 422, answer.text
+    (told,) = answer.json()["errors"]
+    assert (told["field"], "surrogate" in told["rule"]) == ("gates.0.web.body", True)
 
 
 async def test_a_default_that_breaks_a_rule_is_refused_by_its_field(traffic):

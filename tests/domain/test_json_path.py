@@ -66,6 +66,22 @@ def test_what_is_no_number_is_an_error_and_never_a_number(value):
         parse_path("$").numbers(value)
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"), [({"a": 1}, "an object"), ([1], "a list"), ("größer", '"größer"')]
+)
+def test_what_is_no_number_is_told(value, shown):
+    with pytest.raises(NoNumber, match=f"the path leads to {shown}, which is no number"):
+        parse_path("$").numbers(value)
+
+
+def test_an_answer_that_is_nested_too_deep_to_be_written_is_told_all_the_same():
+    deep: object = 1
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(NoNumber, match="a list"):
+        parse_path("$").numbers(deep)
+
+
 def test_more_values_than_can_be_judged_are_an_error():
     assert len(parse_path("$[*]").numbers([1] * MOST_FOUND)) == MOST_FOUND
     with pytest.raises(NoNumber, match="1,001 values"):

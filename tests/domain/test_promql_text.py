@@ -25,6 +25,11 @@ texts = st.text(st.characters(exclude_categories=["Cs"]))
         ('up{a="\\"{{job}}", b="#"} + {{count}}', 'up{a="\\"a\\"b.c", b="#"} + 3'),
         ('sum(up{a="{{1}}"}) by (b)', 'sum(up{a="{{1}}"}) by (b)'),
         ('up{a="{{yes}}"}', 'up{a="true"}'),
+        ('up{a="C:\\\\{{yes}}"}', 'up{a="C:\\\\true"}'),
+        ("up{a=`C:\\{{yes}}`}", "up{a=`C:\\true`}"),
+        ('up{a=~"\\\\\\\\{{job}}"}', 'up{a=~"\\\\\\\\a\\"b\\\\.c"}'),
+        ('up{a=~ # it is\n"{{job}}"}', 'up{a=~ # it is\n"a\\"b\\\\.c"}'),
+        ("up # {{nobody}}\r > {{limit}}", "up # {{nobody}}\r > 0.5"),
     ],
 )
 def test_placeholders_are_filled_in_as_their_place_asks_for(query, filled):
@@ -49,6 +54,10 @@ def test_placeholders_are_filled_in_as_their_place_asks_for(query, filled):
         ("up{a=`{{tick}}`}", "which has a backtick"),
         ('up{a="{{job}}}', "unclosed"),
         ('up{a="\n"}', "unclosed"),
+        ('up{a="\\{{job}}"}', "has a backslash before {{job}}"),
+        ("up{a='\\\\\\{{job}}'}", "has a backslash before {{job}}"),
+        ('up{a=~"\\\\{{job}}"}', "has a backslash before {{job}}"),
+        ("up{a=~`\\{{job}}`}", "has a backslash before {{job}}"),
     ],
 )
 def test_what_cannot_be_filled_in_says_why(query, rule):

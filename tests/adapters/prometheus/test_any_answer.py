@@ -193,6 +193,17 @@ async def test_a_reading_in_part_is_none(asked, document):
         await asked.connection.answer("up")
 
 
+async def test_values_in_part_are_none(asked):
+    """Half of the tokens would make an answer look cheap."""
+    document = success("vector", [{"metric": {}, "value": [1, "5"]}])
+    asked.store.say(document)
+    (value,) = await asked.connection.values("up", NOW)
+    assert value.value == 5
+    asked.store.say({**document, "warnings": ["store-2 did not answer"]})
+    with pytest.raises(Unreachable, match="in part: store-2 did not answer"):
+        await asked.connection.values("up", NOW)
+
+
 async def test_a_compressed_answer_is_read_and_a_broken_one_is_unreachable(asked):
     whole = gzip.compress(json.dumps(matrix(ONE)).encode())
     asked.store.say(whole, Content_Encoding="gzip")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import traceback
 from datetime import timedelta
 from typing import Any
 
@@ -60,6 +61,14 @@ async def test_method_path_headers_and_body_arrive_as_they_were_given(server):
     assert request.headers.getall("User-Agent") == ["ours"]
     assert request.headers["Content-Type"] == "application/json"
     assert request.headers["Accept-Encoding"] == "identity"
+
+
+async def test_a_header_that_cannot_be_sent_is_refused_and_not_told(server):
+    call = server.call(headers=(("Authorization", "Bearer s3cret "),))
+    async with connect(AllowedHosts.read(server.address)) as source:
+        with pytest.raises(Refused, match="cannot be asked with these headers") as refused:
+            await source.ask(call)
+    assert "s3cret" not in "".join(traceback.format_exception(refused.value))
 
 
 async def test_a_host_that_is_not_allowed_is_not_called(server):

@@ -19,14 +19,14 @@ from tests.gate_templates import an_argument
 FITTING: dict[str, list[Any]] = {
     "number": [0, 1, -2, 0.5, -1e-9, 1e300, MOST_WHOLE],
     "integer": [0, -3, MOST_WHOLE],
-    "string": ["", "für\teine\nZeile", "x" * LONGEST_TEXT, "{{args.a}}"],
+    "string": ["", "für\teine\nZeile", "x" * LONGEST_TEXT],
     "boolean": [True, False],
     "duration": ["30s", "5m", "1h30m", "1d", "250ms", "1y2w3d4h5m6s7ms", "0s"],
 }
 UNFIT: dict[str, list[Any]] = {
     "number": [True, "1", float("nan"), float("inf"), MOST_WHOLE + 1, 10**400, -(10**400)],
     "integer": [True, "1", 1.0, 0.5, MOST_WHOLE + 1, -MOST_WHOLE - 1],
-    "string": [1, True, 0.5, "x" * (LONGEST_TEXT + 1), "\x00", "a\x1b", "\ud800", "\r"],
+    "string": [1, True, 0.5, "x" * (LONGEST_TEXT + 1), "\x00", "a\x1b", "\ud800", "\r", "{{a}}"],
     "boolean": [0, 1, "true"],
     "duration": ["", "5", "5 m", "m", "30m1h", "5m5m", "-5m", "1.5h", 5, "5m\n", "٣m", "1" * 70 + "s"],
 }  # fmt: skip

@@ -1,19 +1,22 @@
 """Rules of a gate that reads: what is refused, and in which words."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from domain.errors import Violation
 from domain.readings.rules import (
     LONGEST_DELAY,
+    LONGEST_ERROR,
     LONGEST_INTERVAL,
     MOST_READINGS,
+    Reading,
     ReadingRules,
     reading_violations,
 )
 
 MINUTE = timedelta(minutes=1)
+NOW = datetime(2026, 11, 29, tzinfo=UTC)
 SUCCESS = "result[0] >= 0.95"
 
 
@@ -114,3 +117,9 @@ def test_each_condition_is_read():
         "gates.0.failure_condition",
     ]
     assert all(one.rule.startswith("must be a condition") for one in broken)
+
+
+def test_an_error_is_text_that_can_be_kept_whatever_it_quotes():
+    failed = Reading.failed(NOW, ValueError("a\0\ud800\n" + "x" * LONGEST_ERROR))
+    assert failed == Reading(at=NOW, error="a   " + "x" * (LONGEST_ERROR - 4))
+    assert Reading.failed(NOW, ValueError()).error == "ValueError"
