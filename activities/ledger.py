@@ -45,6 +45,7 @@ class Ledger:
         self._streams = {meter.name: Stream(plan, meter) for meter in meters}
         self._cursor: AnyCursor | None = None
         self._is_kept = False
+        self._failed: dict[tuple[str, str], Verdict] = {}
         self._times: tuple[float, ...] = ()
         self.sequence = 0
         # When the gateway's counters last showed something new, by our own clock.
@@ -138,8 +139,13 @@ class Ledger:
         return timedelta(seconds=wait)
 
     def verdicts(self, progress: Progress) -> tuple[Verdict, ...]:
-        verdicts = tuple(map(self._of_what_speaks, self._book.verdicts(progress)))
-        return verdicts if self._is_kept else tuple(verdict.unkept for verdict in verdicts)
+        """What every gate says. A FAIL that rests on what could not be stored stays one, too."""
+        found = tuple(map(self._of_what_speaks, self._book.verdicts(progress)))
+        for verdict in (*progress.seen.verdicts, *found):
+            if verdict.status is Status.FAIL:
+                self._failed.setdefault((verdict.gate, verdict.variant), verdict)
+        stand = tuple(self._failed.get((each.gate, each.variant), each) for each in found)
+        return stand if self._is_kept else tuple(verdict.unkept for verdict in stand)
 
     def _of_what_speaks(self, verdict: Verdict) -> Verdict:
         """The verdict; unavailable where its meter is silent. What has failed stays failed."""

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 from domain.errors import Forbidden, Refused, TidegateError, Unreachable
-from domain.evidence.counters import Sample
+from domain.evidence.counters import Sample, Series, SeriesRole
 
 _EXCERPT = 200
 _SHORT = 12
@@ -40,6 +40,23 @@ class RawSeries:
         digest = hashlib.sha256(canonical.encode(errors="surrogatepass")).hexdigest()
         name = self.labels.get("__name__", "")
         return f"{name}@{digest[:_SHORT]}"
+
+    @property
+    def target(self) -> str:
+        """What was scraped, by the two labels that Prometheus gives to every target."""
+        return f"{self.labels.get('job', '')}/{self.labels.get('instance', '')}"
+
+    def counting(
+        self, role: SeriesRole, *, bound_ms: float | None = None, mark: str = ""
+    ) -> Series:
+        """As what it counts. `mark` tells two meanings of one series apart."""
+        return Series(
+            key=f"{self.key}{mark}",
+            role=role,
+            bound_ms=bound_ms,
+            target=self.target,
+            samples=self.samples,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -107,7 +107,7 @@ class PrometheusCounters(CounterSource):
             found = rewards.meaning(raw.labels, counters)
             if found is not None and raw.samples and found[0] in by_workload:
                 workload, role = found
-                by_workload[workload].append(Series(key=raw.key, role=role, samples=raw.samples))
+                by_workload[workload].append(raw.counting(role))
         return {arm: tuple(by_workload[workload]) for arm, workload in workloads.items()}
 
 
@@ -138,4 +138,4 @@ def _meaning(
 
 
 def _series(raw: RawSeries, meaning: Meaning) -> Series:
-    return Series(key=raw.key, role=meaning.role, bound_ms=meaning.bound_ms, samples=raw.samples)
+    return raw.counting(meaning.role, bound_ms=meaning.bound_ms)

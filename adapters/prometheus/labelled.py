@@ -131,11 +131,11 @@ def _range(matchers: Mapping[str, Iterable[str]], window: timedelta) -> str:
 def _read(raw: RawSeries, family: Family) -> Iterator[Series]:
     if family.role is SeriesRole.BUCKET:
         bound = _bound(raw.labels.get("le", "nothing"), family)
-        yield Series(key=raw.key, role=family.role, bound_ms=bound, samples=raw.samples)
+        yield raw.counting(family.role, bound_ms=bound)
         return
-    yield Series(key=raw.key, role=family.role, samples=raw.samples)
+    yield raw.counting(family.role)
     if family.error_label and family.errors.fullmatch(raw.labels.get(family.error_label, "")):
-        yield Series(key=f"{raw.key}!", role=SeriesRole.ERRORS, samples=raw.samples)
+        yield raw.counting(SeriesRole.ERRORS, mark="!")
 
 
 def _bound(le: str, family: Family) -> float:

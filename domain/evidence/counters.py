@@ -40,12 +40,13 @@ class Series:
     """One counter of one arm. `key` names it for good, across readings; samples ascend in time.
 
     A BUCKET counts the requests that took at most `bound_ms`; the one of infinity counts all that
-    were timed.
+    were timed. `target` names what was scraped: a proxy or a pod shows all of its series at once.
     """
 
     key: str
     role: SeriesRole
     bound_ms: float | None = None
+    target: str = ""
     samples: tuple[Sample, ...]
 
 
@@ -176,19 +177,28 @@ def resets(values: Sequence[float]) -> int:
 
 def _read(arm: ArmCursor, series: Iterable[Series], *, is_first: bool) -> ArmCursor:
     """Count what is new in each series; the very first reading only sets the marks."""
-    fresh = [(one, samples) for one in series if (samples := _unseen(arm, one))]
-    known_since = min(
-        (*(at for at, _ in arm.last.values()), *(samples[0][0] for _, samples in fresh)),
-        default=math.inf,
-    )
+    listed = tuple(series)
+    fresh = [(one, samples) for one in listed if (samples := _unseen(arm, one))]
+    known_since = _known_since(arm, listed, fresh)
     last, grown, began_anew = dict(arm.last), [], 0
     for one, samples in fresh:
-        begin = _begin(arm, one.key, samples[0], known_since)
+        begin = _begin(arm, one.key, samples[0], known_since[one.target])
         values = [begin, *(value for _, value in samples)]
         grown.append((one, 0.0 if is_first else increase(values)))
         began_anew += 0 if is_first else resets(values)
         last[one.key] = samples[-1]
     return replace(arm, last=last, owed=_owing(arm.owed, grown, began_anew))
+
+
+def _known_since(
+    arm: ArmCursor, series: Iterable[Series], fresh: Iterable[tuple[Series, Sequence[Sample]]]
+) -> Mapping[str, float]:
+    """By target, a moment from which on it has been scraped for this arm."""
+    since: dict[str, float] = {}
+    moments = [(one.target, arm.last[one.key][0]) for one in series if one.key in arm.last]
+    for target, at in (*moments, *((one.target, samples[0][0]) for one, samples in fresh)):
+        since[target] = min(at, since.get(target, at))
+    return since
 
 
 def _unseen(arm: ArmCursor, series: Series) -> list[Sample]:
@@ -200,8 +210,9 @@ def _unseen(arm: ArmCursor, series: Series) -> list[Sample]:
 def _begin(arm: ArmCursor, key: str, first: Sample, known_since: float) -> float:
     """What a series stood at before its first unseen sample.
 
-    A series that appears while the arm was already being scraped was born since and counts from 0
-    (a proxy shows its error counter with the first error); otherwise its past is not ours.
+    A series that appears while its target was already being scraped was born since and counts from
+    0 (a proxy shows its error counter with the first error). Otherwise its past is not ours: a
+    proxy may come back, or be found by the store, with all that a slot has ever counted.
     """
     if key in arm.last:
         return arm.last[key][1]

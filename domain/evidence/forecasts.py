@@ -12,6 +12,8 @@ from domain.evidence.tallies import Tally
 _HORIZON_SECONDS = 30 * 86_400.0
 _MOMENTS: Floats = np.concatenate([[0.0], np.geomspace(0.5, _HORIZON_SECONDS, 12)])
 _PARTS: Floats = np.linspace(0.0, 1.0, 9)
+# Of so many bad requests a fraction is known to a third; one that is off by more is another's.
+ENOUGH_BAD, AT_ODDS = 10, 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,14 +39,18 @@ def expected_rates(total: Tally, step: Tally) -> Rates | None:
     """The step's request rates with the rollout's bad fractions; None when nothing flows.
 
     The candidate's fraction is stable's times the likely ratio, so that a forecast from few bad
-    requests starts from "equal to stable" instead of from noise.
+    requests starts from "equal to stable" instead of from noise. That ratio is shrunk to 1, and
+    capped: where the candidate has shown enough of its own, what contradicts that is put aside.
     """
     if not (step.seconds > 0 and step.candidate_requests):
         return None
     stable_fraction = total.stable_bad / total.stable_requests if total.stable_requests else 0.0
     candidate_fraction = total.candidate_bad / total.candidate_requests
     if stable_fraction:
-        candidate_fraction = min(1.0, likely_ratio(total.ell) * stable_fraction)
+        likely = min(1.0, likely_ratio(total.ell) * stable_fraction)
+        low, high = sorted((likely, candidate_fraction))
+        if total.candidate_bad < ENOUGH_BAD or high <= AT_ODDS * low:
+            candidate_fraction = likely
     candidate_rate = step.candidate_requests / step.seconds
     stable_rate = step.stable_requests / step.seconds
     return Rates(

@@ -4,8 +4,9 @@ Words only: every number is computed elsewhere.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from domain.evidence.rate_ratio import LARGEST_RATIO
 from domain.evidence.tallies import Counted, Rung, Tally
@@ -14,6 +15,7 @@ from domain.verdicts import AtWeight, Effect
 
 _ANY_LOOK = "95 % at any look"
 _LARGEST_ODDS = 1_000_000
+_SMALLEST_FRACTION = 1e-9
 WITHHELD = "No pass is given meanwhile."
 
 
@@ -74,17 +76,17 @@ def good_enough(rule: AgainstStable | float) -> str:
 
 
 def refuted(rule: AgainstStable | float, e: float, needed: float) -> str:
-    return f'Evidence {odds(e)} against "{not_worse(rule)}"; {odds(needed)} was required.'
+    return f'Evidence {odds(e)} against "{not_worse(rule)}"; {required(needed)} was required.'
 
 
 def refuted_at(gate: Gate, bounds: Sequence[float], e: float, needed: float) -> str:
     """The FAIL of several bounds, of which the gate's own has the most evidence."""
     claim = f'"{not_worse(gate.against_stable or AgainstStable())}"'
     if len(bounds) == 1:
-        return f"Evidence {odds(e)} against {claim}; {odds(needed)} was required."
+        return f"Evidence {odds(e)} against {claim}; {required(needed)} was required."
     return (
         f"Most evidence is at {_bound(gate)}; the mean over {_listed(gate, bounds)} is "
-        f"{odds(e)} against {claim}; {odds(needed)} was required."
+        f"{odds(e)} against {claim}; {required(needed)} was required."
     )
 
 
@@ -106,11 +108,11 @@ def no_bounds(gate: Gate) -> str:
 
 
 def proven(rule: AgainstStable | float, e: float, needed: float) -> str:
-    return f'evidence {odds(e)} for "{good_enough(rule)}" ({odds(needed)} was required)'
+    return f'evidence {odds(e)} for "{good_enough(rule)}" ({required(needed)} was required)'
 
 
 def not_yet_proven(rule: AgainstStable | float, e: float, needed: float) -> str:
-    return f'evidence {odds(e)} for "{good_enough(rule)}" ({odds(needed)} is required)'
+    return f'evidence {odds(e)} for "{good_enough(rule)}" ({required(needed)} is required)'
 
 
 def rung_reached(rung: Rung, upper: float, rule: AgainstStable) -> str:
@@ -178,14 +180,14 @@ def catastrophe(total: Tally, claims: tuple[float, float | None], e: float, need
         claim = f"{claim}, or at most {times(ratio)} times stable's rate"
     return (
         f"A catastrophe, even for a warm-up: {candidate} failed, and {stable}. "
-        f'Evidence {odds(e)} against "{claim}"; {odds(needed)} was required.'
+        f'Evidence {odds(e)} against "{claim}"; {required(needed)} was required.'
     )
 
 
 def split_in_doubt(shares: tuple[float, float], e: float, needed: float) -> str:
     """`shares` are the candidate's expected and observed fractions of the requests."""
     expected, observed = (percent(share) for share in shares)
-    against = f"odds {odds(e)} against the weights, {odds(needed)} is a doubt"
+    against = f"odds {odds(e)} against the weights, {required(needed)} is a doubt"
     return (
         f"Requests do not arrive as weighted: {observed} of them reached the candidate, "
         f"{expected} were due ({against})."
@@ -232,7 +234,9 @@ def part(bad: int, requests: int, arm: str) -> str:
 
 
 def percent(fraction: float) -> str:
-    return f"{100 * fraction:.3g} %"
+    """Three digits, written out; what is too small for any traffic to show is none."""
+    written = Decimal(f"{100 * fraction if fraction > _SMALLEST_FRACTION else 0:.3g}")
+    return f"{written:,f} %"
 
 
 def times(ratio: float) -> str:
@@ -241,13 +245,21 @@ def times(ratio: float) -> str:
 
 def odds(e: float) -> str:
     """Odds rounded down, so that what is short of a requirement never looks like it."""
+    return _written(e, lambda tens: math.floor(tens + 1e-9))
+
+
+def required(e: float) -> str:
+    """Odds that are asked for, rounded up for the same reason."""
+    return _written(e, lambda tens: math.ceil(tens - 1e-9))
+
+
+def _written(e: float, whole: Callable[[float], int]) -> str:
     if e >= _LARGEST_ODDS:
         return f"over {_LARGEST_ODDS:,}:1"
     if e < 0.1:  # noqa: PLR2004 - anything smaller reads the same to a person
         return "below 0.1:1"
     digits = 0 if e >= 100 else 1  # noqa: PLR2004 - from three digits on decimals are noise
-    rounded = math.floor(e * 10**digits + 1e-9) / 10**digits
-    return f"{rounded:,.{digits}f}".removesuffix(".0") + ":1"
+    return f"{whole(e * 10**digits) / 10**digits:,.{digits}f}".removesuffix(".0") + ":1"
 
 
 def duration(seconds: float) -> str:

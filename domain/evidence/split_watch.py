@@ -4,7 +4,7 @@ A mismatch holds a decision; it never eliminates anyone (docs/statistics.md, sec
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from domain.evidence.mixtures import odds
 from domain.evidence.split import sample_ratio_mismatch
@@ -16,9 +16,17 @@ TOLERATED = 0.05
 
 
 class SplitWatch:
-    """The Dirichlet-multinomial test, begun anew with each change of the shares."""
+    """The Dirichlet-multinomial test, begun anew with each change of the shares.
+
+    When an arm leaves nothing that was found before counts any more: what it got too little, the
+    others got too much, and it would be held against them for ever.
+    """
 
     def __init__(self) -> None:
+        self._begin(())
+
+    def _begin(self, arms: Iterable[str]) -> None:
+        self._arms = frozenset(arms)
         self._shares: dict[str, float] = {}
         self._totals: dict[str, int] = {}
         self._earlier = 0.0
@@ -28,6 +36,9 @@ class SplitWatch:
 
     def add(self, weights: Mapping[str, int], started: Mapping[str, int]) -> None:
         """One interval: who was given which weight, and how many requests arrived there."""
+        if self._arms - weights.keys():
+            self._begin(weights)
+        self._arms |= weights.keys()
         whole = sum(weights.values())
         shares = {arm: weight / whole for arm, weight in weights.items() if weight}
         if shares != self._shares:

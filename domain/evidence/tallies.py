@@ -70,10 +70,11 @@ class Rung:
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """Sums over intervals. `expected` is the candidate's bad at stable's rate, per interval.
+    """Sums over intervals. `beside` are the candidate's requests in those where stable had some.
 
-    `ell` is the rate ratio's state. `reached_at` is when the last interval closed in which the
-    candidate had requests. `rung` is that of the step that is tallied; None: a PASS of its own.
+    `due_beside` is how many of these would be bad at stable's rate, each interval at its own. `ell`
+    is the rate ratio's state. `reached_at` is when the last interval closed in which the candidate
+    had requests. `rung` is that of the step that is tallied; None: a PASS of its own.
     """
 
     ell: Floats
@@ -81,7 +82,8 @@ class Tally:
     candidate_bad: int = 0
     stable_requests: int = 0
     stable_bad: int = 0
-    expected: float = 0.0
+    beside: int = 0
+    due_beside: float = 0.0
     seconds: float = 0.0
     intervals: int = 0
     resets: int = 0
@@ -100,7 +102,8 @@ class Tally:
         self.stable_requests += seen.stable_requests
         self.stable_bad += seen.stable_bad
         if seen.stable_requests:
-            self.expected += seen.candidate_requests * seen.stable_bad / seen.stable_requests
+            self.beside += seen.candidate_requests
+            self.due_beside += seen.candidate_requests * seen.stable_bad / seen.stable_requests
         self.seconds += (interval.closed_at - interval.opened_at).total_seconds()
         self.intervals += 1
         self.resets += interval.resets
@@ -109,6 +112,11 @@ class Tally:
         self.closed_at = interval.closed_at
         if seen.candidate_requests:
             self.reached_at = interval.closed_at
+
+    @property
+    def expected(self) -> float:
+        """The candidate's bad at stable's rate; where stable had no request, as in the rest."""
+        return self.due_beside * self.candidate_requests / self.beside if self.beside else 0.0
 
     def counted(self) -> Counted:
         """What was counted so far, to keep."""

@@ -89,7 +89,7 @@ class TrialJudge:
         )
         self._first = self._first or interval
         self._last, self._intervals = interval, self._intervals + 1
-        if not self._in_doubt(self._split.verdict()):
+        if not self._split_verdict().in_doubt:
             self._eliminate()
 
     def verdict(self, *, left: Collection[str] = ()) -> TrialVerdict:
@@ -106,7 +106,7 @@ class TrialJudge:
         """The verdict without what only people need: its reason, and the chances of being best."""
         gone = self._gone(left)
         competing = self._competing(gone)
-        split = self._split.verdict()
+        split = self._split_verdict()
         outcome = self._outcome(competing, gone, split)
         return TrialVerdict(
             outcome=outcome,
@@ -124,7 +124,7 @@ class TrialJudge:
 
     def stands(self) -> tuple[Outcome, tuple[Standing, ...], bool]:
         """What the verdict says without any number: the outcome, the arms, a doubt of the split."""
-        split = self._split.verdict()
+        split = self._split_verdict()
         outcome = self._outcome(self._competing(self._left), self._left, split)
         standings = tuple(self._standing(arm, self._left) for arm in self._arms)
         return outcome, standings, split.in_doubt
@@ -167,8 +167,10 @@ class TrialJudge:
         seconds += (interval.closed_at - interval.opened_at).total_seconds()
         self._stretches[-1] = (seconds, stratum)
 
-    def _in_doubt(self, split: SplitVerdict) -> bool:
-        return self._rules.checks_split and split.in_doubt
+    def _split_verdict(self) -> SplitVerdict:
+        """What arrived is told in any case; a doubt there is only where the split is checked."""
+        verdict = self._split.verdict()
+        return verdict if self._rules.checks_split else replace(verdict, in_doubt=False)
 
     def _eliminate(self) -> None:
         """One after the other, strongest evidence first: somebody is always left."""
@@ -191,7 +193,7 @@ class TrialJudge:
     ) -> Outcome:
         if len(competing) <= 1 and not self._is_proven(competing, gone):
             return Outcome.UNOPPOSED
-        if self._in_doubt(split):
+        if split.in_doubt:
             return Outcome.UNDECIDED
         if len(competing) == 1:
             return Outcome.WINNER

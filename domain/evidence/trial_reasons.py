@@ -6,7 +6,7 @@ Words only: every number is computed elsewhere.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from domain.evidence.reasons import odds, percent
+from domain.evidence.reasons import odds, percent, required
 from domain.trial import Direction, Reward, RewardMetric, TrialRules
 from domain.trial_verdicts import (
     ArmVerdict,
@@ -55,7 +55,7 @@ def _arm(arm: ArmVerdict) -> str:
 
 
 def _eliminations(verdict: TrialVerdict) -> list[str]:
-    needed = odds(verdict.odds_needed)
+    needed = required(verdict.odds_needed)
     return [
         f"{each.arm} is out with {_arm(each)}: evidence {odds(each.beaten_at_odds)} that "
         f"{each.beaten_by} is better; {needed} was required."
@@ -69,7 +69,7 @@ def _because(verdict: TrialVerdict, rules: TrialRules) -> str:
         case Outcome.WINNER:
             return f"{verdict.winner} has won: nobody else is left."
         case Outcome.EQUIVALENT:
-            needed = odds(verdict.margin_odds_needed)
+            needed = required(verdict.margin_odds_needed)
             apart = f"less than {_points(rules)}"
             return f"They differ by {apart}: each pair reached the {needed} that were required."
         case Outcome.UNOPPOSED:
@@ -86,7 +86,7 @@ def _doubt(split: SplitVerdict) -> str:
     return (
         f"No decision while requests do not arrive as weighted: {split.arm} has had "
         f"{percent(abs(split.off_by))} {more} than its share (evidence {odds(split.odds)}, "
-        f"{odds(split.odds_needed)} is an alarm)."
+        f"{required(split.odds_needed)} is an alarm)."
     )
 
 
@@ -95,12 +95,12 @@ def _missing(verdict: TrialVerdict, rules: TrialRules) -> str:
         return "Nothing has been counted yet."
     lead = max(verdict.pairs, key=lambda pair: pair.odds)
     claim = f'evidence {odds(lead.odds)} for "{lead.better} is better than {lead.other}"'
-    missing = f"Not enough data yet: {claim} ({odds(verdict.odds_needed)} is required)"
+    missing = f"Not enough data yet: {claim} ({required(verdict.odds_needed)} is required)"
     equal = _least_equal(verdict.pairs)
     if equal is None or equal.within_margin is None:
         return f"{missing}."
     apart = f'"{equal.better} is less than {_points(rules)} above {equal.other}"'
-    needed = odds(verdict.margin_odds_needed)
+    needed = required(verdict.margin_odds_needed)
     return f"{missing}, {odds(equal.within_margin)} for {apart} ({needed} is required)."
 
 

@@ -17,6 +17,7 @@ from domain.evidence.prospects import absolute_of
 from domain.evidence.rate_ratio import RatioTest
 from domain.evidence.tallies import Tally, increment_of, observe
 from domain.gates import Gate, Metric
+from domain.traffic import FULL
 from domain.verdicts import Samples, Status, Verdict
 
 CATASTROPHE = 0.3
@@ -88,6 +89,7 @@ class _Watch:
             pass_ratio=margins.pass_ratio if margins else 1.0,
         )
         self._tally = Tally(ell=self._ratio.nothing())
+        self._has_beside = False
         self.failed: Verdict | None = None
 
     def add(self, interval: Interval) -> None:
@@ -96,6 +98,7 @@ class _Watch:
         seen = observe(self._gate, interval)
         if seen is None:
             return
+        self._has_beside = self._has_beside or interval.weight < FULL
         self._tally.add(seen, interval, increment_of(self._ratio, seen, self._phi))
         log_e = self._log_e()
         if log_e >= math.log(self._needed):
@@ -107,7 +110,8 @@ class _Watch:
     def _log_e(self) -> float:
         bad, requests = self._tally.candidate_bad, self._tally.candidate_requests
         log_e = float(self._above.log_e_above(bad / self._phi, requests / self._phi))
-        if self._fail_ratio is None or not self._tally.stable_requests:
+        # Beside a stable that is silent so far, what fails may be what fails for both.
+        if self._fail_ratio is None or not self._has_beside:
             return log_e
         return min(log_e, float(self._ratio.log_e_fail(self._tally.ell)))
 

@@ -120,6 +120,27 @@ def test_an_error_series_born_inside_the_first_window_of_an_arm_counts_from_zero
     assert (closed.candidate.requests, closed.candidate.errors) == (30, 8)
 
 
+def test_a_proxy_that_is_first_seen_beside_another_brings_no_past():
+    """It was not scraped for a while, or the store has only just found it."""
+
+    def reading(at, *proxies):
+        shown = [
+            Series(key=f"{proxy}-{role}", role=role, target=proxy, samples=((at, value),))
+            for proxy, requests, errors in proxies
+            for role, value in ((REQUESTS, requests), (ERRORS, errors))
+        ]
+        return Reading(candidate=tuple(shown), stable=tuple(shown))
+
+    (_, second, third), _ = follow(
+        reading(10.0, ("a", 1000.0, 5.0)),
+        reading(11.0, ("a", 1010.0, 5.0)),
+        reading(12.0, ("a", 1020.0, 5.0), ("b", 20_000.0, 6_000.0)),
+        reading(13.0, ("a", 1030.0, 5.0), ("b", 20_010.0, 6_001.0)),
+    )
+    assert (second.candidate.requests, second.candidate.errors) == (10, 0)
+    assert (third.candidate.requests, third.candidate.errors) == (20, 1)
+
+
 def test_nothing_at_all_opens_with_the_first_sample_ever():
     nothing = Reading(candidate=(), stable=())
     intervals, cursor = follow(nothing, nothing, both(10.0, 500.0))

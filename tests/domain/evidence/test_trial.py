@@ -183,8 +183,8 @@ def test_a_split_in_doubt_suspends_winner_and_eliminations():
         "No decision while requests do not arrive as weighted: b has had 41.4 % more"
         in found.reason
     )
-    trusting = TrialRules(checks_split=False)
-    assert verdict(intervals, rules=trusting).winner == "b"
+    trusted = verdict(intervals, rules=TrialRules(checks_split=False))
+    assert (trusted.winner, trusted.split.in_doubt) == ("b", False)
 
 
 def test_a_doubt_suspends_equivalence_too():
@@ -197,6 +197,16 @@ def test_a_winner_comes_back_once_the_split_is_right_again():
     right = [replace(each, sequence=each.sequence + 5) for each in life(BEST_B, 60, seed=2)]
     assert verdict(wrong).winner is None
     assert verdict([*wrong, *right]).winner == "b"
+
+
+def test_an_arm_that_was_not_reached_and_left_leaves_no_doubt_behind():
+    wrong = skewed(life(BEST_B, 5), started={"a": 1200, "b": 1200, "c": 600})
+    assert verdict(wrong).split.in_doubt
+    without_c = [
+        replace(each, sequence=each.sequence + 5, arms=each.arms[:2])
+        for each in life(BEST_B, 60, seed=2)
+    ]
+    assert verdict([*wrong, *without_c]).winner == "b"
 
 
 def test_a_split_that_is_off_by_less_than_five_percent_is_no_alarm():

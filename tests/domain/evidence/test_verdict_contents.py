@@ -10,6 +10,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from bootstrap.converting import DATA_CONVERTER
+from domain.evidence import reasons
 from domain.evidence.baseline import Baseline
 from domain.evidence.judge import Judge, judge
 from domain.evidence.prospects import seconds_to_pass, sooner
@@ -299,3 +300,37 @@ def test_a_verdict_stays_small_enough_for_a_workflow_s_history():
     assert found.forecast is not None
     assert found.forecast.at_weight
     assert len(json.dumps(asdict(found), default=str)) < 2_500
+
+
+@pytest.mark.parametrize("stable_bad", [0, 1])
+def test_a_candidate_with_errors_of_its_own_is_not_forecast_by_a_stable_without(stable_bad):
+    """Of stable's one error the ratio is next to unknown; the candidate's fraction is not."""
+    gate = error_gate(against_stable=None, limit=0.01)
+    rows = [((110, 1 + k % 2), (990, stable_bad * (k == 0))) for k in range(50)]
+    (verdict,) = judge([gate], run(rows), step=0)
+    assert verdict.status is Status.UNDECIDED
+    assert "a pass is not in sight" in verdict.reason
+
+
+def test_what_was_expected_is_of_all_requests_even_where_stable_had_none_beside_them():
+    rows = [((10, 1), (0, 0)), ((10, 1), (10, 1))] * 30
+    (verdict,) = judge([error_gate()], run(rows, weight=90), step=0)
+    assert "60 of 600 candidate requests failed, about 60 expected" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("fraction", "said"),
+    [
+        *((0.0, "0 %"), (1.8e-11, "0 %"), (1.8e-7, "0.000018 %"), (1e-4, "0.01 %")),
+        *((0.0125, "1.25 %"), (0.5, "50 %"), (12.34, "1,230 %")),
+    ],
+)
+def test_a_fraction_is_written_out_for_people(fraction, said):
+    assert reasons.percent(fraction) == said
+
+
+@pytest.mark.parametrize("needed", [20.0, 100 / 3, 133.3, 400.0, 1e7])
+def test_odds_that_fall_short_never_look_like_those_required(needed):
+    short = needed * (1 - 1e-3)
+    assert reasons.odds(needed) == reasons.required(needed) or needed != round(needed)
+    assert reasons.odds(short) != reasons.required(needed) or needed > 1e6

@@ -97,8 +97,18 @@ def test_what_takes_stable_down_as_well_is_not_the_candidates_doing():
     assert verdict(run([((30, 27), (270, 243))] * 60)).status is Status.UNDECIDED
 
 
-def test_without_a_request_of_stables_the_candidate_stands_alone():
-    assert verdict(run([((30, 27), (0, 0))])).status is Status.FAIL
+def test_a_candidate_with_all_traffic_stands_alone():
+    assert verdict(run([((30, 27), (0, 0))], weight=100)).status is Status.FAIL
+
+
+def test_while_stable_is_silent_beside_it_what_fails_may_fail_for_both():
+    """At 90 % and few requests, stable often has none before the candidate has seven."""
+    silent = run([((7, 7), (0, 0))], weight=90)
+    assert verdict(silent).status is Status.UNDECIDED
+    both = run([((7, 7), (1, 1))] * 20, start=1, weight=90)
+    assert verdict([*silent, *both]).status is Status.UNDECIDED
+    alone = run([((7, 7), (1, 0))] * 20, start=1, weight=90)
+    assert verdict([*silent, *alone]).status is Status.FAIL
 
 
 def test_a_limit_holds_whatever_stable_does():
