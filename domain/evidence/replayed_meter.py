@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from domain.evidence import reasons
@@ -94,8 +94,13 @@ class ReplayedMeter:
         self._stable.take(filter(self._is_judged, piece.stable))
 
     def open(self, since: datetime) -> None:
-        """Begin a stretch: as a watch that begins, it waits for samples before it calls a hole."""
+        """Begin a stretch: as a watch that begins, it waits for samples before it calls a hole.
+
+        What came since the last stretch is nobody's: the next look opens the cursor anew.
+        """
         self._fresh_at = max(self._fresh_at, since.timestamp())
+        if self._cursor is not None:
+            self._cursor = replace(self._cursor, opened_at=None)
 
     def look(self, moment: float, *, step: int, weight: int) -> Interval | None:
         """Look at all samples up to a moment (unix seconds): the interval that closes, if any."""

@@ -25,7 +25,10 @@ STALE_AT_LEAST = timedelta(seconds=10)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stretch:
-    """A time during which one weight held; `weight` is for words only and 0 where it is unknown."""
+    """A time during which one weight held, and of a trial all of its weights.
+
+    `weight` is for words only and 0 where it is unknown.
+    """
 
     step: int
     weight: int
@@ -82,12 +85,20 @@ def stretches_of(
         if one is None:
             continue
         here = Stretch(step=one.step, weight=one.weight, since=one.opened_at, until=one.closed_at)
-        last = found[-1] if found else None
-        if last and (last.step, last.weight) == (here.step, here.weight):
-            found[-1] = replace(last, until=here.until)
+        if found and _goes_on(found[-1], here):
+            found[-1] = replace(found[-1], until=here.until)
         else:
             found.append(here)
     return tuple(found)
+
+
+def _goes_on(last: Stretch, here: Stretch) -> bool:
+    """Whether a stretch is the same as the last one.
+
+    Within a step, or a division of a trial, an interval begins where the one before it ended: a gap
+    is a time in which other weights settled and nothing was counted.
+    """
+    return here.since <= last.until and (here.step, here.weight) == (last.step, last.weight)
 
 
 class Replay:

@@ -289,6 +289,13 @@ def test_a_hole_is_said_and_loses_no_request():
     assert found.gates[0].verdict.samples.candidate_requests == 5 * 1200
 
 
+def test_requests_between_two_divisions_are_not_counted_in_a_backtest():
+    found = replayed(healthy(), stretch(0, 600), stretch(720, 1200, weight=20))
+    samples = found.gates[0].verdict.samples
+    assert (samples.candidate_requests, samples.stable_requests) == (5 * 1080, 45 * 1080)
+    assert found.missing == ()
+
+
 def test_a_whole_range_is_missing_nothing():
     assert replayed(sick(), stretch(0, 1200)).missing == ()
 
@@ -301,6 +308,19 @@ def test_stored_intervals_tell_the_stretches():
 
     intervals = [at(0, 2, 10), at(1, 2, 10), at(2, 4, 50)]
     assert stretches_of(intervals) == (stretch(0, 20), stretch(20, 30, step=4, weight=50))
+
+
+def test_a_division_is_a_stretch_of_its_own_though_the_arm_s_weight_stays():
+    def at(k, begin, end):
+        return replace(an_arms_interval(k), step=2, opened_at=after(begin), closed_at=after(end))
+
+    names = [arm.arm for arm in an_arms_interval(0).arms]
+    found = stretches_of([at(0, 0, 10), at(1, 10, 20), at(2, 50, 60)], names[1], names[0])
+    assert [(each.since, each.until) for each in found] == [
+        (after(0), after(20)),
+        (after(50), after(60)),
+    ]
+    assert found[0].weight == found[1].weight
 
 
 def test_of_a_trial_the_stretches_are_those_of_one_arm():
