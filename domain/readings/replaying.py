@@ -119,17 +119,22 @@ class ReadingReplay:
 
 
 def stretches_read(plan: Plan, kept: Iterable[KeptReading], variant: str) -> tuple[Stretch, ...]:
-    """The times at each step that stored readings about a variant tell of, of all gates."""
-    by_step: dict[int, list[datetime]] = {}
+    """The times at each step that stored readings about a variant tell of, of all gates.
+
+    A step had begun by when the delay of the earliest reading did.
+    """
+    delays = {gate.name: gate.rules.initial_delay for gate in plan.reading_gates}
+    by_step: dict[int, list[tuple[datetime, datetime]]] = {}
     for one in kept:
         if one.variant == variant:
-            by_step.setdefault(one.step, []).append(one.reading.at)
+            at = one.reading.at
+            by_step.setdefault(one.step, []).append((at - delays[one.gate], at))
     return tuple(
         Stretch(
             step=step,
             weight=plan.weights_under(plan.traffic_at(step))[variant],
-            since=min(moments),
-            until=max(moments),
+            since=min(begun for begun, _ in moments),
+            until=max(at for _, at in moments),
         )
         for step, moments in sorted(by_step.items())
     )

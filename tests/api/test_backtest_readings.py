@@ -97,21 +97,43 @@ async def test_a_rollout_s_query_names_what_it_named_then(past, store):
     assert (quality["first_fail"]["step"], quality["first_fail"]["weight"]) == (4, 50)
 
 
+async def keep_readings(readings, rollout, *moments, gate="quality"):
+    """Readings of one gate: (step, seconds)."""
+    for i, (step, at) in enumerate(moments):
+        taken = Reading(at=after(at), series=(0.1,))
+        about = {"gate": gate, "variant": rollout["plan"]["candidate"]["name"]}
+        kept = KeptReading(**about, sequence=i, step=step, reading=taken)
+        await readings.keep(UUID(rollout["id"]), kept)
+
+
 async def test_a_rollout_for_whose_gates_nothing_is_counted_has_the_range_of_its_readings(
     past, readings, store
 ):
     rollout = await past.started(PLAIN)
-    for i, (step, at) in enumerate(((2, 0), (2, 600), (4, 700), (4, 2000))):
-        taken = Reading(at=after(at), series=(0.1,))
-        about = {"gate": "quality", "variant": rollout["plan"]["candidate"]["name"]}
-        kept = KeptReading(**about, sequence=i, step=step, reading=taken)
-        await readings.keep(UUID(rollout["id"]), kept)
+    await keep_readings(readings, rollout, (2, 0), (2, 600), (4, 700), (4, 2000))
     found = (await past.of_rollout(rollout))["replay"]
     assert (found["from"], found["to"]) == ("2026-11-20T12:00:00Z", "2026-11-20T12:33:20Z")
     (quality,) = found["gates"]
     assert (quality["first_fail"]["step"], quality["first_fail"]["weight"]) == (4, 50)
     assert quality["first_fail"]["seconds"] == 1840
     assert found["readings"] == 11 + 20
+
+
+async def test_a_delay_is_waited_for_once_though_readings_alone_tell_when_a_step_began(
+    past, readings, store
+):
+    thrice = {**PLAIN, "count": 3}
+    rollout = await past.started(
+        {**thrice, "initial_delay_seconds": 300},
+        {**thrice, "name": "sooner", "initial_delay_seconds": 120},
+    )
+    await keep_readings(readings, rollout, (2, 120), (2, 180), (2, 240), gate="sooner")
+    await keep_readings(readings, rollout, (2, 300), (2, 360), (2, 420))
+    found = (await past.of_rollout(rollout))["replay"]
+    assert (found["from"], found["to"]) == ("2026-11-20T12:00:00Z", "2026-11-20T12:07:00Z")
+    seconds = {gate["gate"]: gate["first_pass"]["seconds"] for gate in found["gates"]}
+    assert seconds == {"sooner": 240, "quality": 420}
+    assert found["readings"] == 6
 
 
 async def test_a_web_gate_of_a_rollout_is_left_out_and_the_answer_says_why(past, store):
