@@ -243,7 +243,7 @@ class Replay:
                     gate=gate.name,
                     first_fail=self._firsts.get((gate.name, Status.FAIL)),
                     first_pass=self._firsts.get((gate.name, Status.PASS)),
-                    verdict=self._last(gate, verdict, missing),
+                    verdict=self._last(gate, verdict, stretches[-1].until, missing),
                 )
                 for gate, verdict in self._verdicts(stretches[-1].step)
                 if gate.name not in self._unread
@@ -251,17 +251,16 @@ class Replay:
         )
 
     def _last(
-        self, gate: Gate, verdict: Verdict, missing: Mapping[Meter, Sequence[str]]
+        self, gate: Gate, verdict: Verdict, end: datetime, missing: Mapping[Meter, Sequence[str]]
     ) -> Verdict:
-        """The verdict by the end; what has failed stays failed, and what nobody saw is no pass."""
+        """The verdict by the end; what has failed stays failed, and silence ends all else."""
         if verdict.status is Status.FAIL:
             return verdict
         if gate.name in self._unbound:
             return _unavailable(gate, self._unbound[gate.name])
         meter = meter_of(gate)
         counted = self._gateway.intervals and self._others.get(meter, self._gateway).intervals
-        never_seen = (gate.name, verdict.status) not in self._firsts
-        if counted and not (verdict.status is Status.PASS and never_seen):
+        if counted and not self._is_silent(gate, end.timestamp()):
             return verdict
         because = dict.fromkeys((*missing[GATEWAY], *missing[meter]))
         return _unavailable(gate, " ".join(because) or "Nothing was counted.")

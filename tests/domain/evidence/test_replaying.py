@@ -278,6 +278,30 @@ def test_where_the_samples_end_early_it_is_said():
     assert "No samples of the candidate after 2026-11-22 12:15:00 UTC." in found.missing
 
 
+def flawless(seconds):
+    return Reading(candidate=counters(seconds, rps=5), stable=counters(seconds, rps=45))
+
+
+def test_a_gate_whose_samples_end_early_is_unavailable_by_the_end_as_in_a_watch():
+    found = {end: replayed(flawless(end), stretch(0, 1200)).gates[0] for end in (900, 1200)}
+    assert found[900].first_pass == found[1200].first_pass
+    assert found[1200].verdict.status is Status.PASS
+    assert found[900].verdict.status is Status.UNAVAILABLE
+    told = "No samples of the candidate after 2026-11-22 12:15:00 UTC."
+    assert told in found[900].verdict.reason
+
+
+def test_a_gate_that_had_failed_before_its_samples_ended_stays_failed():
+    (gate,) = replayed(sick(900), stretch(0, 1200)).gates
+    assert gate.verdict == gate.first_fail.verdict
+
+
+def test_a_meter_whose_samples_end_early_leaves_the_other_gates_alone():
+    found = replayed(flawless(1200), stretch(0, 1200), gates=BOTH, beside={VLLM: slower(500)})
+    statuses = [gate.verdict.status for gate in found.gates]
+    assert statuses == [Status.PASS, Status.UNAVAILABLE]
+
+
 def test_a_hole_is_said_and_loses_no_request():
     hole = range(300, 420)
     holed = Reading(
