@@ -148,13 +148,9 @@ class ReplayOut(Outgoing):
     intervals: int
     readings: int
     missing: list[str] = Field(description="What the metrics store does not have of the range.")
+    judged: bool = Field(description="Whether any gate had something to judge.")
     fired: bool
     gates: list[GateBacktestOut]
-
-    @property
-    def says_something(self) -> bool:
-        """Whether any gate had something to judge."""
-        return any(one.status is not Status.UNAVAILABLE for one in self.gates)
 
     @classmethod
     def from_domain(
@@ -174,6 +170,7 @@ class ReplayOut(Outgoing):
             intervals=found.intervals,
             readings=readings,
             missing=list(found.missing),
+            judged=found.judged,
             fired=bool(found.fired),
             gates=[
                 GateBacktestOut(
@@ -203,7 +200,7 @@ class HealthyOut(Outgoing):
         named = [gate.gate for gate in ranges[0].gates]
         failed = [g.gate for one in ranges for g in one.gates if g.first_fail is not None]
         return cls(
-            counted=sum(one.says_something for one in ranges),
+            counted=sum(one.judged for one in ranges),
             fired=sum(one.fired for one in ranges),
             fired_by_gate={name: failed.count(name) for name in named},
             ranges=ranges,

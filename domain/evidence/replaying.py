@@ -49,9 +49,10 @@ class Fired:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateReplay:
-    """What one gate would have said: first, and by the end."""
+    """What one gate would have said: first, and by the end; `judged`: it had something to judge."""
 
     gate: str
+    judged: bool
     first_fail: Fired | None
     first_pass: Fired | None
     verdict: Verdict
@@ -68,6 +69,11 @@ class Replayed:
     intervals: int
     missing: tuple[str, ...]
     gates: tuple[GateReplay, ...]
+
+    @property
+    def judged(self) -> bool:
+        """Whether any gate had something to judge; else nothing could have fired."""
+        return any(each.judged for each in self.gates)
 
     @property
     def fired(self) -> tuple[str, ...]:
@@ -234,6 +240,7 @@ class Replay:
     def result(self, stretches: Sequence[Stretch]) -> Replayed:
         """What was found in these stretches. Where nothing was counted, no gate has a verdict."""
         missing = {stream.meter: self._missing(stream, stretches) for stream in self._all()}
+        judged = self._judged({stretch.step for stretch in stretches})
         return Replayed(
             samples=self.samples,
             intervals=sum(stream.intervals for stream in self._all()),
@@ -241,6 +248,7 @@ class Replay:
             gates=tuple(
                 GateReplay(
                     gate=gate.name,
+                    judged=gate.name in judged,
                     first_fail=self._firsts.get((gate.name, Status.FAIL)),
                     first_pass=self._firsts.get((gate.name, Status.PASS)),
                     verdict=self._last(gate, verdict, stretches[-1].until, missing),
@@ -248,6 +256,15 @@ class Replay:
                 for gate, verdict in self._verdicts(stretches[-1].step)
                 if gate.name not in self._unread
             ),
+        )
+
+    def _judged(self, steps: Collection[int]) -> frozenset[str]:
+        """The gates that had evidence at any step, or have failed, as one may in a warm-up."""
+        return frozenset(
+            verdict.gate
+            for step in steps
+            for verdict in self._judge.verdicts(step, in_full=False)
+            if verdict.status is Status.FAIL or verdict.evidence is not None
         )
 
     def _last(

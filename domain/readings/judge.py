@@ -39,6 +39,11 @@ class ReadingJudge:
         """Whether the verdict is for good: no further reading changes it."""
         return self._settled is not None
 
+    @property
+    def conclusive(self) -> int:
+        """How many readings succeeded or failed, until the verdict was for good."""
+        return self._tally.conclusive
+
     def add(self, reading: Reading) -> None:
         """Take the next reading in. Raises ValueError when it is not after the last one."""
         if self._latest and reading.at <= self._latest[0].at:

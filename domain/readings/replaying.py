@@ -106,6 +106,7 @@ class ReadingReplay:
         """What was found by the end of the stretches."""
         return GateReplay(
             gate=self._gate.name,
+            judged=self._judge.conclusive > 0,
             first_fail=self._firsts.get(Status.FAIL),
             first_pass=self._firsts.get(Status.PASS),
             verdict=self._last(),

@@ -38,6 +38,11 @@ class SteppedJudge:
         """When the latest reading was taken; no other may be before it."""
         return self._latest_at
 
+    @property
+    def conclusive(self) -> int:
+        """How many readings succeeded or failed, at all steps."""
+        return sum(judge.conclusive for judge in self._steps.values())
+
     def add(self, step: int, reading: Reading) -> None:
         """Take the next reading in. Raises ValueError when it is not after the last one."""
         if self._latest_at is not None and reading.at <= self._latest_at:

@@ -124,6 +124,21 @@ async def test_what_fires_on_a_healthy_range_is_counted_by_gate(replay, stored):
     assert [one["fired"] for one in found["ranges"]] == [True, True, False]
 
 
+IDLE = counted(rps=0, bad_each=100)
+
+
+@pytest.mark.parametrize(
+    ("kept", "counts"), [(IDLE, False), (counted(rps=10, bad_each=100, seconds=1800), True)]
+)
+async def test_a_healthy_range_counts_only_where_the_candidate_had_requests(
+    replay, stored, kept, counts
+):
+    stored.kept[CANDIDATE] = kept
+    found = (await replay(healthy_ranges=[HOUR]))["healthy"]
+    assert (found["counted"], found["ranges"][0]["judged"]) == (counts, counts)
+    assert not found["fired"]
+
+
 async def test_what_is_not_kept_any_more_is_no_pass(replay, stored):
     lost = {"from": "2026-11-01T12:00:00Z", "to": "2026-11-01T12:40:00Z"}
     found = (await replay(**lost))["replay"]

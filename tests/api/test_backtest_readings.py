@@ -85,6 +85,15 @@ async def test_gates_on_readings_alone_need_no_counters(past, store):
     assert (store.asked, found["fired"]) == ([], True)
 
 
+async def test_a_healthy_range_without_a_conclusive_reading_does_not_count(past, store):
+    minutes = ("05", "15")
+    ranges = [{"from": BEGAN.isoformat(), "to": f"2026-11-20T12:{to}:00Z"} for to in minutes]
+    delayed = {**PLAIN, "initial_delay_seconds": 600}
+    found = (await past.of_slots(gates=[delayed], healthy_ranges=ranges))["healthy"]
+    assert [(one["judged"], one["readings"]) for one in found["ranges"]] == [(False, 0), (True, 6)]
+    assert found["counted"] == 1
+
+
 async def test_a_rollout_s_query_names_what_it_named_then(past, store):
     weighted = {**QUALITY, "query": 'slow{workload="{{candidate.workload}}"} * {{weight}}'}
     rollout = await past.started(ERRORS, weighted)

@@ -166,6 +166,29 @@ def test_an_equal_candidate_fires_no_gate():
     assert replayed(equal, stretch(0, 3600)).fired == ()
 
 
+def test_within_a_warm_up_a_gate_has_nothing_to_judge_but_a_catastrophe():
+    warm_up = timedelta(seconds=300)
+    ruined = Reading(candidate=counters(1200, rps=5, bad=1), stable=counters(1200, rps=45))
+    judged = {
+        (name, until): replayed(reading, stretch(0, until), warm_up=warm_up).judged
+        for name, reading in (("sick", sick()), ("ruined", ruined))
+        for until in (290, 600)
+    }
+    assert judged == {
+        ("sick", 290): False,
+        ("sick", 600): True,
+        ("ruined", 290): True,
+        ("ruined", 600): True,
+    }
+
+
+def test_what_an_early_step_had_to_judge_counts_though_the_last_one_had_nothing():
+    early = sick()
+    idle = replace(early, candidate=cut(early.candidate, after(-60), after(600)))
+    found = replayed(idle, stretch(0, 600), stretch(630, 1200, step=4))
+    assert (found.judged, found.gates[0].verdict.status) == (True, Status.UNAVAILABLE)
+
+
 def test_phi_takes_more_evidence():
     at = [replayed(sick(), stretch(0, 1200), phi=phi).gates[0].first_fail.at for phi in (1, 4)]
     assert at[0] < at[1]
