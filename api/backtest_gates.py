@@ -1,7 +1,7 @@
 """Which gates a backtest replays: those that are named, else those of whoever is replayed."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import assert_never
 
@@ -9,7 +9,7 @@ from api.errors import broken
 from api.pasts import LeftOut, Past
 from api.schemas.gates import GateBody
 from api.schemas.reading_gates import ReadingGateBody
-from domain.costs import priced
+from domain.costs import unpriced
 from domain.errors import InvalidSpec, Violation
 from domain.gates import Gate
 from domain.meters import GATEWAY, meter_of
@@ -47,34 +47,39 @@ def chosen(
         left_out = tuple(
             LeftOut(gate=gate.name, reason=rule)
             for gate in default
-            for _, rule in _in_the_way(gate, pasts)
+            for _, rule in _in_the_way(gate, pasts, prices)
         )
         if len({one.gate for one in left_out}) == len(default):
             raise broken("gates", "must be given: there are none to replay")
         gates = tuple(default)
     else:
         gates, left_out = tuple(body.to_domain() for body in named), ()
-        if violations := (tuple(gate_violations(gates)) or tuple(_unreplayed(gates, pasts))):
+        unreplayed = _unreplayed(gates, pasts, prices)
+        if violations := (tuple(gate_violations(gates)) or tuple(unreplayed)):
             raise InvalidSpec(*violations)
     gone = {one.gate for one in left_out}
     asking = [gate for gate in gates if isinstance(gate, ReadingGate) and gate.name not in gone]
     return Choice(
         gates=tuple(gate for gate in gates if isinstance(gate, Gate)),
-        readings=tuple(_priced(asking, gates, pasts, prices)),
+        readings=tuple(_priced(gate, pasts[0].route.model, prices) for gate in asking),
         left_out=left_out,
     )
 
 
-def _unreplayed(gates: Sequence[AnyGate], pasts: Sequence[Past]) -> Iterator[Violation]:
+def _unreplayed(
+    gates: Sequence[AnyGate], pasts: Sequence[Past], prices: Mapping[str, TokenPrice]
+) -> Iterator[Violation]:
     for i, gate in enumerate(gates):
-        for field, rule in _in_the_way(gate, pasts):
+        for field, rule in _in_the_way(gate, pasts, prices):
             yield Violation(".".join(filter(None, ("gates", str(i), field))), rule)
 
 
-def _in_the_way(gate: AnyGate, pasts: Sequence[Past]) -> Iterator[tuple[str, str]]:
+def _in_the_way(
+    gate: AnyGate, pasts: Sequence[Past], prices: Mapping[str, TokenPrice]
+) -> Iterator[tuple[str, str]]:
     """Why a gate cannot be replayed, and which of its fields says so; nothing where it can be."""
     if isinstance(gate, ReadingGate):
-        yield from _in_the_way_of_question(gate.question, pasts)
+        yield from _in_the_way_of_question(gate.question, pasts, prices)
     elif meter_of(gate) != GATEWAY and not _has_workloads(pasts):
         rule = (
             f"must be envoy where a slot alone is named: {gate.source} counts by workload, so name "
@@ -83,16 +88,14 @@ def _in_the_way(gate: AnyGate, pasts: Sequence[Past]) -> Iterator[tuple[str, str
         yield "source", rule
 
 
-def _in_the_way_of_question(question: Question, pasts: Sequence[Past]) -> Iterator[tuple[str, str]]:
+def _in_the_way_of_question(
+    question: Question, pasts: Sequence[Past], prices: Mapping[str, TokenPrice]
+) -> Iterator[tuple[str, str]]:
     match question:
         case WebQuestion():
             yield "", ASKS_A_URL
         case CostQuestion():
-            if not _has_workloads(pasts):
-                yield "cost", NEEDS_NAMES
-            elif question.per is CostUnit.REQUEST and any(map(_comes_beside_slots, pasts)):
-                rule = "must be thousand_tokens: copies, previews and matched headers"
-                yield "cost.per", f"{rule} are not counted"
+            yield from _in_the_way_of_cost(question, pasts, prices)
         case PromQuery():
             asked = placeholders(question.query)
             known = [past.names(stretch) for past in pasts for stretch in past.stretches]
@@ -102,6 +105,19 @@ def _in_the_way_of_question(question: Question, pasts: Sequence[Past]) -> Iterat
                 yield "query", f"names {', '.join(unknown)}, {rule} alone has no name or workload"
         case _:
             assert_never(question)
+
+
+def _in_the_way_of_cost(
+    question: CostQuestion, pasts: Sequence[Past], prices: Mapping[str, TokenPrice]
+) -> Iterator[tuple[str, str]]:
+    model = pasts[0].route.model
+    if not _has_workloads(pasts):
+        yield "cost", NEEDS_NAMES
+    elif question.price is None and model not in prices:
+        yield "cost", unpriced(model)
+    elif question.per is CostUnit.REQUEST and any(map(_comes_beside_slots, pasts)):
+        rule = "must be thousand_tokens: copies, previews and matched headers"
+        yield "cost.per", f"{rule} are not counted"
 
 
 def _has_workloads(pasts: Sequence[Past]) -> bool:
@@ -114,22 +130,9 @@ def _comes_beside_slots(past: Past) -> bool:
     return any(place.kind is not PlaceKind.SLOT for place in places)
 
 
-def _priced(
-    asking: Sequence[ReadingGate],
-    gates: Sequence[AnyGate],
-    pasts: Sequence[Past],
-    prices: Mapping[str, TokenPrice],
-) -> Iterator[ReadingGate]:
-    """Those of a rollout keep the price that they were started with.
-
-    Raises InvalidSpec where the model has none.
-    """
-    for gate in asking:
-        question = gate.question
-        if isinstance(question, CostQuestion) and question.price is None:
-            everyone = priced(gates, pasts[0].route.model, prices)
-            found = next(one for one in everyone if one.name == gate.name)
-            if isinstance(found, ReadingGate):
-                yield found
-        else:
-            yield gate
+def _priced(gate: ReadingGate, model: str, prices: Mapping[str, TokenPrice]) -> ReadingGate:
+    """With the price of the model, which is there; those of a rollout keep their own."""
+    question = gate.question
+    if not isinstance(question, CostQuestion) or question.price is not None:
+        return gate
+    return replace(gate, question=replace(question, price=prices[model]))

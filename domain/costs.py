@@ -25,9 +25,13 @@ def priced(
     price = prices.get(model)
     asking = [i for i, gate in enumerate(gates) if _asks_for_cost(gate)]
     if asking and price is None:
-        rule = f"needs a price of {model!r}, which TIDEGATE_TOKEN_PRICES does not have"
-        raise InvalidSpec(*(Violation(f"gates.{i}.cost", rule) for i in asking))
+        raise InvalidSpec(*(Violation(f"gates.{i}.cost", unpriced(model)) for i in asking))
     return tuple(_with_price(gate, price) for gate in gates)
+
+
+def unpriced(model: str) -> str:
+    """The rule that a question of cost breaks whose model has no price."""
+    return f"needs a price of {model!r}, which TIDEGATE_TOKEN_PRICES does not have"
 
 
 def cost_answer(

@@ -105,6 +105,11 @@ def stable_history():
 
 
 @pytest.fixture
+def prices():
+    return {"chat": TokenPrice(input=3, output=15)}
+
+
+@pytest.fixture
 async def app(  # noqa: PLR0917 - pytest calls it by name
     outage,
     fleet,
@@ -117,9 +122,8 @@ async def app(  # noqa: PLR0917 - pytest calls it by name
     readings,
     history,
     stable_history,
+    prices,
 ):
-    prices = {"chat": TokenPrice(input=3, output=15)}
-
     @asynccontextmanager
     async def parts():
         yield Parts(

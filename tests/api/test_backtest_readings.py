@@ -266,6 +266,30 @@ async def test_a_cost_that_is_named_takes_the_model_s_price(past, named, store, 
     assert gate["first_fail"]["seconds"] == 60  # a window without a second has nothing
 
 
+@pytest.mark.usefixtures("store")
+async def test_a_default_gate_whose_model_has_lost_its_price_is_left_out(
+    api, ids, past, named, prices
+):
+    await api.patch(f"/traffic_configs/{ids['config']}", {"default_gates": [ERRORS, COST]})
+    prices.clear()
+    found = await past.of_slots(**named)
+    assert [gate["name"] for gate in found["gates"]] == ["errors"]
+    reason = "needs a price of 'chat', which TIDEGATE_TOKEN_PRICES does not have"
+    assert found["left_out"] == [{"gate": "cost", "reason": reason}]
+    (told,) = (await past.refused(gates=[ERRORS, COST], **named))["errors"]
+    assert told == {"field": "gates.1.cost", "rule": reason}
+
+
+async def test_a_rollout_s_own_price_needs_none_of_today(past, store, prices):
+    rollout = await past.started(ERRORS, COST)
+    prices.clear()
+    found = await past.of_rollout(rollout, *TWO_STEPS)
+    assert ([gate["name"] for gate in found["gates"]], found["left_out"]) == (
+        ["errors", "cost"],
+        [],
+    )
+
+
 # What it costs
 
 

@@ -11,6 +11,7 @@ from tests.api.conftest import (
     http,
     metrics,
     outage,
+    prices,
     readings,
     registry,
     stable_history,
@@ -20,5 +21,5 @@ from tests.api.conftest import (
 
 __all__ = [
     "api", "app", "control", "counters", "evidence", "fleet", "history", "http", "metrics", "outage",
-    "readings", "registry", "stable_history", "survey", "templates",
+    "prices", "readings", "registry", "stable_history", "survey", "templates",
 ]  # fmt: skip
