@@ -110,9 +110,12 @@ def _in_the_way_of_question(
 def _in_the_way_of_cost(
     question: CostQuestion, pasts: Sequence[Past], prices: Mapping[str, TokenPrice]
 ) -> Iterator[tuple[str, str]]:
-    model = pasts[0].route.model
+    model, *others = dict.fromkeys(past.route.model for past in pasts)
     if not _has_workloads(pasts):
         yield "cost", NEEDS_NAMES
+    elif others:
+        rule = "needs ranges of one model, since each has a price of its own; these are of"
+        yield "cost", f"{rule} {', '.join((model, *others))}"
     elif question.price is None and model not in prices:
         yield "cost", unpriced(model)
     elif question.per is CostUnit.REQUEST and any(map(_comes_beside_slots, pasts)):

@@ -17,8 +17,10 @@ from domain.prices import TokenPrice
 from domain.reading_gates import CostQuestion, CostUnit, PromQuery, ReadingGate
 from domain.readings.rules import Reading, ReadingRules
 from domain.readings.stepped import KeptReading
+from domain.rollout import Phase, Rollout
 from tests.api.backtesting import TWO_STEPS, Backtests, naming_both
-from tests.api.test_analysis import BEGAN, CANDIDATE, ERRORS, STABLE, after, counted
+from tests.api.staging import change
+from tests.api.test_analysis import BEGAN, CANDIDATE, ERRORS, STABLE, after, counted, keep
 from tests.cluster.builders import route_in
 from tests.fakes.metrics import ScriptedMetrics
 from tests.fakes.past import ScriptedHistory
@@ -288,6 +290,22 @@ async def test_a_rollout_s_own_price_needs_none_of_today(past, store, prices):
         ["errors", "cost"],
         [],
     )
+
+
+async def test_a_cost_is_not_told_of_another_model_by_the_price_of_the_first(
+    registry, evidence, control, past, store
+):
+    other = await past.started(ERRORS)
+    await keep(evidence, other, *TWO_STEPS)
+    plan = registry.things[Rollout][UUID(other["id"])].plan
+    elsewhere = replace(plan, route=replace(plan.route, model="embed"))
+    change(registry, Rollout, other["id"], plan=elsewhere, phase=Phase.ROLLED_BACK)
+    control.running.clear()
+    rollout = await past.started(ERRORS, COST)
+    healthy = [{"rollout_id": other["id"]}]
+    found = await past.of_rollout(rollout, *TWO_STEPS, healthy_ranges=healthy)
+    (told,) = found["left_out"]
+    assert (told["gate"], "these are of chat, embed" in told["reason"]) == ("cost", True)
 
 
 # What it costs
