@@ -155,7 +155,7 @@ class OneGate:
             (have if log_e >= needed else missing).append(told)
         place = reasons.at_weight(here, self._total)
         if not missing:
-            because = f"Good enough {place}: {', and '.join(have)}."
+            because = f"Good enough{place}: {', and '.join(have)}."
             return self._verdict(Status.PASS, because, here, seconds_to_pass=0.0, in_full=in_full)
         rates = expected_rates(self._total, here)
         rules = [rule for _, rule in self._rules]
@@ -163,7 +163,7 @@ class OneGate:
         forecast = self._forecast(here, rates, seconds) if rates and in_full else None
         other = prospects.sooner(seconds, forecast.at_weight) if forecast else None
         lacking = " and ".join(missing)
-        because = f"Not enough data yet {place}: {lacking}; {reasons.still_needed(seconds, other)}."
+        because = f"Not enough data yet{place}: {lacking}; {reasons.still_needed(seconds, other)}."
         found = self._verdict(
             Status.UNDECIDED, because, here, seconds_to_pass=seconds, in_full=in_full
         )

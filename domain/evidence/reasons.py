@@ -130,12 +130,16 @@ def rung_not_reached(rung: Rung, upper: float) -> str:
 
 
 def at_weight(step: Tally, total: Tally) -> str:
-    """The step that a PASS must earn its evidence in, with its counts if it was not the first."""
+    """The step that a PASS must earn its evidence in, with its counts if it was not the first.
+
+    It follows a word. Of a weight of 0 nothing is said: it is unknown, or sends no request.
+    """
+    place = f" at {step.weight} % weight" if step.weight else ""
     if step.intervals == total.intervals:
-        return f"at {step.weight} % weight"
+        return place
     candidate = part(step.candidate_bad, step.candidate_requests, "candidate")
     stable = part(step.stable_bad, step.stable_requests, "stable")
-    return f"at {step.weight} % weight ({candidate}, {stable})"
+    return f"{place} ({candidate}, {stable})"
 
 
 def still_needed(seconds: float | None, other: AtWeight | None = None) -> str:

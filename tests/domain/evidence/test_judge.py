@@ -103,6 +103,16 @@ def test_too_little_data_says_what_is_still_needed():
     )
 
 
+@pytest.mark.parametrize(
+    ("intervals", "told"),
+    [(160, "failed. Good enough: evidence"), (140, "failed. Not enough data yet: evidence")],
+)
+def test_a_weight_that_is_unknown_is_no_part_of_the_sentence(intervals, told):
+    found = verdict(error_gate(), run([HEALTHY] * intervals, weight=0))
+    assert told in found.reason
+    assert "weight" not in found.reason
+
+
 def test_a_candidate_at_its_limit_has_no_pass_in_sight():
     gate = error_gate(against_stable=None, limit=0.02)
     found = verdict(gate, run([((3000, 63), (27000, 567))]))
