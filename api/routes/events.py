@@ -44,7 +44,8 @@ async def rollout_events(  # noqa: PLR0917 - FastAPI calls it by name
     if follow or EVENT_STREAM in accept:
         start = after if last_event_id is None else last_event_id
         return EventStream(told(parts.registry, project, rollout_id, after=start))
-    found = await parts.registry.events(project, rollout_id, after=after, limit=limit)
-    items = [EventOut.from_domain(event) for event in found]
-    more = items[-1].id if len(items) == limit else None
+    # One more than is told says whether there are more.
+    found = await parts.registry.events(project, rollout_id, after=after, limit=limit + 1)
+    items = [EventOut.from_domain(event) for event in found[:limit]]
+    more = items[-1].id if len(found) > limit else None
     return rendered(Events(items=items, page_size=limit, next_after=more))

@@ -29,6 +29,14 @@ async def test_events_are_listed_in_order_and_continued(api, rollout, registry):
     assert rest["next_after"] is None
 
 
+async def test_a_page_that_ends_with_the_last_event_is_the_last(api, rollout, registry):
+    for i in range(3):
+        await tell(registry, rollout, EventKind.DECIDED, str(i))
+    page = (await api.get(f"/rollouts/{rollout}/events?limit=3")).json()
+    assert [e["message"] for e in page["items"]] == ["0", "1", "2"]
+    assert page["next_after"] is None
+
+
 @pytest.mark.parametrize(
     "how", [{"headers": {"Accept": "text/event-stream"}}, {"params": {"follow": "true"}}]
 )
