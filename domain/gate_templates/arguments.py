@@ -20,11 +20,13 @@ NAME_RULE = (
     "letters, digits and '_', starting with a letter or '_', "
     f"at most {LONGEST_NAME} characters"
 )  # fmt: skip
-# As Prometheus writes them: units from the largest to the smallest, each at most once.
+# As Prometheus writes them: units from the largest to the smallest, each at most once. It takes
+# none of zero, be it a range or an offset.
 _DURATION = re.compile(
-    r"(?=[0-9])(?:[0-9]+y)?(?:[0-9]+w)?(?:[0-9]+d)?(?:[0-9]+h)?(?:[0-9]+m)?(?:[0-9]+s)?(?:[0-9]+ms)?"
+    r"(?=.*[1-9])(?:[0-9]+y)?(?:[0-9]+w)?(?:[0-9]+d)?(?:[0-9]+h)?(?:[0-9]+m)?(?:[0-9]+s)?(?:[0-9]+ms)?"
 )
 _LONGEST_DURATION = 63
+_DURATION_RULE = "must be a duration of more than zero, such as 30s, 5m or 1h30m"
 _UNREADABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 # Filled in, it would be a placeholder itself.
 _OPENING = "{{"
@@ -117,7 +119,7 @@ def broken_rule(kind: ArgumentType, value: Value) -> str:
         case ArgumentType.BOOLEAN:
             return "" if isinstance(value, bool) else "must be true or false"
         case ArgumentType.DURATION:
-            return "" if _is_duration(value) else "must be a duration such as 30s, 5m or 1h30m"
+            return "" if _is_duration(value) else _DURATION_RULE
         case ArgumentType.STRING:
             return _text_rule(value)
 

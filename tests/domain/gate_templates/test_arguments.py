@@ -21,7 +21,7 @@ FITTING: dict[str, list[Any]] = {
     "integer": [0, -3, MOST_WHOLE],
     "string": ["", "für\teine\nZeile", "x" * LONGEST_TEXT],
     "boolean": [True, False],
-    "duration": ["30s", "5m", "1h30m", "1d", "250ms", "1y2w3d4h5m6s7ms", "0s"],
+    "duration": ["30s", "5m", "1h30m", "1d", "250ms", "1y2w3d4h5m6s7ms", "0h05m"],
 }
 UNFIT: dict[str, list[Any]] = {
     "number": [True, "1", float("nan"), float("inf"), MOST_WHOLE + 1, 10**400, -(10**400)],
@@ -60,6 +60,12 @@ def test_a_value_of_another_type_is_refused_wherever_it_is_given(kind, value):
     assert rules(argument_violations([both])).keys() == {"arguments.0.example"}
     told = rules(given_violations([an_argument(kind)], {"a": value}, "at"))
     assert told.keys() == {"at.a"}
+
+
+@pytest.mark.parametrize("nothing", ["0s", "0ms", "000s", "0h0m"])
+def test_a_duration_of_zero_is_refused_as_it_is_no_range(nothing):
+    rule = broken_rule(ArgumentType.DURATION, nothing)
+    assert rule == "must be a duration of more than zero, such as 30s, 5m or 1h30m"
 
 
 def test_every_type_is_tried():
