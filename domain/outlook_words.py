@@ -11,6 +11,7 @@ ONLY_TESTERS = "only requests with its headers reach the candidate; how many is 
 NOBODY = "no request reaches the candidate during this step"
 NEVER_BAD = "stable had no bad request in the window, and a multiple of nothing is nothing"
 _ARE = "are found"
+_ALL_DIGITS_FROM, _LEAST_TOLD = 100, 0.001
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +84,7 @@ class StepOutlook:
 def summary(step: StepOutlook) -> StepOutlook:
     """The same with what is to be expected in sentences."""
     rate = step.requests_per_second
-    reach = "" if rate is None else f" ({rate:,.3g} requests/s)"
+    reach = "" if rate is None else f" ({_number(rate)} requests/s)"
     at = f"At {step.weight} %{reach}"
     sentences = [_told(at, step.soak, gate) for gate in step.gates]
     sentences += [_told_of_readings(at, gate) for gate in step.readings]
@@ -135,10 +136,10 @@ def _finding(outlook: Outlook, limit: str, *, is_by_odds: bool) -> str:
     least = f"within {limit} no regression is found"
     if outlook.smallest_ratio is not None:
         what = f"times the odds {_ARE}" if is_by_odds else f"times as many {_ARE}"
-        least = f"within {limit} {outlook.smallest_ratio:.3g} {what}"
+        least = f"within {limit} {_number(outlook.smallest_ratio)} {what}"
     elif outlook.smallest_fractions:
         (fraction, *_) = outlook.smallest_fractions
-        least = f"within {limit} {100 * fraction:.3g} % bad requests {_ARE}"
+        least = f"within {limit} {_number(100 * fraction)} % bad requests {_ARE}"
     return "; ".join(filter(None, (to_fail, least)))
 
 
@@ -148,6 +149,13 @@ def _told_of_readings(at: str, gate: ReadingOutlook) -> str:
     when = f"{_exactly(earliest)} after the step began" if earliest else "as soon as it is reached"
     late = "" if gate.passes_within_soak else f", longer than the {spoken(gate.soak)} of the soak"
     return f"{at} {gate.gate} can PASS {when} at the earliest, with {number}{late}."
+
+
+def _number(value: float) -> str:
+    """With what digits matter, and never with an exponent."""
+    if value >= _ALL_DIGITS_FROM:
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if value >= _LEAST_TOLD else f"less than {_LEAST_TOLD}"
 
 
 def _exactly(seconds: float) -> str:

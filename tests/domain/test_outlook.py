@@ -142,3 +142,27 @@ def test_the_arms_of_a_trial_are_held_to_no_margin():
     steps = ahead(replace(made, steps=margined))
     assert {step.variant for step in steps} == {"b", "c"}
     assert {step.margin for step in steps} == {None}
+
+
+@pytest.mark.parametrize(
+    ("per_second", "told"),
+    [
+        (0.001, "less than 0.001"),
+        (0.5, "0.05"),
+        (123.4, "12.3"),
+        (12_345, "1,234"),
+        (50_000_000, "5,000,000"),
+    ],
+)
+def test_a_rate_is_told_in_digits_that_a_person_reads(per_second, told):
+    traffic = replace(seen(), requests_per_second=per_second)
+    (step,) = ahead(walk(soak(10)), traffic)
+    assert step.summary.startswith(f"At 10 % ({told} requests/s) errors ")
+
+
+def test_a_large_regression_is_told_in_digits_that_a_person_reads():
+    rare = BaseRates(per_second=100.0, bad=(1e-6,))
+    (step,) = ahead(walk(soak(10)), seen(errors=rare))
+    ratio = step.gates[0].outlook.smallest_ratio
+    assert ratio > 1000
+    assert f"within 1 h {ratio:,.0f} times as many are found" in step.summary
