@@ -75,6 +75,7 @@ class PlanOutlook:
             doing=str(soak),
             variant=variant.name if self._plan.trial is not None else "",
             weight=weight,
+            copied=0 if traffic.candidate else traffic.mirror,
             requests_per_second=per_second,
             soak=soak.at_most,
             margin=outset.margin,

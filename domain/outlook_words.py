@@ -61,6 +61,7 @@ class ReadingOutlook:
 class StepOutlook:
     """One gated step, of a trial one of its arms. `summary` is for people.
 
+    Where the candidate has no weight, copies of `copied` percent of all requests may reach it.
     `margin` is proven from `proven_before` seconds of earlier steps as well. `warm_up` is how many
     seconds of this one are no evidence yet, `expected` how many it lasts; None where that is not
     foreseen.
@@ -70,6 +71,7 @@ class StepOutlook:
     doing: str
     variant: str
     weight: int
+    copied: int
     requests_per_second: float | None
     soak: timedelta
     margin: float | None
@@ -85,7 +87,8 @@ def summary(step: StepOutlook) -> StepOutlook:
     """The same with what is to be expected in sentences."""
     rate = step.requests_per_second
     reach = "" if rate is None else f" ({_number(rate)} requests/s)"
-    at = f"At {step.weight} %{reach}"
+    share = f"With {step.copied} % copied" if step.copied else f"At {step.weight} %"
+    at = f"{share}{reach}"
     sentences = [_told(at, step.soak, gate) for gate in step.gates]
     sentences += [_told_of_readings(at, gate) for gate in step.readings]
     if step.margin is not None:

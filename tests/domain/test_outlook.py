@@ -134,6 +134,21 @@ def test_nothing_is_said_of_a_preview():
     assert (step.gates[0].reason, step.expected) == (ONLY_TESTERS, None)
 
 
+def test_a_shadow_is_told_with_the_percent_that_is_copied():
+    made = walk(soak(0))
+    shadow = replace(made, steps=(SetWeights(candidate=0, mirror=20), made.steps[1]))
+    (step,) = ahead(shadow)
+    assert step.weight == 0
+    assert step.summary.startswith("With 20 % copied (20 requests/s) errors takes ")
+
+
+def test_copies_beside_a_weight_are_not_what_is_judged():
+    made = walk(soak(10))
+    beside = replace(made, steps=(SetWeights(candidate=10, mirror=20), made.steps[1]))
+    (step,) = ahead(beside)
+    assert step.summary.startswith("At 10 % (10 requests/s) errors takes ")
+
+
 def test_the_arms_of_a_trial_are_held_to_no_margin():
     made = ab_test()
     margined = tuple(
