@@ -65,7 +65,7 @@ class PlanOutlook:
             ReadingOutlook(gate=gate.name, rules=gate.rules, soak=soak.at_most)
             for gate in self._plan.reading_gates_at(index)
         )
-        expected = self._expected(soak, gates, readings)
+        expected = self._expected(index, soak, gates, readings)
         if gates and not isinstance(shares, str):
             stays.append(Stay(shares=shares, seconds=expected))
         weight = soak.weight if self._plan.trial is None else self._weight(traffic, variant)
@@ -98,13 +98,20 @@ class PlanOutlook:
         return Outset(margin=margin, before=whole.before, warm_up=warm_up)
 
     def _expected(
-        self, soak: Soak, gates: Sequence[GateOutlook], readings: Sequence[ReadingOutlook]
+        self,
+        index: int,
+        soak: Soak,
+        gates: Sequence[GateOutlook],
+        readings: Sequence[ReadingOutlook],
     ) -> float:
         """How many seconds the step lasts if each verdict comes when it is due.
 
-        What is not known takes no time, and neither does somebody's word.
+        What is not known takes no time, and neither does somebody's word. Where no verdict is
+        waited for, as all gates are dry runs, the step takes all of its time.
         """
         least, most = soak.at_least.total_seconds(), soak.at_most.total_seconds()
+        if soak.until in (Until.PROVEN, Until.ELAPSED) and not self._plan.verdicts_at(index):
+            return most
         if soak.until is not Until.PROVEN:
             return least
         deciding = {gate.name for gate in self._plan.all_gates if not gate.dry_run}

@@ -79,6 +79,20 @@ def test_a_gate_in_a_dry_run_is_not_waited_for():
     assert step.expected == step.gates[1].outlook.seconds_to_pass
 
 
+@pytest.mark.parametrize(
+    "gates",
+    [
+        {"gates": (replace(ERRORS, dry_run=True),)},
+        {"gates": (), "reading_gates": (replace(QUALITY, dry_run=True),)},
+    ],
+)
+def test_steps_with_dry_runs_alone_take_all_their_time(gates):
+    first, second = ahead(walk(soak(10), soak(50), warm_up=900.0, **gates))
+    assert (first.expected, second.expected) == (3600, 3600)
+    if first.gates:
+        assert (first.warm_up, second.warm_up) == (900, 0)
+
+
 def test_a_gate_without_statistics_is_waited_for():
     patient = replace(
         QUALITY,
