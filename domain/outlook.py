@@ -126,7 +126,9 @@ class PlanOutlook:
         deciding = [gate for gate in gates if gate.gate not in shown]
         if soak.until is Until.ELAPSED:
             return True
-        return soak.until is Until.PROVEN and all(gate.outlook for gate in deciding)
+        # Nothing is known of the answers that a comparison will find.
+        is_proven = soak.until is Until.PROVEN and soak.comparison is None
+        return is_proven and all(gate.outlook for gate in deciding)
 
     def _weight(self, traffic: SetWeights, variant: Variant) -> int:
         return self._plan.weights_under(traffic)[variant.name]

@@ -14,6 +14,7 @@ from domain.readings.rules import ReadingRules
 from domain.steps import SetWeights, Soak, Until
 from domain.traffic import HeaderMatch
 from domain.traffic_seen import TrafficSeen
+from tests.comparisons import a_comparison
 from tests.plans import ERRORS, QUALITY, ab_test, canary_spec, plan, policies
 
 HOUR = timedelta(hours=1)
@@ -108,6 +109,14 @@ def test_what_is_not_known_of_a_gate_leaves_the_step_unforeseen():
     other = replace(ERRORS, name="other")
     (step,) = ahead(walk(soak(10), gates=(ERRORS, other)))
     assert (step.gates[0].outlook is None, step.gates[1].outlook) == (False, None)
+    assert step.expected is None
+
+
+def test_a_verdict_on_answers_leaves_the_step_unforeseen():
+    made = walk(soak(0, comparison=a_comparison()))
+    shadow = replace(made, steps=(SetWeights(candidate=0, mirror=20), made.steps[1]))
+    (step,) = ahead(shadow)
+    assert passes(step) > 0
     assert step.expected is None
 
 
