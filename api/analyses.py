@@ -1,6 +1,7 @@
 """Replays the past and looks ahead at plans, within bounds, without holding up anybody else."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Hashable
 from datetime import datetime
 from uuid import UUID
@@ -9,7 +10,7 @@ from api.errors import AnalysisUnfinished
 from api.measuring import metrics_store
 from api.outlooks import Outlooks
 from api.pasts import Backtest
-from api.remembered import Remembered
+from api.remembered import Remembered, Slow
 from api.rendering import as_json
 from api.replays import Replays
 from api.schemas.outlooks import AnalysisPlanIn
@@ -20,7 +21,7 @@ from domain.registry import TrafficVariant
 PATIENCE_SECONDS = 20.0
 MOST_WAITING = 8
 KEPT_SECONDS, MOST_KEPT = 60.0, 16
-# The traffic of now is not that of a minute ago.
+# Of a plan that was told at once: the traffic of now is not that of a minute ago.
 PLAN_KEPT_SECONDS = 5.0
 
 
@@ -33,11 +34,16 @@ class Analyses:
         outlooks: Outlooks,
         *,
         patience_seconds: float = PATIENCE_SECONDS,
+        timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._replays, self._outlooks = replays, outlooks
         self._patience_seconds = patience_seconds
-        self._backtests: Remembered[bytes] = Remembered(KEPT_SECONDS, most=MOST_KEPT)
-        self._plans: Remembered[bytes] = Remembered(PLAN_KEPT_SECONDS, most=MOST_KEPT)
+        # Half, since an answer may come the moment that the patience ends.
+        slow = Slow(after=patience_seconds / 2, kept=KEPT_SECONDS)
+        self._backtests: Remembered[bytes] = Remembered(KEPT_SECONDS, most=MOST_KEPT, timer=timer)
+        self._plans: Remembered[bytes] = Remembered(
+            PLAN_KEPT_SECONDS, slow=slow, most=MOST_KEPT, timer=timer
+        )
         self._turn = asyncio.Lock()
         self._waiting = 0
 

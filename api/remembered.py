@@ -1,14 +1,23 @@
-"""Answers kept for a few seconds, so that many who ask the same cost one question."""
+"""Answers kept for a while, so that many who ask the same cost one question."""
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from cachetools import TTLCache
+from cachetools import TLRUCache
 
 T = TypeVar("T")
 MOST_KEPT = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slow:
+    """An answer that took `after` seconds or more is kept for `kept`: who asked may come back."""
+
+    after: float
+    kept: float
 
 
 class Remembered(Generic[T]):
@@ -18,15 +27,23 @@ class Remembered(Generic[T]):
     """
 
     def __init__(
-        self, seconds: float, *, most: int = MOST_KEPT, timer: Callable[[], float] = time.monotonic
+        self,
+        seconds: float,
+        *,
+        slow: Slow | None = None,
+        most: int = MOST_KEPT,
+        timer: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._kept: TTLCache[Hashable, T] = TTLCache(maxsize=most, ttl=seconds, timer=timer)
+        self._seconds, self._slow, self._timer = seconds, slow, timer
+        self._kept: TLRUCache[Hashable, tuple[T, float]] = TLRUCache(
+            maxsize=most, ttu=lambda _, kept, now: now + kept[1], timer=timer
+        )
         self._asked: dict[Hashable, asyncio.Task[T]] = {}
 
     async def get(self, key: Hashable, ask: Callable[[], Awaitable[T]]) -> T:
         """The answer that is kept for this key, or that of `ask`."""
         try:
-            return self._kept[key]
+            return self._kept[key][0]
         except KeyError:
             task = self._asked.get(key) or self._begin(key, ask)
             return await asyncio.shield(task)
@@ -36,11 +53,15 @@ class Remembered(Generic[T]):
             return await ask()
 
         task = self._asked[key] = asyncio.create_task(asking())
-        task.add_done_callback(lambda done: self._end(key, done))
+        began = self._timer()
+        task.add_done_callback(lambda done: self._end(key, done, began))
         return task
 
-    def _end(self, key: Hashable, done: asyncio.Task[T]) -> None:
+    def _end(self, key: Hashable, done: asyncio.Task[T], began: float) -> None:
         del self._asked[key]
         # Looking at the error keeps the loop from reporting one that nobody waits for any more.
         if not done.cancelled() and done.exception() is None:
-            self._kept[key] = done.result()
+            self._kept[key] = (done.result(), self._kept_for(self._timer() - began))
+
+    def _kept_for(self, took: float) -> float:
+        return self._slow.kept if self._slow and took >= self._slow.after else self._seconds

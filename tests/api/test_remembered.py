@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from api.remembered import Remembered
+from api.remembered import Remembered, Slow
 
 
 class Question:
@@ -40,6 +40,22 @@ async def test_an_answer_is_given_again_until_it_is_too_old():
     assert await kept.get("a", question.ask) == 1
     clock.now = 5.1
     assert await kept.get("a", question.ask) == 2
+
+
+async def test_an_answer_that_took_long_is_kept_longer():
+    clock, question = Clock(), Question()
+    kept = Remembered[int](5, slow=Slow(after=10, kept=60), timer=clock)
+
+    async def asking(took):
+        clock.now += took
+        return await question.ask()
+
+    assert await kept.get("a", lambda: asking(10)) == 1
+    assert await kept.get("b", lambda: asking(9)) == 2
+    clock.now += 6
+    assert [await kept.get(key, question.ask) for key in "ab"] == [1, 3]
+    clock.now += 60
+    assert await kept.get("a", question.ask) == 4
 
 
 async def test_each_key_has_an_answer_of_its_own():

@@ -87,6 +87,8 @@ def test_limits_are_the_code_s():
     assert int(probe) == backtests.DEFAULT_PROBE.total_seconds()
     (patience,) = search(r"Beyond (\d+) s the answer is a 503", BACKTEST)
     assert int(patience) == analyses.PATIENCE_SECONDS
+    (kept,) = search(r"what it finds is kept for (\d+) s", BACKTEST)
+    assert int(kept) == analyses.KEPT_SECONDS
     looks, samples = search(r"More than ([\d,]+) looks .*? more than ([\d,]+) samples", BACKTEST)
     assert (number(looks), number(samples)) == (backtests.MOST_LOOKS, replays.MOST_SAMPLES)
     queries, of_query, of_cost, at_once = search(

@@ -1,0 +1,116 @@
+"""Analyses beside each other: who waits for whom, what is kept, and what its askers are told."""
+
+import math
+from contextlib import suppress
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+import pytest
+
+from api import analyses, charts
+from api.analyses import Analyses
+from api.errors import AnalysisUnfinished, ChartUnfinished
+from api.outlooks import Outlooks
+from api.problems import TABLE
+from api.replays import Replays
+from api.schemas.outlooks import AnalysisPlanIn
+from domain.evidence.counters import Reading
+from tests.api.caller import canary
+from tests.fakes.counters import ScriptedCounters
+from tests.fakes.history import ToldHistory
+from tests.fakes.past import ScriptedHistory
+from tests.plans import plan
+
+
+def asked_again_after(error):
+    return TABLE[error].retry_after_seconds or math.inf
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def analyses_of(metrics, clock):
+    def made(patience_seconds=20.0):
+        counters = ScriptedCounters(lambda _: Reading(candidate=(), stable=()))
+        return Analyses(
+            Replays(ScriptedHistory(), metrics),
+            Outlooks(metrics, counters, ToldHistory()),
+            patience_seconds=patience_seconds,
+            timer=clock,
+        )
+
+    return made
+
+
+@pytest.fixture
+async def stable(api, registry):
+    ids = await api.served()
+    config = await registry.config(UUID(api.project), UUID(ids["config"]))
+    return config.stable
+
+
+@pytest.fixture
+def ask_plan(stable):
+    """Of one project, always the same."""
+    project, planned = uuid4(), plan()
+    wish = AnalysisPlanIn.model_validate(
+        canary(str(uuid4()), traffic_config_id=str(stable.config_id))
+    )
+
+    async def ask(of):
+        return await of.plan(project, wish, planned, stable, datetime.now(UTC))
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    ("kept", "error"),
+    [
+        (analyses.KEPT_SECONDS, AnalysisUnfinished),
+        (charts.KEPT_SECONDS, ChartUnfinished),
+    ],
+)
+def test_what_was_not_done_in_time_is_kept_for_longer_than_until_it_is_asked_again(kept, error):
+    assert kept > 2 * asked_again_after(error)
+
+
+async def test_a_plan_that_outlasts_the_patience_is_there_for_who_comes_back(
+    analyses_of, ask_plan, metrics, clock
+):
+    patience = 0.01
+    of = analyses_of(patience)
+    metrics.gate.clear()
+    with pytest.raises(AnalysisUnfinished):
+        await ask_plan(of)
+    clock.now += patience
+    metrics.gate.set()
+    answer = b""
+    while not answer:  # each time it is waited for a little
+        with suppress(AnalysisUnfinished):
+            answer = await ask_plan(of)
+    clock.now += 2 * asked_again_after(AnalysisUnfinished)
+    assert await ask_plan(of) == answer
+    assert len(metrics.asked) == 1
+
+
+async def test_a_plan_that_is_told_at_once_is_soon_looked_at_anew(
+    analyses_of, ask_plan, metrics, clock
+):
+    of = analyses_of()
+    await ask_plan(of)
+    clock.now += analyses.PLAN_KEPT_SECONDS - 0.1
+    await ask_plan(of)
+    assert len(metrics.asked) == 1
+    clock.now += 0.2
+    await ask_plan(of)
+    assert len(metrics.asked) == 2
