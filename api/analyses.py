@@ -26,7 +26,7 @@ PLAN_KEPT_SECONDS = 5.0
 
 
 class Analyses:
-    """Carries them out one at a time, and keeps each for a while."""
+    """Carries out one backtest at a time, and one plan beside it, and keeps each for a while."""
 
     def __init__(
         self,
@@ -37,15 +37,14 @@ class Analyses:
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._replays, self._outlooks = replays, outlooks
-        self._patience_seconds = patience_seconds
         # Half, since an answer may come the moment that the patience ends.
         slow = Slow(after=patience_seconds / 2, kept=KEPT_SECONDS)
-        self._backtests: Remembered[bytes] = Remembered(KEPT_SECONDS, most=MOST_KEPT, timer=timer)
-        self._plans: Remembered[bytes] = Remembered(
-            PLAN_KEPT_SECONDS, slow=slow, most=MOST_KEPT, timer=timer
+        self._backtests = _OneByOne(
+            Remembered(KEPT_SECONDS, most=MOST_KEPT, timer=timer), patience_seconds
         )
-        self._turn = asyncio.Lock()
-        self._waiting = 0
+        self._plans = _OneByOne(
+            Remembered(PLAN_KEPT_SECONDS, slow=slow, most=MOST_KEPT, timer=timer), patience_seconds
+        )
 
     async def backtest(self, project: UUID, asked: Backtest) -> bytes:
         """A BacktestOut as JSON.
@@ -54,21 +53,28 @@ class Analyses:
         would take too long; MetricsUnreachable and MetricsRefused.
         """
         key = (project, asked)
-        return await self._done(self._backtests, key, lambda: self._replays.backtest(asked))
+        return await self._backtests.answer(key, lambda: self._replays.backtest(asked))
 
     async def plan(
         self, project: UUID, wish: AnalysisPlanIn, plan: Plan, stable: TrafficVariant, at: datetime
     ) -> bytes:
         """An AnalysisPlanOut as JSON. Raises as `backtest` does."""
         key = (project, wish.model_dump_json(), as_json(PlanOut.from_domain(plan)))
-        return await self._done(self._plans, key, lambda: self._outlooks.on(plan, wish, stable, at))
+        return await self._plans.answer(key, lambda: self._outlooks.on(plan, wish, stable, at))
 
-    async def _done(
-        self, kept: Remembered[bytes], key: Hashable, ask: Callable[[], Awaitable[bytes]]
-    ) -> bytes:
+
+class _OneByOne:
+    """A line of its own, so that one kind of analysis never waits for another."""
+
+    def __init__(self, kept: Remembered[bytes], patience_seconds: float) -> None:
+        self._kept, self._patience_seconds = kept, patience_seconds
+        self._turn = asyncio.Lock()
+        self._waiting = 0
+
+    async def answer(self, key: Hashable, ask: Callable[[], Awaitable[bytes]]) -> bytes:
         try:
             async with asyncio.timeout(self._patience_seconds):
-                return await kept.get(key, lambda: self._in_turn(ask))
+                return await self._kept.get(key, lambda: self._in_turn(ask))
         except TimeoutError as error:
             raise AnalysisUnfinished from error
 

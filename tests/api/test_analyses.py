@@ -1,5 +1,6 @@
 """Analyses beside each other: who waits for whom, what is kept, and what its askers are told."""
 
+import asyncio
 import math
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from api.replays import Replays
 from api.schemas.outlooks import AnalysisPlanIn
 from domain.evidence.counters import Reading
 from tests.api.caller import canary
+from tests.api.test_analysis import Slow, a_backtest
 from tests.fakes.counters import ScriptedCounters
 from tests.fakes.history import ToldHistory
 from tests.fakes.past import ScriptedHistory
@@ -40,10 +42,10 @@ def clock():
 
 @pytest.fixture
 def analyses_of(metrics, clock):
-    def made(patience_seconds=20.0):
+    def made(history=None, *, patience_seconds=20.0):
         counters = ScriptedCounters(lambda _: Reading(candidate=(), stable=()))
         return Analyses(
-            Replays(ScriptedHistory(), metrics),
+            Replays(history or ScriptedHistory(), metrics),
             Outlooks(metrics, counters, ToldHistory()),
             patience_seconds=patience_seconds,
             timer=clock,
@@ -73,6 +75,34 @@ def ask_plan(stable):
     return ask
 
 
+async def begun():
+    """Until all that was asked is waited for."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_no_plan_waits_for_a_backtest(analyses_of, ask_plan):
+    history = Slow()
+    of = analyses_of(history)
+    replaying = asyncio.create_task(of.backtest(uuid4(), a_backtest()))
+    await begun()
+    assert await ask_plan(of)
+    assert not replaying.done()
+    history.open.set()
+    await replaying
+
+
+async def test_no_backtest_waits_for_a_plan(analyses_of, ask_plan, metrics):
+    of = analyses_of()
+    metrics.gate.clear()
+    planning = asyncio.create_task(ask_plan(of))
+    await begun()
+    assert await of.backtest(uuid4(), a_backtest())
+    assert not planning.done()
+    metrics.gate.set()
+    await planning
+
+
 @pytest.mark.parametrize(
     ("kept", "error"),
     [
@@ -88,7 +118,7 @@ async def test_a_plan_that_outlasts_the_patience_is_there_for_who_comes_back(
     analyses_of, ask_plan, metrics, clock
 ):
     patience = 0.01
-    of = analyses_of(patience)
+    of = analyses_of(patience_seconds=patience)
     metrics.gate.clear()
     with pytest.raises(AnalysisUnfinished):
         await ask_plan(of)
