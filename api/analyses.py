@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from datetime import datetime
 from uuid import UUID
 
-from api.errors import AnalysisUnfinished
+from api.errors import AnalysisNotBegun, AnalysisUnfinished
 from api.measuring import metrics_store
 from api.outlooks import Outlooks
 from api.pasts import Backtest
@@ -49,8 +49,8 @@ class Analyses:
     async def backtest(self, project: UUID, asked: Backtest) -> bytes:
         """A BacktestOut as JSON.
 
-        Raises AnalysisUnfinished when it takes long, and goes on meanwhile; TooManySamples when it
-        would take too long; MetricsUnreachable and MetricsRefused.
+        Raises AnalysisUnfinished when it takes long, and goes on meanwhile; AnalysisNotBegun when
+        many wait; TooManySamples when it would take too long; MetricsUnreachable; MetricsRefused.
         """
         key = (project, asked)
         return await self._backtests.answer(key, lambda: self._replays.backtest(asked))
@@ -80,7 +80,7 @@ class _OneByOne:
 
     async def _in_turn(self, ask: Callable[[], Awaitable[bytes]]) -> bytes:
         if self._waiting >= MOST_WAITING:
-            raise AnalysisUnfinished
+            raise AnalysisNotBegun
         self._waiting += 1
         try:
             async with self._turn, metrics_store():

@@ -77,6 +77,10 @@ class AnalysisUnfinished(TransientError):
     """It takes so long that it is still going on. Ask the same again in a moment."""
 
 
+class AnalysisNotBegun(AnalysisUnfinished):
+    """So many wait for their turn that it was not begun. Ask again in a moment."""
+
+
 class TooManySamples(Conflict):
     """More samples than are replayed at once."""
 

@@ -160,7 +160,6 @@ TABLE: Mapping[type[TidegateError], Kind] = {
         status=503,
         slug="analysis-unfinished",
         title="The analysis is not done yet",
-        detail="the analysis goes on; ask the same again in a moment",
         retry_after_seconds=5,
     ),
     TooManySamples: Kind(

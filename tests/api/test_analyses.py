@@ -55,8 +55,12 @@ def analyses_of(metrics, clock):
 
 
 @pytest.fixture
-async def stable(api, registry):
-    ids = await api.served()
+async def ids(api):
+    return await api.served()
+
+
+@pytest.fixture
+async def stable(api, ids, registry):
     config = await registry.config(UUID(api.project), UUID(ids["config"]))
     return config.stable
 
@@ -101,6 +105,22 @@ async def test_no_backtest_waits_for_a_plan(analyses_of, ask_plan, metrics):
     assert not planning.done()
     metrics.gate.set()
     await planning
+
+
+async def test_one_too_many_is_told_that_it_was_not_begun(api, ids, metrics):
+    async def plan_over(seconds):
+        wish = canary(ids["v2"], traffic_config_id=ids["config"], window_seconds=seconds)
+        return await api.post("/analysis/plan", wish)
+
+    metrics.gate.clear()
+    asked = [asyncio.create_task(plan_over(60 + i)) for i in range(analyses.MOST_WAITING + 1)]
+    (refused,), waiting = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+    problem = refused.result().json()
+    assert (problem["status"], problem["type"][-19:]) == (503, "analysis-unfinished")
+    assert "it was not begun" in problem["detail"]
+    assert "goes on" not in problem["detail"]
+    metrics.gate.set()
+    assert {answer.status_code for answer in await asyncio.gather(*waiting)} == {200}
 
 
 @pytest.mark.parametrize(

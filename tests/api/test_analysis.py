@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from api.analyses import MOST_WAITING, Analyses
-from api.errors import AnalysisUnfinished, TooManySamples
+from api.errors import AnalysisNotBegun, AnalysisUnfinished, TooManySamples
 from api.outlooks import Outlooks
 from api.pasts import Arm, Backtest, Past, Piece
 from api.replays import Replays
@@ -432,7 +432,7 @@ async def test_who_comes_when_many_wait_is_told_at_once():
     ]
     for _ in range(10):
         await asyncio.sleep(0)
-    with pytest.raises(AnalysisUnfinished):
+    with pytest.raises(AnalysisNotBegun):
         await analyses.backtest(uuid4(), a_backtest())
     slow.open.set()
     assert len(await asyncio.gather(*waiting)) == MOST_WAITING

@@ -89,6 +89,8 @@ def test_limits_are_the_code_s():
     assert int(patience) == analyses.PATIENCE_SECONDS
     (kept,) = search(r"what it finds is kept for (\d+) s", BACKTEST)
     assert int(kept) == analyses.KEPT_SECONDS
+    (waiting,) = search(r"finds (\d+) others at it or waiting", BACKTEST)
+    assert int(waiting) == analyses.MOST_WAITING
     looks, samples = search(r"More than ([\d,]+) looks .*? more than ([\d,]+) samples", BACKTEST)
     assert (number(looks), number(samples)) == (backtests.MOST_LOOKS, replays.MOST_SAMPLES)
     queries, of_query, of_cost, at_once = search(
