@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from api.errors import broken
 from api.rendering import as_json
 from api.schemas.gates import GateBody
 from api.schemas.outlooks import (
@@ -21,7 +22,7 @@ from domain.evidence_port import CounterSource, StableHistory
 from domain.gates import Metric
 from domain.meters import GATEWAY, Meter, meter_of, meters_of
 from domain.metrics import NOTHING, SHORTEST, MeasuredVariant, Measurement
-from domain.outlook import PlanOutlook
+from domain.outlook import PlanOutlook, stays_of
 from domain.outlook_words import StepOutlook
 from domain.plan import Plan
 from domain.ports import MetricsStore
@@ -32,7 +33,20 @@ from domain.traffic_seen import Counted, traffic_seen
 # Their counts are summed here, sample by sample; the gateway's are by the store, over any time.
 OTHERS_LOOK_BACK = timedelta(hours=6)
 ASKED = "the field phi"
+# Half a minute of a core; several times that where no gate on a time names its bound.
+MOST_STAYS = 10_000
 _STABLE = "stable"
+
+
+def require_bounded(plan: Plan, wish: AnalysisPlanIn) -> None:
+    """Hold the outlooks that are asked for to what can be computed. Raises InvalidSpec."""
+    stays = stays_of(plan, len(set(wish.other_weights)))
+    if stays > MOST_STAYS:
+        rule = (
+            f"must be fewer, or the gates: the outlooks rest on {stays:,} stays in all, and "
+            f"{MOST_STAYS:,} is the most"
+        )
+        raise broken("other_weights" if stays_of(plan, 0) <= MOST_STAYS else "steps", rule)
 
 
 class Outlooks:

@@ -22,6 +22,19 @@ from domain.traffic import FULL
 from domain.traffic_seen import NO_TRAFFIC, TrafficSeen
 
 
+def stays_of(plan: Plan, weights: int) -> int:
+    """On how many stays all outlooks rest, with so many other weights: what looking ahead costs.
+
+    An outlook on a margin rests on the stays of all gated steps so far, any other on its own. The
+    steps without a margin share what is told of other weights.
+    """
+    gated = [index for index in range(len(plan.steps)) if plan.gates_at(index)]
+    proven = sum(nth for nth, index in enumerate(gated, 1) if index in plan.margins)
+    plain = sum(index not in plan.margins for index in gated)
+    own, at_weights = proven + plain * len(plan.challengers), proven + bool(plain)
+    return len(plan.gates) * (own + weights * at_weights)
+
+
 class PlanOutlook:
     """Looks ahead, step by step; each costs up to a tenth of a second a gate and weight."""
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Response
 from api.backtests import backtest_of
 from api.contract import WRITES, problems
 from api.launch import compiled
+from api.outlooks import require_bounded
 from api.parts import ProjectId, WithParts
 from api.rendering import JSON_TYPE
 from api.routes import PREFIX
@@ -46,6 +47,7 @@ async def backtest(parts: WithParts, project: ProjectId, body: BacktestIn) -> Re
 async def plan_analysis(parts: WithParts, project: ProjectId, body: AnalysisPlanIn) -> Response:
     config = await parts.registry.config(project, body.traffic_config_id)
     plan = await compiled(parts, config, body)
+    require_bounded(plan, body)
     if config.stable is None:
         raise Conflict("the traffic config has no stable variant")
     found = await parts.analyses.plan(project, body, plan, config.stable, datetime.now(UTC))

@@ -141,6 +141,50 @@ async def test_a_plan_breaks_the_rules_that_a_rollout_would(api, ids, registry):
     assert (asked.status_code, asked.json()["errors"]) == (422, started.json()["errors"])
 
 
+def ladder(steps):
+    """So many steps, each with a margin."""
+    return [
+        {"weight": nth, "soak_seconds": 60, "margin": round(16 - 14.5 * nth / steps, 3)}
+        for nth in range(1, steps + 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("steps", "gates", "others", "field", "stays"),
+    [
+        (50, 20, 8, "steps", 229_500),
+        (50, 20, 0, "steps", 25_500),
+        (50, 2, 8, "other_weights", 22_950),
+    ],
+)
+async def test_a_plan_that_would_take_minutes_is_refused(  # noqa: PLR0917 - a row of the table
+    api, ids, metrics, steps, gates, others, field, stays
+):
+    wish = canary(
+        ids["v2"],
+        traffic_config_id=ids["config"],
+        steps=ladder(steps),
+        gates=[{**ERRORS, "name": f"g{i}"} for i in range(gates)],
+        other_weights=list(range(1, 1 + others)),
+    )
+    answer = await api.post("/analysis/plan", wish)
+    assert answer.status_code == 422, answer.text
+    (told,) = answer.json()["errors"]
+    assert told["field"] == field
+    assert f"must be fewer, or the gates: the outlooks rest on {stays:,} stays" in told["rule"]
+    assert not metrics.asked
+
+
+async def test_a_long_ladder_with_gates_and_other_weights_is_within_the_bound(api, ids):
+    gates = [{**ERRORS, "name": f"g{i}"} for i in range(5)]
+    wish = {"steps": ladder(20), "gates": gates, "other_weights": [5, 10, 25, 50]}
+    # Without traffic there is nothing to compute.
+    answer = await api.post(
+        "/analysis/plan", canary(ids["v2"], traffic_config_id=ids["config"], **wish)
+    )
+    assert answer.status_code == 200, answer.text
+
+
 async def test_a_plan_starts_nothing(api, ids, ahead):
     await ahead()
     assert (await api.get("/rollouts")).json()["total"] == 0

@@ -105,6 +105,8 @@ def test_limits_are_the_code_s():
     assert timedelta(hours=int(hours)) == BEFORE
     (patience,) = search(r"Beyond (\d+) s the answer is a 503", STEPS)
     assert int(patience) == analyses.PATIENCE_SECONDS
+    (stays,) = search(r"More than ([\d,]+) stays in all are refused", STEPS)
+    assert number(stays) == outlooks.MOST_STAYS
     (weights,) = search(r"up to (\d+) weights", PLAN)
     assert int(weights) == MOST_WEIGHTS
     told = search(r"step's; (\d+), (\d+), (\d+) and (\d+) by default", PLAN)

@@ -8,7 +8,7 @@ import pytest
 from domain.evidence.base_rates import BaseRates
 from domain.evidence.baseline import Baseline
 from domain.gates import AgainstStable
-from domain.outlook import PlanOutlook
+from domain.outlook import PlanOutlook, stays_of
 from domain.outlook_words import NOBODY, ONLY_TESTERS
 from domain.readings.rules import ReadingRules
 from domain.steps import SetWeights, Soak, Until
@@ -204,3 +204,18 @@ def test_a_large_regression_is_told_in_digits_that_a_person_reads():
     ratio = step.gates[0].outlook.smallest_ratio
     assert ratio > 1000
     assert f"within 1 h {ratio:,.0f} times as many are found" in step.summary
+
+
+@pytest.mark.parametrize(
+    ("made", "alone", "with_others"),
+    [
+        (walk(soak(10), soak(50)), 2, 2 + 3),
+        (walk(soak(10), soak(50), gates=(ERRORS, replace(ERRORS, name="b"))), 4, 2 * (2 + 3)),
+        (walk(soak(10, margin=4.0), soak(25), soak(50, margin=1.5)), 5, 5 + 3 * (4 + 1)),
+        (walk(*(soak(n, margin=5 - n / 25) for n in range(1, 51))), 1275, 4 * 1275),
+        (ab_test(), 2, 2 + 3),
+        (walk(soak(10), gates=(), reading_gates=(QUALITY,)), 0, 0),
+    ],
+)
+def test_outlooks_rest_on_a_stay_each_and_on_all_so_far_with_a_margin(made, alone, with_others):
+    assert (stays_of(made, 0), stays_of(made, 3)) == (alone, with_others)
