@@ -40,7 +40,7 @@ class Analyses:
         # Half, since an answer may come the moment that the patience ends.
         slow = Slow(after=patience_seconds / 2, kept=KEPT_SECONDS)
         self._backtests = _OneByOne(
-            Remembered(KEPT_SECONDS, most=MOST_KEPT, timer=timer), patience_seconds
+            Remembered(KEPT_SECONDS, slow=slow, most=MOST_KEPT, timer=timer), patience_seconds
         )
         self._plans = _OneByOne(
             Remembered(PLAN_KEPT_SECONDS, slow=slow, most=MOST_KEPT, timer=timer), patience_seconds

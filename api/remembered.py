@@ -8,20 +8,25 @@ from typing import Generic, TypeVar
 
 from cachetools import TLRUCache
 
+from domain.errors import PermanentError
+
 T = TypeVar("T")
 MOST_KEPT = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slow:
-    """An answer that took `after` seconds or more is kept for `kept`: who asked may come back."""
+    """An answer that took `after` seconds or more is kept for `kept`: who asked may come back.
+
+    So is an error that asking again would only find again.
+    """
 
     after: float
     kept: float
 
 
 class Remembered(Generic[T]):
-    """Errors are told to all who wait for them and then forgotten.
+    """Errors are told to all who wait for them and then forgotten, but for some that took long.
 
     The question is a task of its own: one who gives up does not take it from the others.
     """
@@ -35,7 +40,7 @@ class Remembered(Generic[T]):
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._seconds, self._slow, self._timer = seconds, slow, timer
-        self._kept: TLRUCache[Hashable, tuple[T, float]] = TLRUCache(
+        self._kept: TLRUCache[Hashable, tuple[asyncio.Task[T], float]] = TLRUCache(
             maxsize=most, ttu=lambda _, kept, now: now + kept[1], timer=timer
         )
         self._asked: dict[Hashable, asyncio.Task[T]] = {}
@@ -43,7 +48,7 @@ class Remembered(Generic[T]):
     async def get(self, key: Hashable, ask: Callable[[], Awaitable[T]]) -> T:
         """The answer that is kept for this key, or that of `ask`."""
         try:
-            return self._kept[key][0]
+            return self._kept[key][0].result()
         except KeyError:
             task = self._asked.get(key) or self._begin(key, ask)
             return await asyncio.shield(task)
@@ -59,9 +64,10 @@ class Remembered(Generic[T]):
 
     def _end(self, key: Hashable, done: asyncio.Task[T], began: float) -> None:
         del self._asked[key]
+        if done.cancelled():
+            return
+        slow = self._slow if self._slow and self._timer() - began >= self._slow.after else None
         # Looking at the error keeps the loop from reporting one that nobody waits for any more.
-        if not done.cancelled() and done.exception() is None:
-            self._kept[key] = (done.result(), self._kept_for(self._timer() - began))
-
-    def _kept_for(self, took: float) -> float:
-        return self._slow.kept if self._slow and took >= self._slow.after else self._seconds
+        error = done.exception()
+        if error is None or (slow and isinstance(error, PermanentError)):
+            self._kept[key] = (done, slow.kept if slow else self._seconds)

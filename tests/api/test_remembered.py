@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from api.remembered import Remembered, Slow
+from domain.errors import Conflict, Unreachable
 
 
 class Question:
@@ -56,6 +57,26 @@ async def test_an_answer_that_took_long_is_kept_longer():
     assert [await kept.get(key, question.ask) for key in "ab"] == [1, 3]
     clock.now += 60
     assert await kept.get("a", question.ask) == 4
+
+
+@pytest.mark.parametrize(
+    ("error", "took", "asked"),
+    [(Conflict("too many"), 10, 1), (Conflict("too many"), 9, 2), (Unreachable("away"), 10, 2)],
+)
+async def test_an_error_that_took_long_and_would_only_be_found_again_is_kept(error, took, asked):
+    clock, question = Clock(), Question()
+    kept = Remembered[int](5, slow=Slow(after=10, kept=60), timer=clock)
+    question.error = error
+
+    async def asking():
+        clock.now += took
+        return await question.ask()
+
+    for _ in range(2):
+        with pytest.raises(type(error)):
+            await kept.get("a", asking)
+        clock.now += 6
+    assert question.asked == asked
 
 
 async def test_each_key_has_an_answer_of_its_own():
