@@ -14,7 +14,7 @@ from activities.ledger import Ledger
 from activities.reading import ReadingPorts, Readings, reading
 from activities.streams import stale_after
 from domain.decision import decide
-from domain.errors import Refused, TransientError
+from domain.errors import NO_ANSWER, PermanentError, TransientError
 from domain.evidence_port import CounterSource, EvidenceStore, StableHistory
 from domain.plan import Plan, Variant
 from domain.ports import Journal, TrafficRouter, WorkloadRuntime
@@ -81,7 +81,7 @@ class AnalysisActivities:
     ) -> Seen:
         while True:
             seen = await watcher.look()
-            say(_headline(seen))
+            say(watcher.headline)
             gauges.tell(seen.verdicts)
             now = datetime.now(UTC)
             decision = decide(order.plan, replace(order.progress, seen=seen), now)
@@ -105,6 +105,7 @@ class Watcher:
         self._ledger = Ledger(order.plan, ports.counters, ports.evidence, ports.history)
         self._began_at = datetime.now(UTC)
         self._seen = self._told = order.progress.seen
+        self._unanswered = ""
         self._probe_at = self._cluster_looked_at = datetime.min.replace(tzinfo=UTC)
 
     async def look(self) -> Seen:
@@ -122,6 +123,13 @@ class Watcher:
         await self._tell(now)
         return self._seen
 
+    @property
+    def headline(self) -> str:
+        """What the last look has found, in a line for people."""
+        trial = None if self._seen.trial is None else self._seen.trial.reason
+        told = (f"{v.named}: {v.status}. {v.reason}" for v in self._seen.verdicts)
+        return " · ".join(filter(None, (self._unanswered, trial, *told)))
+
     def nap(self, now: datetime) -> timedelta:
         """How long until the next look."""
         return min(self._probe_at, self._cluster_looked_at + CLUSTER_LOOK_AT_LEAST) - now
@@ -129,7 +137,7 @@ class Watcher:
     async def _look_at_metrics(self) -> Seen:
         try:
             is_fresh = await self._ledger.read(self._order.rollout_id, self._order.progress)
-        except (TransientError, Refused) as error:
+        except NO_ANSWER as error:
             return self._without_metrics(str(error))
         now, fresh_at = datetime.now(UTC), self._ledger.fresh_at
         stale = stale_after(self._plan.policies)
@@ -179,8 +187,10 @@ class Watcher:
             unfit = {one.name: await self._unfit(one.workload) for one in self._challengers}
             stable = await self._unfit(plan.stable.workload, bring_up=True)
             drift = await self._drift()
-        except TransientError:
+        except NO_ANSWER as error:
+            self._unanswered = f"the cluster cannot be looked at: {error}"
             return self._seen
+        self._unanswered = ""
         return replace(
             self._seen,
             candidate_not_ready=unfit.get(plan.candidate.name, ""),
@@ -216,12 +226,16 @@ class Watcher:
     async def _unfit(self, workload: Workload, *, bring_up: bool = False) -> str:
         """Say why a workload cannot serve; nothing where it can."""
         status = await self._ports.runtime.status(workload)
-        if status.phase is WorkloadPhase.MISSING and bring_up:
-            await still_wanted()  # what nobody watches any more may be meant to go
-            await self._ports.runtime.deploy(workload)
         if status.phase is WorkloadPhase.READY:
             return ""
-        return f"{workload.name} is {status.phase}: {status.reason}"
+        said = f"{workload.name} is {status.phase}: {status.reason}"
+        if status.phase is WorkloadPhase.MISSING and bring_up:
+            await still_wanted()  # what nobody watches any more may be meant to go
+            try:
+                await self._ports.runtime.deploy(workload)
+            except PermanentError as error:  # it is missing all the same: nothing may go on
+                return f"{said}; {error}"
+        return said
 
     async def _tell(self, now: datetime) -> None:
         """Record what is new. A registry that is away hears it later: watching goes on."""
@@ -276,9 +290,3 @@ def _standing(verdict: Verdict) -> tuple[Status, bool]:
 
 def _entry(key: str, kind: EventKind, message: str, at: datetime) -> Entry:
     return Entry(key=key, kind=kind, message=message, at=at)
-
-
-def _headline(seen: Seen) -> str:
-    trial = [] if seen.trial is None else [seen.trial.reason]
-    told = (f"{v.named}: {v.status}. {v.reason}" for v in seen.verdicts)
-    return " · ".join([*trial, *told])

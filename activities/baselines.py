@@ -4,7 +4,7 @@ from contextlib import suppress
 from dataclasses import replace
 from uuid import UUID
 
-from domain.errors import Refused, TransientError
+from domain.errors import Forbidden, Refused, TransientError
 from domain.evidence.baseline import BEFORE, Baseline, History, bounds_of, measured, unmeasured
 from domain.evidence_port import CounterSource, EvidenceLog, EvidenceStore, StableHistory
 from domain.gates import Metric
@@ -48,8 +48,8 @@ class Baselines:
     async def measure(self, rollout_id: UUID, *, is_open: bool) -> None:
         """Measure, unless there is one; to be called before the first interval.
 
-        Raises Unreachable while the store cannot answer, which is put up with a few times. Where
-        the registry is away (or not `is_open`) the baseline is kept at the next `open`.
+        Raises Unreachable or Forbidden while the store cannot answer: put up with a few times.
+        Where the registry is away (or not `is_open`) the baseline is kept at the next `open`.
         """
         if self._standing is None:
             self._standing = await self._measured()
@@ -72,7 +72,7 @@ class Baselines:
         try:
             found = await self._of_gateway()
             bounds = await self._bounds_of_others()
-        except TransientError:
+        except (TransientError, Forbidden):
             self._failures += 1
             if self._failures < TRIES:
                 raise

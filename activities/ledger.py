@@ -77,7 +77,7 @@ class Ledger:
     async def read(self, rollout_id: UUID, progress: Progress) -> bool:
         """Read the counters once; true if all variants had fresh samples.
 
-        Raises Unreachable or Refused when the metrics store cannot answer.
+        Raises one of NO_ANSWER when the metrics store cannot answer.
         """
         if not self._is_kept:
             with suppress(TransientError):

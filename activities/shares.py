@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from activities.heartbeats import say
-from domain.errors import Refused, TransientError
+from domain.errors import NO_ANSWER
 from domain.evidence_port import CounterSource
 from domain.gates import Source
 from domain.progress import Acted, ActState
@@ -62,7 +62,7 @@ async def read_share(
             stable=stable,
             window=max(order.probe_interval * 4, WINDOW_AT_LEAST),
         )
-    except (TransientError, Refused) as error:
+    except NO_ANSWER as error:
         return tally.share, str(error)
     return tally.take(reading), ""
 

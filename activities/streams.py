@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from domain.errors import Refused, TransientError
+from domain.errors import NO_ANSWER
 from domain.evidence.counters import ArmCursor, Cursor, Reading, advance
 from domain.evidence.intervals import Interval
 from domain.evidence_port import CounterSource, MeterLog
@@ -87,7 +87,7 @@ class Stream:
                 workloads={arm: one.workload.name for arm, one in workloads.items()},
                 window=window,
             )
-        except (TransientError, Refused) as error:
+        except NO_ANSWER as error:
             self._trouble = str(error)
             return None
         self._trouble = ""

@@ -10,7 +10,7 @@ from temporalio import activity
 from activities.heartbeats import say
 from activities.settling import View
 from activities.shares import QUIET_LOOKS, SharesOrder, ShareWatch, seen
-from domain.errors import NotYet, TransientError, WorkloadFailed
+from domain.errors import NO_ANSWER, NotYet, WorkloadFailed
 from domain.evidence_port import CounterSource
 from domain.gates import Source
 from domain.ports import TrafficRouter, WorkloadRuntime
@@ -158,7 +158,7 @@ class TrafficActivities:
         """Say why the slots are not in force yet; nothing once they are."""
         try:
             state = await self._router.observe(order.route)
-        except TransientError as error:
+        except NO_ANSWER as error:
             return str(error)
         if state is None or state.slots != order.slots or state.extras != order.extras:
             return "the route does not stand as it was written"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from temporalio import activity
 
 from activities.heartbeats import say
-from domain.errors import TransientError, WorkloadFailed
+from domain.errors import NO_ANSWER, WorkloadFailed
 from domain.ports import WorkloadRuntime
 from domain.progress import Acted, ActState
 from domain.workloads import Workload, WorkloadPhase
@@ -69,7 +69,7 @@ class WorkloadActivities:
         """Say why the workload is not ready yet; nothing once it is."""
         try:
             status = await self._runtime.status(order.workload)
-        except TransientError as error:
+        except NO_ANSWER as error:
             return str(error)
         if status.phase is WorkloadPhase.FAILED:
             raise WorkloadFailed(f"{order.workload.name} failed: {status.reason}")
@@ -106,7 +106,7 @@ class WorkloadActivities:
         try:
             drift = await self._runtime.drift(workload, replicas)
             status = await self._runtime.status(workload, replicas)
-        except TransientError as error:
+        except NO_ANSWER as error:
             return _seen(ActState.SILENT, str(error))
         if drift is not None:
             return _seen(ActState.DRIFTED, str(drift))

@@ -118,3 +118,9 @@ class NotYet(TransientError):
 
 class NotSettled(NotYet):
     """The gateway does not obey in time."""
+
+
+# What a look may get in place of an answer: nobody is there, or the store, the cluster or a proxy
+# before it turns the question away. Nothing is seen then, which speaks against nobody, and the next
+# look asks again. Any other error of a look is a bug of ours, and ends it for all to see.
+NO_ANSWER = (TransientError, Forbidden, Refused)

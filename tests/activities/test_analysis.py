@@ -12,7 +12,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.analysis import AnalysisActivities, Watcher, WatchOrder, WatchPorts
 from activities.comparing import ComparingPorts
 from activities.reading import ReadingPorts
-from domain.errors import Refused, Unreachable
+from domain.errors import Forbidden, InvalidTraffic, Refused, Unreachable, Violation
 from domain.evidence.judge import judge
 from domain.gates import AgainstStable, Gate, Metric
 from domain.progress import Acted, ActState, Progress
@@ -165,7 +165,10 @@ async def test_a_candidate_without_requests_is_undecided_and_never_passes(scene)
     assert "No request has reached the candidate" in seen.verdicts[0].reason
 
 
-@pytest.mark.parametrize("error", [Unreachable("connection refused"), Refused("parse error")])
+@pytest.mark.parametrize(
+    "error",
+    [Unreachable("connection refused"), Refused("parse error"), Forbidden("the token has expired")],
+)
 async def test_a_store_that_does_not_answer_is_unavailable_not_bad(scene, error):
     watched = await scene()
     watched.counters.trouble = error
@@ -378,15 +381,47 @@ async def test_weights_that_an_earlier_run_wrote_are_no_drift_of_somebody_else(s
     assert seen.drift == ""
 
 
-async def test_a_cluster_that_does_not_answer_changes_nothing_that_is_seen(scene):
+@pytest.mark.parametrize("error", [Unreachable("500"), Forbidden("403"), Refused("a proxy's 418")])
+async def test_a_cluster_that_does_not_answer_changes_nothing_that_is_seen(scene, error):
     watched = await scene(silent)
-    watched.runtime.outage("status", Unreachable("500"))
-    watched.router.outage("drift", Unreachable("500"))
+    watched.runtime.outage("status", error)
+    watched.router.outage("drift", error)
 
     seen = await watched.watch(within=timedelta(milliseconds=100))
 
     assert seen.candidate_not_ready == ""
     assert seen.drift == ""
+
+
+async def test_a_cluster_that_does_not_answer_is_told_beside_the_verdicts(scene):
+    watched = await scene(silent)
+    watched.runtime.outage("status", Forbidden("status of v1: no"))
+    now = datetime.now(UTC)
+    progress = Progress(step=SOAK_10, started_at=now, acted=Acted(state=ActState.DONE, at=now))
+    order = WatchOrder(rollout_id=uuid4(), plan=watched.plan, progress=progress, report_at=now)
+    watcher = Watcher(order, watched.ports())
+    await watcher.look()
+
+    assert watcher.headline.startswith("the cluster cannot be looked at: status of v1: no · errors")
+
+
+async def test_a_bug_of_ours_ends_a_watch_for_all_to_see(scene):
+    watched = await scene(silent)
+    watched.router.outage("drift", InvalidTraffic(Violation("weights", "sum to 90")))
+
+    with pytest.raises(InvalidTraffic):
+        await watched.watch(within=timedelta(milliseconds=100))
+
+
+async def test_a_stable_that_may_not_be_brought_up_again_holds_and_is_told_why(scene):
+    watched = await scene()
+    watched.runtime.lose(watched.plan.stable.workload)
+    watched.runtime.outage("deploy", Refused("the quota is used up"))
+
+    seen = await watched.watch(within=timedelta(milliseconds=100))
+
+    assert "is missing" in seen.stable_not_ready
+    assert "the quota is used up" in seen.stable_not_ready
 
 
 async def test_two_watchers_of_one_rollout_do_not_double_the_evidence(scene):

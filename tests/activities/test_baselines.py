@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from domain.errors import Refused, Unreachable
+from domain.errors import Forbidden, Refused, Unreachable
 from domain.evidence.baseline import BEFORE, FIXED, Baseline
 from domain.evidence.judge import judge
 from domain.gates import Source
@@ -124,6 +124,7 @@ async def test_no_evidence_is_taken_before_the_baseline(scene):
     [
         ([Refused("too many samples")], "cannot be read: too many samples"),
         ([Unreachable("timeout")] * 3, "did not come in time"),
+        ([Forbidden("no access")] * 3, "did not come in time"),
     ],
 )
 async def test_a_history_that_cannot_be_had_gives_the_default_and_says_why(scene, errors, why):

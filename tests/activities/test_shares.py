@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from activities.shares import QUIET_LOOKS, SharesOrder, ShareWatch
-from domain.errors import Refused, Unreachable
+from domain.errors import Forbidden, Refused, Unreachable
 from domain.evidence.counters import Reading, Series, SeriesRole
 from domain.gates import Source
 from domain.progress import ActState
@@ -189,7 +189,9 @@ async def test_few_requests_are_waited_for_until_the_time_to_see_is_over():
     assert found.detail.startswith("the gateway confirms the route; ")
 
 
-@pytest.mark.parametrize("trouble", [Unreachable("the store is away"), Refused("no such query")])
+@pytest.mark.parametrize(
+    "trouble", [Unreachable("the store is away"), Refused("no such query"), Forbidden("no access")]
+)
 async def test_a_store_that_is_away_is_waited_for_and_then_done_without(trouble):
     traffic = Traffic(90, 10)
     traffic.trouble = trouble

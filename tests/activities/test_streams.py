@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from activities import streams
-from domain.errors import Refused, Unreachable
+from domain.errors import Forbidden, Refused, Unreachable
 from domain.evidence.counters import Series, SeriesRole
 from domain.evidence.judge import judge
 from domain.gates import AgainstStable, Gate, Metric, Source
@@ -165,7 +165,7 @@ async def test_a_rollout_without_other_meters_stores_none(scene):
     assert log.meters == {}
 
 
-@pytest.mark.parametrize("trouble", [Unreachable("no route"), Refused("too many samples")])
+@pytest.mark.parametrize("trouble", [Unreachable("no route"), Refused("too many"), Forbidden("no")])
 async def test_a_meter_that_cannot_be_read_is_unavailable_and_the_others_go_on(scene, trouble):
     watched = await scene(serving())
     watched.counters.silent[METER] = trouble

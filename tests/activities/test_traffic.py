@@ -6,6 +6,7 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.traffic import SettleOrder, ShiftOrder, TrafficActivities
+from domain.errors import Forbidden, Refused, Unreachable
 from domain.evidence.counters import Reading
 from domain.gates import Source
 from domain.progress import ActState
@@ -111,3 +112,10 @@ async def test_the_route_obeys_only_with_all_that_stands_beside_the_split(router
             ActState.DISOBEYED,
             "the route does not stand as it was written",
         )
+
+
+@pytest.mark.parametrize("error", [Unreachable("500"), Forbidden("403"), Refused("a proxy's 418")])
+async def test_a_cluster_that_does_not_show_the_route_is_waited_for(router, error):
+    router.outage("observe", error)
+    found = await settle(router, NO_EXTRAS)
+    assert (found.state, found.detail) == (ActState.DISOBEYED, str(error))

@@ -7,7 +7,7 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.workload import ReplicasOrder, WorkloadActivities
-from domain.errors import Unreachable
+from domain.errors import Forbidden, Unreachable
 from domain.progress import ActState
 from domain.workloads import WorkloadPhase, WorkloadStatus
 from tests.cluster.builders import workload_in
@@ -97,8 +97,9 @@ async def test_who_insists_is_told_of_a_changed_scale_in_the_end(runtime):
     assert (await Look(runtime, insist=True, within=timedelta(0)).ended())[0] is ActState.DRIFTED
 
 
-async def test_a_cluster_that_does_not_answer_says_nothing_about_replicas(runtime):
-    runtime.outage("status", Unreachable("no answer"))
+@pytest.mark.parametrize("error", [Unreachable("no answer"), Forbidden("no access")])
+async def test_a_cluster_that_does_not_answer_says_nothing_about_replicas(runtime, error):
+    runtime.outage("status", error)
     look = Look(runtime)
     await look.goes_on()
     runtime.outage("status", None)
