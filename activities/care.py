@@ -9,7 +9,7 @@ from temporalio import activity
 
 from activities.heartbeats import say
 from domain.division import retired
-from domain.errors import AlreadyRunning, Conflict, NotFound, TransientError
+from domain.errors import PermanentError, TidegateError
 from domain.operations import ChangeKind, Operation, Subject, traffic_change
 from domain.ports import Chores, Registry, RunDirectory
 from domain.registry import TrafficConfig
@@ -44,20 +44,21 @@ class CareActivities:
         ends = datetime.now(UTC) + self._shift
         suspects: set[UUID] = set()
         while datetime.now(UTC) < ends:
-            alone = await self._unless_away(self._alone)
-            found = (*(o for o in alone if o.id in suspects), *await self._unless_away(self._due))
+            alone = await self._unless_failed(self._alone)
+            found = (*(o for o in alone if o.id in suspects), *await self._unless_failed(self._due))
             if found:
                 return found
             suspects = {operation.id for operation in alone}
             await asyncio.sleep(self._every.total_seconds())
         return ()
 
-    async def _unless_away(
+    async def _unless_failed(
         self, look: Callable[[], Awaitable[Sequence[Operation]]]
     ) -> Sequence[Operation]:
+        """What a look finds. One that fails says why, and the next round is another one."""
         try:
             return await look()
-        except TransientError as error:
+        except TidegateError as error:
             say(str(error))
             return ()
 
@@ -70,10 +71,11 @@ class CareActivities:
         """Operations, begun, that retire what is due. Who is changed just now has time."""
         begun = []
         for config in await self._chores.due():
-            operation = await self._retirement(config)
             try:
+                operation = await self._retirement(config)
                 await self._registry.begin(operation)
-            except (AlreadyRunning, Conflict, NotFound):
+            except PermanentError as error:  # of this config: the others need not wait for it
+                say(f"traffic config {config.id}: {error}")
                 continue
             begun.append(operation)
         return begun

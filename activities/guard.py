@@ -7,7 +7,7 @@ from uuid import UUID
 from temporalio import activity
 
 from activities.heartbeats import say
-from domain.errors import TransientError
+from domain.errors import TidegateError
 from domain.ports import Patrol, RunDirectory
 from domain.rollout import Phase, Rollout
 
@@ -31,7 +31,8 @@ class GuardActivities:
     async def patrol(self) -> tuple[Rollout, ...]:
         """Return the abandoned rollouts as soon as there is one, or none at the end of the shift.
 
-        A rollout counts as abandoned when two rounds in a row find no run of it.
+        A rollout counts as abandoned when two rounds in a row find no run of it. A round that
+        fails, for whatever reason, says so and is followed by the next: nobody else would look.
         """
         ends = datetime.now(UTC) + self._shift
         suspects: set[UUID] = set()
@@ -39,7 +40,7 @@ class GuardActivities:
             alone: list[Rollout] = []
             try:
                 alone = await self._alone()
-            except TransientError as error:
+            except TidegateError as error:
                 say(str(error))
             abandoned = tuple(r for r in alone if r.id in suspects)
             if abandoned:

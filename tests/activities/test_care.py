@@ -9,7 +9,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.care import CARETAKER, START_GRACE, CareActivities
 from domain.division import Newcomer, added, promoted
-from domain.errors import Unreachable
+from domain.errors import Forbidden, NotFound, Refused, Unreachable
 from domain.operations import ChangeKind, Operation, OperationPhase, Subject, traffic_change
 from domain.registry import TrafficConfig, VariantStatus
 from domain.rollout import Rollout
@@ -42,8 +42,8 @@ class Runs:
 class Away:
     """Chores of a registry that does not answer the first looks."""
 
-    def __init__(self, registry, looks):
-        self.registry, self.looks = registry, looks
+    def __init__(self, registry, looks, error=Unreachable):
+        self.registry, self.looks, self.error = registry, looks, error
 
     async def running(self):
         return await self._answer(self.registry.running)
@@ -54,7 +54,7 @@ class Away:
     async def _answer(self, ask):
         self.looks -= 1
         if self.looks >= 0:
-            raise Unreachable
+            raise self.error
         return await ask()
 
 
@@ -238,3 +238,35 @@ async def test_a_paused_config_keeps_whom_it_has(place):
 async def test_a_registry_that_is_away_is_asked_again(place):
     operation = await place.begun()
     assert await place.look(chores=Away(place.registry, looks=6)) == (operation,)
+
+
+@pytest.mark.parametrize("error", [Forbidden, Refused])
+async def test_a_look_that_is_turned_away_is_followed_by_the_next(place, error):
+    operation = await place.begun()
+    chores = Away(place.registry, looks=6, error=error)
+    assert await place.look(chores=chores) == (operation,)
+
+
+async def test_a_config_that_cannot_be_retired_holds_up_no_other(place):
+    place.keeps(until=datetime.now(UTC) - timedelta(seconds=1))
+    (due,) = await place.registry.due()
+    broken = replace(due, id=uuid4(), variants=place.it.config.variants)
+    versions = place.registry.version
+
+    class Both:
+        async def running(self):
+            return ()
+
+        async def due(self):
+            return broken, due
+
+    async def version(project_id, version_id):
+        if not asked:
+            asked.append(version_id)
+            raise NotFound("there is no such version")
+        return await versions(project_id, version_id)
+
+    asked = []
+    place.registry.version = version
+    (operation,) = await place.look(chores=Both())
+    assert operation.subject_id == due.id

@@ -6,7 +6,7 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.guard import ASKED_SINGLY, GuardActivities
-from domain.errors import Unreachable
+from domain.errors import Forbidden, Refused, Unreachable
 from domain.rollout import Phase
 from tests.projects import a_project, a_rollout
 
@@ -77,6 +77,16 @@ async def test_a_list_that_cannot_be_had_makes_nobody_look_abandoned():
     rollouts, runs = walking(ASKED_SINGLY + 1)
     runs.trouble = [Unreachable()] * 3
     assert await patrol(rollouts, runs, shift=ROUND * 10) == ()
+
+
+@pytest.mark.parametrize("error", [Forbidden("key rotated"), Refused("odd"), Unreachable("away")])
+async def test_a_round_that_fails_for_whatever_reason_is_followed_by_the_next(error):
+    rollouts, runs = walking(ASKED_SINGLY + 1)
+    lost = rollouts[0]
+    runs.running.remove(lost.workflow_id)
+    runs.late = frozenset(runs.running)
+    runs.trouble = [error]
+    assert await patrol(rollouts, runs) == (lost,)
 
 
 async def test_a_row_that_was_just_written_is_given_time_to_start():
