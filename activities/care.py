@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 from temporalio import activity
 
 from activities.heartbeats import say
+from activities.payloads import that_fit
 from domain.division import retired
 from domain.errors import PermanentError, TidegateError
 from domain.operations import ChangeKind, Operation, Subject, traffic_change
@@ -39,14 +40,15 @@ class CareActivities:
         """Return what somebody must carry out as soon as there is something.
 
         Operations count as abandoned when two rounds in a row find no run of theirs. What is due
-        is begun here: it has no run either.
+        is begun here: it has no run either. Of very many the first; the look that follows at once
+        finds the others.
         """
         ends = datetime.now(UTC) + self._shift
         suspects: set[UUID] = set()
         while datetime.now(UTC) < ends:
             alone = await self._unless_failed(self._alone)
-            found = (*(o for o in alone if o.id in suspects), *await self._unless_failed(self._due))
-            if found:
+            abandoned = [o for o in alone if o.id in suspects]
+            if found := that_fit([*abandoned, *await self._unless_failed(self._due)]):
                 return found
             suspects = {operation.id for operation in alone}
             await asyncio.sleep(self._every.total_seconds())

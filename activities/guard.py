@@ -7,6 +7,7 @@ from uuid import UUID
 from temporalio import activity
 
 from activities.heartbeats import say
+from activities.payloads import that_fit
 from domain.errors import TidegateError
 from domain.ports import Patrol, RunDirectory
 from domain.rollout import Phase, Rollout
@@ -31,6 +32,7 @@ class GuardActivities:
     async def patrol(self) -> tuple[Rollout, ...]:
         """Return the abandoned rollouts as soon as there is one, or none at the end of the shift.
 
+        Of very many the first; the patrol that follows at once finds the others.
         A rollout counts as abandoned when two rounds in a row find no run of it. A round that
         fails, for whatever reason, says so and is followed by the next: nobody else would look.
         """
@@ -42,8 +44,7 @@ class GuardActivities:
                 alone = await self._alone()
             except TidegateError as error:
                 say(str(error))
-            abandoned = tuple(r for r in alone if r.id in suspects)
-            if abandoned:
+            if abandoned := that_fit(r for r in alone if r.id in suspects):
                 return abandoned
             suspects = {r.id for r in alone}
             await asyncio.sleep(self._every.total_seconds())

@@ -8,6 +8,8 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.care import CARETAKER, START_GRACE, CareActivities
+from activities.payloads import MOST_BYTES
+from bootstrap.converting import DATA_CONVERTER
 from domain.division import Newcomer, added, promoted
 from domain.errors import Forbidden, NotFound, Refused, Unreachable
 from domain.operations import ChangeKind, Operation, OperationPhase, Subject, traffic_change
@@ -109,7 +111,9 @@ class Place:
         care = CareActivities(
             chores or self.registry, self.registry, self.runs, shift=shift, every=ROUND
         )
-        return await ActivityEnvironment().run(care.look)
+        environment = ActivityEnvironment()
+        environment.payload_converter = DATA_CONVERTER.payload_converter
+        return await environment.run(care.look)
 
 
 @pytest.fixture
@@ -233,6 +237,24 @@ async def test_a_paused_config_keeps_whom_it_has(place):
     place.keeps(until=datetime.now(UTC) - timedelta(seconds=1))
     place.registry.change(place.config, paused=True)
     assert await place.look(shift=SHORT) == ()
+
+
+async def test_of_very_many_operations_a_look_returns_what_one_payload_carries(place):
+    one = await place.begun()
+    many = [replace(one, id=uuid4()) for _ in range(600)]
+
+    class Many:
+        async def running(self):
+            return many
+
+        async def due(self):
+            return ()
+
+    found = await place.look(chores=Many())
+    (payload,) = DATA_CONVERTER.payload_converter.to_payloads([found])
+    assert payload.ByteSize() <= MOST_BYTES
+    assert found == tuple(many[: len(found)])
+    assert 0 < len(found) < len(many)
 
 
 async def test_a_registry_that_is_away_is_asked_again(place):

@@ -6,8 +6,10 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.guard import ASKED_SINGLY, GuardActivities
+from activities.payloads import MOST_BYTES
+from bootstrap.converting import DATA_CONVERTER
 from domain.errors import Forbidden, Refused, Unreachable
-from domain.rollout import Phase
+from domain.rollout import Phase, Rollout
 from tests.projects import a_project, a_rollout
 
 ROUND, SHIFT = timedelta(milliseconds=5), timedelta(seconds=1)
@@ -49,7 +51,9 @@ def walking(number, **changes):
 
 async def patrol(rollouts, runs, shift=SHIFT):
     guard = GuardActivities(Registry(rollouts), runs, shift=shift, every=ROUND)
-    return await ActivityEnvironment().run(guard.patrol)
+    environment = ActivityEnvironment()
+    environment.payload_converter = DATA_CONVERTER.payload_converter
+    return await environment.run(guard.patrol)
 
 
 @pytest.mark.parametrize("number", [3, ASKED_SINGLY + 5])
@@ -71,6 +75,24 @@ async def test_a_few_are_asked_about_one_by_one_for_lists_lag():
     rollouts, runs = walking(2)
     runs.running.clear()
     assert set(await patrol(rollouts, runs)) == set(rollouts)
+
+
+async def test_after_a_mass_cut_off_each_patrol_returns_what_one_payload_carries():
+    rollouts, runs = walking(600)
+    runs.running.clear()
+    runs.late = frozenset()
+    found: list[Rollout] = []
+    patrols = 0
+    while len(found) < len(rollouts):
+        share = await patrol(rollouts, runs)
+        (payload,) = DATA_CONVERTER.payload_converter.to_payloads([share])
+        assert share
+        assert payload.ByteSize() <= MOST_BYTES
+        runs.running.update(one.workflow_id for one in share)
+        found += share
+        patrols += 1
+    assert found == rollouts
+    assert patrols > 1, "the test would show nothing"
 
 
 async def test_a_list_that_cannot_be_had_makes_nobody_look_abandoned():
