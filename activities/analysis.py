@@ -87,10 +87,22 @@ class AnalysisActivities:
             decision = decide(order.plan, replace(order.progress, seen=seen), now)
             if not isinstance(decision, Hold) or now >= order.report_at:
                 return seen
-            if decision.clears != order.progress.asking:  # the workflow asks the fleet
+            if asks_anew(decision, order.progress):
                 return seen
             nap = min(watcher.nap(now), decision.until - now)
             await readings.nap(max(nap, MIN_NAP))
+
+
+def asks_anew(hold: Hold, progress: Progress) -> bool:
+    """Whether the workflow must hear at once for which step the fleet is to be asked.
+
+    Evidence that is lost again while the fleet holds the rollout is told with the next report:
+    where it comes and goes, each change would add a watch and a question to the history. Leave
+    makes the workflow look again, and goes back where that finds nothing to go on for.
+    """
+    if hold.clears is None and progress.cleared is None:
+        return False
+    return hold.clears != progress.asking
 
 
 class Watcher:

@@ -424,6 +424,35 @@ async def test_a_stable_that_may_not_be_brought_up_again_holds_and_is_told_why(s
     assert "the quota is used up" in seen.stable_not_ready
 
 
+async def held(watched, within=timedelta(seconds=20), **changes):
+    """What a watch sees once the fleet is to be asked, and how long it looked."""
+    watched.plan = replace(watched.plan, asks_the_fleet=True)
+    before = watched.counters.readings
+    seen = await watched.watch(within=within, **changes)
+    return seen.verdicts[0].status, watched.counters.readings - before
+
+
+async def test_the_fleet_is_asked_as_soon_as_there_is_something_to_go_on_for(scene):
+    status, looks = await held(await scene())
+    assert status is Status.PASS
+    assert looks < 100
+
+
+async def test_evidence_that_is_lost_while_the_fleet_is_asked_is_told_with_the_next_report(scene):
+    status, looks = await held(
+        await scene(silent), within=timedelta(milliseconds=300), asking=SOAK_50 - 1
+    )
+    assert status is Status.UNDECIDED
+    assert looks > 3
+
+
+async def test_leave_for_which_there_is_no_evidence_any_more_goes_back_at_once(scene):
+    at_50 = SOAK_50 - 1
+    status, looks = await held(await scene(silent), asking=at_50, cleared=at_50)
+    assert status is Status.UNDECIDED
+    assert looks == 1
+
+
 async def test_two_watchers_of_one_rollout_do_not_double_the_evidence(scene):
     watched = await scene(lambda store: (store.candidate.serve(2), store.stable.serve(18)))
 

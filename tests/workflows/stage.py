@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 from temporalio import activity
 from temporalio.worker import Replayer, Worker
 
-from activities.analysis import WatchOrder
+from activities.analysis import WatchOrder, asks_anew
 from activities.care import CareActivities
 from activities.failures import DomainFailures
 from activities.fleet import FleetActivities
@@ -145,6 +145,7 @@ class PromptedAnalysis:
         self.shown: Callable[[WatchOrder], Seen] = lambda order: PASSED
         self.watching: WatchOrder | None = None
         self.watches = 0
+        self.must_report = False  # once, as a watch does at `report_at`
         self.report: Callable[[WatchOrder], Awaitable[Seen]] | None = None
 
     @activity.defn(name="analysis.watch")
@@ -159,7 +160,8 @@ class PromptedAnalysis:
             # The server's time may be far ahead of ours; while an activity runs it goes as fast.
             now = order.progress.acted.at + timedelta(seconds=time.monotonic() - began)
             decision = decide(order.plan, replace(order.progress, seen=seen), now)
-            if not isinstance(decision, Hold) or decision.clears != order.progress.asking:
+            is_due, self.must_report = self.must_report, False
+            if is_due or not isinstance(decision, Hold) or asks_anew(decision, order.progress):
                 return seen
             await asyncio.sleep(0.02)
 

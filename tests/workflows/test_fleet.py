@@ -150,6 +150,22 @@ async def test_a_promotion_past_traffic_that_nobody_sees_is_asked_for_once(stage
     assert len(asked) == 3, "to begin, for 10 % and for 100 %"
 
 
+async def test_evidence_that_comes_and_goes_in_a_freeze_asks_the_fleet_once(stage, frozen_at_10):
+    looks, shown = stage.analysis.watches, []
+
+    def flapping(order):
+        shown.append(order)
+        return PASSED if len(shown) % 2 else Seen(verdicts=(verdict(Status.UNDECIDED),))
+
+    stage.analysis.shown = flapping
+    await stage.until(lambda: len(shown) > 20, "evidence that comes and goes")
+    assert stage.analysis.watches - looks <= 1
+
+    stage.analysis.shown = lambda order: PASSED
+    await thaw(stage, stage.window)
+    assert (await frozen_at_10.result()).phase is Phase.PROMOTED
+
+
 async def test_a_person_s_promotion_waits_for_the_end_of_the_freeze(stage, frozen_at_10):
     await frozen_at_10.execute_update(RolloutWorkflow.promote, ANA)
     await held(stage)
@@ -205,6 +221,7 @@ async def test_what_the_fleet_has_taken_is_told_to_the_watch(stage, frozen_at_10
     await stage.until(lambda: progress().held_since is not None, "a watch while it is held")
     before = progress().held_for
     stage.analysis.shown = lambda order: Seen()
+    stage.analysis.must_report = True
 
     await stage.until(lambda: progress().held_since is None, "a watch that nothing holds")
     assert progress().held_for > before
