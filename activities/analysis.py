@@ -170,7 +170,7 @@ class Watcher:
         )
 
     def _without_metrics(self, reason: str) -> Seen:
-        since = self._seen.unavailable_since or datetime.now(UTC)
+        since = self._away_since()
         verdicts = tuple(
             verdict
             if verdict.status is Status.FAIL
@@ -183,6 +183,19 @@ class Watcher:
             for verdict in self._ledger.verdicts(self._order.progress)
         )
         return replace(self._seen, verdicts=verdicts, unavailable_since=since, due=None)
+
+    def _away_since(self) -> datetime:
+        """Since when the metrics are away, which cannot be had now.
+
+        What a watch missed that was cut off is known to nobody; that they were last heard before it
+        is stored. So once this one has listened in vain for long enough, they are away since then:
+        the policy's clock must not start anew with each watch. Before its soak nobody listened.
+        """
+        now, fresh_at = datetime.now(UTC), self._ledger.fresh_at
+        since = self._seen.unavailable_since or now
+        if now - max(self._began_at, fresh_at) <= stale_after(self._plan.policies):
+            return since
+        return min(since, max(fresh_at, self._order.progress.acted.at))
 
     def _with_silences(self, seen: Seen, now: datetime) -> Seen:
         """What is seen, with since when gates are unavailable."""

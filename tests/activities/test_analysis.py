@@ -221,6 +221,44 @@ async def test_a_new_watcher_does_not_pass_on_what_was_stored_long_ago(scene):
     assert seen.unavailable_since is not None
 
 
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+async def long_away(scene, monkeypatch):
+    """The metrics were heard an hour ago for the last time; no watch has told since when."""
+    monkeypatch.setattr("activities.streams.STALE_AT_LEAST", timedelta(milliseconds=100))
+    watched = await scene(metrics_stall=HOUR, on_metrics_unavailable=Reaction.ROLL_BACK)
+    watched.counters.lag(HOUR + timedelta(minutes=1))
+    await watched.watch()
+    watched.counters.trouble = Unreachable("connection refused")
+    return watched
+
+
+async def test_a_watch_that_was_cut_off_does_not_put_off_what_follows_a_long_outage(long_away):
+    heard_at = (await long_away.evidence.load(long_away.rollout_id)).cursor.opened_at
+    long_away.started_at -= HOUR * 2
+
+    seen = await long_away.watch()
+
+    assert seen.unavailable_since == datetime.fromtimestamp(heard_at, UTC)
+    assert long_away.journal.kinds.count(EventKind.METRICS_LOST) == 1
+
+
+async def test_one_look_in_vain_makes_no_long_outage_of_one_that_nobody_watched(long_away):
+    long_away.started_at -= HOUR * 2
+
+    seen = await long_away.watch(within=timedelta(0))
+
+    assert datetime.now(UTC) - seen.unavailable_since < HOUR
+
+
+async def test_metrics_are_away_since_the_soak_began_at_the_earliest(long_away):
+    seen = await long_away.watch(within=timedelta(milliseconds=400))
+
+    assert seen.unavailable_since == long_away.started_at
+
+
 @pytest.mark.parametrize("step", [SOAK_10, SOAK_50])
 async def test_a_new_watcher_that_hears_the_gateway_loses_no_metrics_over_old_intervals(
     scene, step
