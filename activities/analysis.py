@@ -289,7 +289,9 @@ def _news(before: Seen, after: Seen, step: int, sequence: int, now: datetime) ->
         is_silent = after.unavailable_since and verdict.status is Status.UNAVAILABLE
         if is_new and not is_silent:
             what = verdict.named
-            name = f"verdict/{what}/{key}/{verdict.status}{'/doubt' if verdict.doubt else ''}"
+            # Readings come in while no interval closes, and may change it back and forth meanwhile.
+            doubt = "/doubt" if verdict.doubt else ""
+            name = f"verdict/{what}/{key}/{verdict.look}/{verdict.status}{doubt}"
             text = f"{what}: {verdict.status}. {verdict.reason}"
             entries.append(
                 replace(_entry(name, EventKind.VERDICT, text, now), data={"verdict": verdict})

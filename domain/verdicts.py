@@ -134,7 +134,8 @@ class Verdict:
     `variant` is the arm of a trial that it is about; empty where only the candidate is judged.
     `doubt` says why no PASS can be given, whatever the evidence; empty where one can.
     `look` is the number of the interval that it rests on, counted from 1 as they are stored, and
-    `decided_at` is when that interval closed; None while nothing is decided.
+    `decided_at` is when that interval closed; None while nothing is decided. Of a gate that is
+    judged by readings, `look` is the number of the reading that has made its status what it is.
     `is_unkept`: it is UNAVAILABLE only since the registry does not keep what it rests on.
     """
 

@@ -121,7 +121,10 @@ class VerdictOut(Outgoing):
     status: Status
     reason: str
     doubt: str = Field(description="Why no PASS can be given, whatever the evidence; else empty.")
-    look: int | None = Field(description="The number of the interval that it rests on, from 1.")
+    look: int | None = Field(
+        description="The number of the interval that it rests on, from 1; or of the reading that "
+        "has made the status what it is."
+    )
     decided_at: datetime | None = Field(description="When that closed; null while undecided.")
     effect: VerdictEffectOut | None
     absolute: AbsoluteOut | None

@@ -4,7 +4,7 @@ PASS is earned anew at each step, and the limits count the readings of one step.
 for good.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from domain.readings.judge import ReadingJudge
@@ -29,6 +29,7 @@ class SteppedJudge:
     def __init__(self, gate: str, rules: ReadingRules) -> None:
         self._gate, self._rules = gate, rules
         self._steps: dict[int, ReadingJudge] = {}
+        self._verdicts: dict[int, Verdict] = {}
         self._latest_at: datetime | None = None
         self._failed: Verdict | None = None
         self.readings = 0
@@ -47,17 +48,19 @@ class SteppedJudge:
         """Take the next reading in. Raises ValueError when it is not after the last one."""
         if self._latest_at is not None and reading.at <= self._latest_at:
             raise ValueError(f"the reading of {reading.at} came after that of {self._latest_at}")
-        judge = self._of(step)
+        judge, before = self._of(step), self.verdict(step)
         judge.add(reading)
         self._latest_at = reading.at
         self.readings += 1
         verdict = judge.verdict()
+        look = before.look if verdict.status is before.status else self.readings
+        self._verdicts[step] = verdict = replace(verdict, look=look)
         if self._failed is None and verdict.status is Status.FAIL:
             self._failed = verdict
 
     def verdict(self, step: int) -> Verdict:
-        """Asking changes nothing."""
-        return self._failed or self._of(step).verdict()
+        """Asking changes nothing. Its look is the reading that has made its status what it is."""
+        return self._failed or self._verdicts.get(step) or self._of(step).verdict()
 
     def due_at(self, step: int, opened_at: datetime) -> datetime | None:
         """When the next reading is to be taken; None when no more are needed at this step."""

@@ -136,6 +136,20 @@ async def test_errors_are_over_when_there_is_an_answer(scene):
     assert [v.status for v in seen.verdicts] == [Status.PASS]
 
 
+async def test_each_change_of_a_verdict_is_told_though_no_interval_closes_and_none_twice(scene):
+    seldom = timedelta(milliseconds=50)
+    watched = await scene(gate(count=3, interval=seldom, consecutive_error_limit=0))
+    watched.queries.script(GOOD, DOWN, GOOD, DOWN, GOOD)
+    await watched.watch()
+    told = [entry.data["verdict"].status for entry in watched.journal.entries]
+    said = [Status.UNDECIDED, Status.UNAVAILABLE]
+    assert told == [*said, *said, Status.PASS]
+    assert not (await watched.evidence.load(watched.rollout_id)).intervals
+
+    await watched.watch()  # as a retry has it: what was told it does not know
+    assert len(watched.journal.entries) == len(told)
+
+
 async def test_an_answer_with_too_many_series_is_an_error(scene):
     watched = await scene()
     watched.queries.script((1.0,) * (MOST_SERIES + 1))

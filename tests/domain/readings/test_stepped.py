@@ -60,3 +60,21 @@ def test_an_initial_delay_counts_from_the_beginning_of_each_step():
     fed(judge, 2, 1.0, since=5)
     assert judge.due_at(2, NOON) == NOON + 6 * MINUTE
     assert judge.due_at(4, NOON + 20 * MINUTE) == NOON + 25 * MINUTE
+
+
+def test_a_verdict_says_which_reading_has_made_its_status_what_it_is():
+    judge, looks = SteppedJudge("quality", rules(failure_limit=None)), []
+    assert judge.verdict(2).look is None
+    for minute, value in enumerate((1.0, 1.0, -1.0, -1.0, 1.0)):
+        fed(judge, 2, value, since=minute)
+        looks.append(judge.verdict(2).look)
+    assert looks == [1, 1, 3, 3, 5]
+    assert judge.verdict(4).look is None
+    assert fed(judge, 4, 1.0, since=5) is Status.PASS
+    assert judge.verdict(4).look == 6
+
+
+def test_a_fail_keeps_the_reading_with_which_it_came():
+    judge = SteppedJudge("quality", rules())
+    assert fed(judge, 2, 1.0, -1.0, 1.0) is Status.FAIL
+    assert judge.verdict(2).look == judge.verdict(4).look == 2
