@@ -114,7 +114,8 @@ class Standing:
     def report_after(self) -> timedelta:
         """How long a look that begins now may stay silent."""
         now = workflow.now()
-        return report_after(now - self.step_since, now - self.started_at)
+        history_bytes = workflow.info().get_current_history_size()
+        return report_after(now - self.step_since, now - self.started_at, history_bytes)
 
     @property
     def is_urgent(self) -> bool:

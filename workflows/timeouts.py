@@ -160,10 +160,12 @@ def asking(hook: Hook) -> Options:
 
 # How often a look reports though nothing happened: once soon after a step has begun, then ever more
 # rarely the older the rollout, so that a week of any number of steps stays far below Temporal's
-# limit of history events.
+# limit of history events. Each carries all verdicts, half a megabyte where ten arms have twenty
+# gates each: beyond so many bytes the more rarely, the larger the history, whose limit is 50 MB.
 REPORT_AT_MOST_EVERY = timedelta(seconds=15)
 REPORT_AT_LEAST_EVERY = timedelta(hours=2)
 REPORTS_PER_AGE = 20
+RARER_BEYOND_BYTES = 5_000_000
 
 # How long an abort waits for the traffic to be home before it answers that it is on its way.
 ABORT_ANSWERS_WITHIN = timedelta(seconds=8)
@@ -175,8 +177,9 @@ INSIST_AGAIN_AFTER = timedelta(seconds=2)
 ROLLBACK_SETTLES_WITHIN = timedelta(minutes=2)
 
 
-def report_after(age_of_step: timedelta, age: timedelta) -> timedelta:
-    """How long a look may stay silent in a step of this age, in a rollout of this age."""
+def report_after(age_of_step: timedelta, age: timedelta, history_bytes: int) -> timedelta:
+    """How long a look may stay silent in a step of this age, in a rollout of this age and size."""
     if age_of_step < REPORT_AT_MOST_EVERY:
         return REPORT_AT_MOST_EVERY
-    return max(REPORT_AT_MOST_EVERY, min(age / REPORTS_PER_AGE, REPORT_AT_LEAST_EVERY))
+    often = max(REPORT_AT_MOST_EVERY, min(age / REPORTS_PER_AGE, REPORT_AT_LEAST_EVERY))
+    return often * max(1, history_bytes / RARER_BEYOND_BYTES)
