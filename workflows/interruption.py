@@ -25,7 +25,10 @@ class Interruption:
         before_promotion = standing.may_turn_back
 
         def is_stopped() -> bool:
-            return standing.is_urgent or (heeds_news and standing.news != news)
+            if not (standing.is_urgent or (heeds_news and standing.news != news)):
+                return False
+            # A promotion that was begun is recorded, however late: only then may stable go.
+            return standing.may_turn_back or not workflow.patched("promote-however-late")
 
         try:
             if before_promotion:

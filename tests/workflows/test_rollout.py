@@ -356,6 +356,32 @@ async def test_a_cancelled_promotion_keeps_stable_until_the_registry_knows_of_it
     assert list(stage.runtime.deployed) == [("serving", stage.plan.candidate.workload.name)]
 
 
+async def test_a_deadline_that_passes_while_promoting_keeps_stable_until_the_registry_knows(stage):
+    stage.analysis.shown = lambda order: stage.away() or PASSED
+    stage.away = lambda: setattr(stage.journal, "trouble", Unreachable("no database"))
+    short = policies(deadline=timedelta(minutes=10), scale_down_delay=timedelta(0))
+    handle = await stage.start(plan(canary_spec(10, policies=short)))
+    await stage.until(lambda: (0, 100) in stage.weights)
+    await is_late(handle)
+
+    await asyncio.sleep(0.5)
+    assert ("serving", stage.plan.stable.workload.name) in stage.runtime.deployed
+    stage.journal.trouble = None
+
+    assert (await handle.result()).phase is Phase.PROMOTED
+    assert list(stage.runtime.deployed) == [("serving", stage.plan.candidate.workload.name)]
+
+
+async def is_late(handle):
+    """Wait until the timer of its deadline has gone off."""
+    for _ in range(200):
+        events = (await handle.fetch_history()).events
+        if any(event.HasField("timer_fired_event_attributes") for event in events):
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("its deadline never came")
+
+
 async def test_a_cancel_after_the_promotion_goes_onward(stage):
     handle = await stage.start(
         plan(canary_spec(10, policies=policies(scale_down_delay=timedelta(days=7))))
