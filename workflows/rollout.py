@@ -201,7 +201,8 @@ class RolloutWorkflow(Commands):
         patience = standing.report_after
         match standing.now_at:
             case Soak() if self._plan.is_deployed_at(standing.step):
-                await self._watch()
+                if not standing.settles_again or await self._upkeep.settle_again():
+                    await self._watch()
             case SetWeights() as step if is_unseen:
                 settling = self._acts.settle(step, patience=patience)
                 acted = await self._interruption.unless_stopped(settling)

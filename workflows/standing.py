@@ -13,7 +13,7 @@ from domain.notices import Situation
 from domain.progress import Acted, ActState, Cause, Paused, Progress, Reallocate, Seen
 from domain.requests import Taken, require_fit, taken
 from domain.rollout import Action, Command, EventKind, Phase, Scope
-from domain.steps import SetWeights, Step
+from domain.steps import SetWeights, Soak, Step
 from domain.story import details
 from domain.trial_decision import chosen_by
 from workflows.chronicle import Chronicle
@@ -222,14 +222,16 @@ class Standing:
         if self.paused is not None:
             is_undone = self.acted.state in {ActState.DRIFTED, ActState.NOT_READY}
             is_moved = bool(self.seen.drift or self.seen.displaced)
-            self.must_put_back = is_undone or is_moved or self._is_disobeyed
+            is_divided = self.traffic is not None and self.acted.state is ActState.DISOBEYED
+            self.must_put_back = is_undone or is_moved or is_divided or self.settles_again
             self.paused = None
             self.enter(Phase.PROGRESSING, EventKind.RESUMED, said)
 
     @property
-    def _is_disobeyed(self) -> bool:
-        """Whether a trial's traffic was divided anew and the gateway did not obey."""
-        return self.traffic is not None and self.acted.state is ActState.DISOBEYED
+    def settles_again(self) -> bool:
+        """Whether a soak's traffic, put back or divided anew, has not been seen to obey so far."""
+        is_disobeyed = self.acted.state is ActState.DISOBEYED
+        return is_disobeyed and isinstance(self.now_at, Soak) and workflow.patched("settle-again")
 
     def displaced(self, reason: str) -> None:
         """Take down that the weights of another step of ours are in force, to be put back."""

@@ -6,7 +6,7 @@ from temporalio.exceptions import ActivityError
 
 from domain.errors import WorkloadFailed
 from domain.plan import Plan
-from domain.progress import Acted, Reallocate, Seen
+from domain.progress import Acted, ActState, Reallocate, Seen
 from domain.steps import SetScale, SetWeights, Soak
 from workflows.acts import Acts, failure_type, sees_replicas_join
 from workflows.interruption import Interruption, or_interrupted
@@ -36,12 +36,31 @@ class Upkeep:
         acted = await self._interruption.unless_stopped(
             self._acts.set_weights(traffic, insist=True)
         )
-        if acted and standing.progress().arms_in(self._plan):
-            self._go_on_with(acted, traffic)
-        elif acted:
-            standing.acted, standing.seen = standing.settled(acted, traffic), Seen()
+        if acted:
+            self._begin_anew(acted, traffic)
         if acted and replicas is not None and sees_replicas_join():
             await self._see_back(replicas)
+
+    async def settle_again(self) -> bool:
+        """Look once more whether a soak's traffic obeys: a gateway may only have been late.
+
+        False where something came up meanwhile.
+        """
+        standing, news = self._standing, self._standing.news
+        traffic = standing.progress().traffic_in(self._plan)
+        settling = self._acts.settle(traffic)
+        acted = await self._interruption.unless_stopped(settling, heeds_news=True)
+        if acted and acted.state is not ActState.DISOBEYED:
+            self._begin_anew(acted, traffic)
+        return standing.news == news
+
+    def _begin_anew(self, acted: Acted, traffic: SetWeights) -> None:
+        """Take down how the traffic of a step has settled once more."""
+        standing = self._standing
+        if standing.progress().arms_in(self._plan):
+            self._go_on_with(acted, traffic)
+        else:
+            standing.acted, standing.seen = standing.settled(acted, traffic), Seen()
 
     async def _see_back(self, replicas: int) -> None:
         """See replicas join again, with the weights in force: a watch would see them missing.
