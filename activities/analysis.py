@@ -18,7 +18,7 @@ from domain.errors import NO_ANSWER, PermanentError, TransientError
 from domain.evidence_port import CounterSource, EvidenceStore, StableHistory
 from domain.plan import Plan, Variant
 from domain.ports import Journal, TrafficRouter, WorkloadRuntime
-from domain.progress import Hold, Progress, Seen
+from domain.progress import ActState, Hold, Progress, Seen
 from domain.rollout import Entry, EventKind
 from domain.silence import silent_since
 from domain.traffic import Drift
@@ -121,16 +121,16 @@ class Watcher:
         self._probe_at = self._cluster_looked_at = datetime.min.replace(tzinfo=UTC)
 
     async def look(self) -> Seen:
-        """Look at what is due: the counters, the cluster."""
+        """Look at what is due: the cluster first, which tells whose traffic the counters count."""
         now = datetime.now(UTC)
+        if now >= self._cluster_looked_at + CLUSTER_LOOK:
+            self._cluster_looked_at = now
+            self._seen = await self._look_at_cluster()
         if now >= self._probe_at:
             if self._plan.is_counted_at(self._step):
                 self._seen = await self._look_at_metrics()
             now = datetime.now(UTC)
             self._probe_at = now + self._ledger.nap(now)
-        if now >= self._cluster_looked_at + CLUSTER_LOOK:
-            self._cluster_looked_at = now
-            self._seen = await self._look_at_cluster()
         self._seen = self._with_silences(self._answers(self._seen), now)
         await self._tell(now)
         return self._seen
@@ -147,8 +147,11 @@ class Watcher:
         return min(self._probe_at, self._cluster_looked_at + CLUSTER_LOOK_AT_LEAST) - now
 
     async def _look_at_metrics(self) -> Seen:
+        rollout, progress, seen = self._order.rollout_id, self._order.progress, self._seen
+        is_moved = bool(seen.drift or seen.displaced)
+        is_ours = not is_moved and progress.acted.state is not ActState.DISOBEYED
         try:
-            is_fresh = await self._ledger.read(self._order.rollout_id, self._order.progress)
+            is_fresh = await self._ledger.read(rollout, progress, is_ours=is_ours)
         except NO_ANSWER as error:
             return self._without_metrics(str(error))
         now, fresh_at = datetime.now(UTC), self._ledger.fresh_at
@@ -160,7 +163,6 @@ class Watcher:
             return self._without_metrics(
                 f"no fresh sample of both variants since {fresh_at:%H:%M:%S} UTC"
             )
-        progress = self._order.progress
         return replace(
             self._seen,
             verdicts=self._ledger.verdicts(progress),

@@ -49,6 +49,7 @@ class Book(ABC):
         progress: Progress,
         cursor: AnyCursor | None,
         sequence: int,
+        division: int,
     ) -> Look:
         """Read the counters once. Changes nothing here."""
 
@@ -91,6 +92,7 @@ class PairBook(Book):
         progress: Progress,
         cursor: AnyCursor | None,
         sequence: int,
+        division: int,
     ) -> Look:
         plan, soak = self._plan, self._plan.steps[progress.step]
         reading = await counters.read(
@@ -106,6 +108,7 @@ class PairBook(Book):
             sequence=sequence,
             step=progress.step,
             weight=soak.weight if isinstance(soak, Soak) else 0,
+            division=division,
         )
         times = _times((*reading.candidate, *reading.stable))
         return Look(interval=interval, cursor=behind, times=times)
@@ -138,6 +141,7 @@ class TrialBook(Book):
         progress: Progress,
         cursor: AnyCursor | None,
         sequence: int,
+        division: int,
     ) -> Look:
         plan = self._plan
         reading = await self._read(counters, progress)
@@ -146,7 +150,7 @@ class TrialBook(Book):
             reading,
             sequence=sequence,
             step=progress.step,
-            division=progress.division,
+            division=division,
             weights=plan.weights_under(progress.traffic_in(plan)),
         )
         times = _times(series for listed in reading.values() for series in listed)

@@ -20,6 +20,8 @@ from domain.progress import Progress
 from domain.trial_verdicts import TrialVerdict
 from domain.verdicts import Status, Verdict
 
+# Of cursors behind counts under traffic that is not as it is to be: no evidence goes on from there.
+NOT_OURS = -1
 # A week of intervals takes seconds to fold: heartbeats must get through meanwhile.
 YIELD_EVERY = 200
 
@@ -29,6 +31,8 @@ class Ledger:
 
     While the registry is away a failure still counts, from memory; a pass does not. When it is
     back, what lies between joins the stored evidence as one interval: counters lose nothing.
+    So it is with counts under traffic that is not as it is to be, but that these are never stored:
+    evidence belongs to a weight.
     """
 
     def __init__(
@@ -45,6 +49,7 @@ class Ledger:
         self._streams = {meter.name: Stream(plan, meter) for meter in meters}
         self._cursor: AnyCursor | None = None
         self._is_kept = False
+        self._has_others = False  # counts under traffic that was not ours
         self._failed: dict[tuple[str, str], Verdict] = {}
         self._times: tuple[float, ...] = ()
         self.sequence = 0
@@ -72,17 +77,23 @@ class Ledger:
             heard = heard_at(log.cursor.opened_at, datetime.now(UTC), stale)
             self.fresh_at = min(self.fresh_at, heard)
         self.sequence = len(log.intervals)
-        self._is_kept = True
+        self._is_kept, self._has_others = True, False
 
-    async def read(self, rollout_id: UUID, progress: Progress) -> bool:
+    async def read(self, rollout_id: UUID, progress: Progress, *, is_ours: bool = True) -> bool:
         """Read the counters once; true if all variants had fresh samples.
 
+        `is_ours`: whether the traffic is known of no other weights than those that it is to have.
         Raises one of NO_ANSWER when the metrics store cannot answer.
         """
+        self._is_kept = self._is_kept and not (is_ours and self._has_others)
         if not self._is_kept:
             with suppress(TransientError):
                 await self.open(rollout_id)
-        look = await self._book.look(self._counters, progress, self._cursor, self.sequence)
+        self._has_others = self._has_others or not is_ours
+        division = progress.division + progress.put_backs if is_ours else NOT_OURS
+        look = await self._book.look(
+            self._counters, progress, self._cursor, self.sequence, division
+        )
         await still_wanted()
         if self._baselines.standing is None:
             await self._begin(rollout_id)
@@ -96,7 +107,10 @@ class Ledger:
             self._book.add(interval)
             self.sequence += 1
         await asyncio.gather(
-            *(self._read(stream, rollout_id, progress) for stream in self._streams.values())
+            *(
+                self._read(stream, rollout_id, progress, division)
+                for stream in self._streams.values()
+            )
         )
         return interval is not None
 
@@ -106,9 +120,11 @@ class Ledger:
         self._is_kept = self._is_kept and self._baselines.is_kept
         self._book = book_of(self._plan, self._baselines.standing or Baseline())
 
-    async def _read(self, stream: Stream, rollout_id: UUID, progress: Progress) -> None:
+    async def _read(
+        self, stream: Stream, rollout_id: UUID, progress: Progress, division: int
+    ) -> None:
         """Read another meter once. Trouble with it is its own, and told by its gates."""
-        read = await stream.look(self._counters, progress, window_of(self._plan))
+        read = await stream.look(self._counters, progress, window_of(self._plan), division)
         if read is None:
             return
         await still_wanted()
@@ -127,6 +143,8 @@ class Ledger:
         """Store what was read; what is not stored is read again, from where the store stands."""
         if not self._is_kept:
             return
+        if cursor.division == NOT_OURS:
+            interval = None
         try:
             await self._evidence.append(rollout_id, interval=interval, cursor=cursor, meter=meter)
         except TransientError:  # away, or another watcher of this rollout was first
@@ -159,8 +177,13 @@ class Ledger:
 
     def trial(self, progress: Progress) -> TrialVerdict | None:
         """How a trial stands; None where there is none, or nothing is kept of what it shows."""
-        return self._book.trial(progress) if self._is_kept else None
+        return self._book.trial(progress) if self._is_evidence else None
 
     def due(self, progress: Progress, now: datetime) -> Mapping[str, int] | None:
         """The weights that a trial's arms should have by now."""
-        return self._book.due(progress, now) if self._is_kept else None
+        return self._book.due(progress, now) if self._is_evidence else None
+
+    @property
+    def _is_evidence(self) -> bool:
+        """Whether all that is folded is kept, and counted under the traffic that was to be."""
+        return self._is_kept and not self._has_others

@@ -75,7 +75,7 @@ class Stream:
             self._moved_at[arm] = min(self._moved_at[arm], heard_at(newest, now, self._stale))
 
     async def look(
-        self, counters: CounterSource, progress: Progress, window: timedelta
+        self, counters: CounterSource, progress: Progress, window: timedelta, division: int
     ) -> Read | None:
         """Read the counters once; None where that brought nothing new."""
         plan = self._plan
@@ -98,6 +98,7 @@ class Stream:
             sequence=self._sequence,
             step=progress.step,
             weight=soak.weight if isinstance(soak, Soak) else 0,
+            division=division,
         )
         if cursor == self._cursor:
             return None

@@ -155,7 +155,8 @@ class Progress:
     `was_put_back`: the weights of this step were written again already. `approved` and `confirmed`
     (what the hook said) are of this step, too. `asking` is the step for which the fleet is being
     asked, `cleared` the one that it lets come. `traffic` is that of a trial since it was divided
-    anew, for the `division`-th time. The fleet holds it since `held_since`, and held it for
+    anew, for the `division`-th time. Within steps the traffic was put back, or seen to obey after
+    all, `put_backs` times. The fleet holds it since `held_since`, and held it for
     `held_for` in all the times that are over.
     """
 
@@ -176,6 +177,7 @@ class Progress:
     division: int = 0
     held_for: timedelta = timedelta(0)
     held_since: datetime | None = None
+    put_backs: int = 0
 
     def traffic_in(self, plan: Plan) -> SetWeights:
         """What the traffic is to be where the walk is."""

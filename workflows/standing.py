@@ -58,6 +58,7 @@ class Standing:
         self.because = ""
         self._taken: set[Taken] = set()
         self.must_put_back = self.was_put_back = False
+        self.put_backs = 0
         self.looked_away = False
         self.is_home = False
         self.going_home_since: datetime | None = None
@@ -152,6 +153,7 @@ class Standing:
             division=self.division,
             held_for=self.held_for,
             held_since=self.held_since,
+            put_backs=self.put_backs,
         )
 
     def view(self) -> RolloutView:

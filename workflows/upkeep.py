@@ -57,6 +57,7 @@ class Upkeep:
     def _begin_anew(self, acted: Acted, traffic: SetWeights) -> None:
         """Take down how the traffic of a step has settled once more."""
         standing = self._standing
+        standing.put_backs += 1
         if standing.progress().arms_in(self._plan):
             self._go_on_with(acted, traffic)
         else:

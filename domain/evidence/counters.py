@@ -90,13 +90,15 @@ class ArmCursor:
 class Cursor:
     """Where the next interval begins. Plain JSON values: it is stored beside the intervals.
 
-    `opened_at` (unix seconds) is None until the first sample of either arm was seen.
+    `opened_at` (unix seconds) is None until the first sample of either arm was seen. `division`
+    tells times apart in which the traffic of one step stood, as in an ArmsCursor.
     """
 
     step: int
     opened_at: float | None
     candidate: ArmCursor
     stable: ArmCursor
+    division: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +112,13 @@ class ArmsCursor:
 
 
 def advance(
-    cursor: Cursor | None, reading: Reading, *, sequence: int, step: int, weight: int
+    cursor: Cursor | None,
+    reading: Reading,
+    *,
+    sequence: int,
+    step: int,
+    weight: int,
+    division: int = 0,
 ) -> tuple[Interval | None, Cursor]:
     """Take a reading of two arms in, as `advance_arms` does."""
     found, behind = advance_arms(
@@ -119,6 +127,7 @@ def advance(
         sequence=sequence,
         step=step,
         weights={"candidate": weight},
+        division=division,
     )
     interval = None if found is None else found.pair("candidate", "stable")
     return interval, Cursor(
@@ -126,6 +135,7 @@ def advance(
         opened_at=behind.opened_at,
         candidate=behind.arms["candidate"],
         stable=behind.arms["stable"],
+        division=behind.division,
     )
 
 
@@ -162,7 +172,9 @@ def advance_arms(
 
 def _of_two(cursor: Cursor) -> ArmsCursor:
     arms = {"candidate": cursor.candidate, "stable": cursor.stable}
-    return ArmsCursor(step=cursor.step, division=0, opened_at=cursor.opened_at, arms=arms)
+    return ArmsCursor(
+        step=cursor.step, division=cursor.division, opened_at=cursor.opened_at, arms=arms
+    )
 
 
 def increase(values: Sequence[float]) -> float:

@@ -62,6 +62,16 @@ async def test_a_hold_ends_when_what_was_put_back_is_obeyed_after_all(stage):
     assert stage.looks == 3
 
 
+async def test_a_watch_knows_how_often_the_weights_were_put_back(stage):
+    stage.analysis.shown = lambda order: Seen(drift=DRIFT if not order.progress.put_backs else "")
+    handle = await stage.start(plan(canary_spec(10)))
+    await pauses(stage, 1)
+    await handle.execute_update(RolloutWorkflow.resume, ANA)
+
+    await stage.until(lambda: stage.analysis.watching.progress.put_backs == 1, "a watch")
+    await handle.execute_update(RolloutWorkflow.abort, ANA)
+
+
 @pytest.mark.parametrize("reaction", [Reaction.PAUSE, Reaction.HOLD])
 async def test_an_abort_does_not_wait_for_traffic_that_does_not_obey(stage, reaction):
     late(stage, times=1)
