@@ -115,11 +115,7 @@ def _troubles(
         yield Cause.DRIFT, policies.on_drift, drift
     if now >= late_at(plan, progress):
         yield Cause.DEADLINE, Reaction.ROLL_BACK, _lateness(policies, progress)
-    if seen.unavailable_since and now >= seen.unavailable_since + policies.metrics_stall:
-        away = now - seen.unavailable_since
-        reason = f"the metrics have been unavailable for {spoken(away)}"
-        yield Cause.METRICS_UNAVAILABLE, policies.on_metrics_unavailable, reason
-    yield from silence.troubles(plan, seen, now)
+    yield from silence.troubles(plan, progress.step, seen, now)
 
 
 def _lateness(policies: Policies, progress: Progress) -> str:
@@ -244,7 +240,8 @@ def _silence(plan: Plan, progress: Progress) -> str:
     silent = (v.reason for v in verdicts if v.status is Status.UNAVAILABLE)
     if len(verdicts) < plan.verdicts_at(progress.step):
         return "waiting for the first look at the metrics"
-    if progress.seen.unavailable_since is not None:  # a trial may do without gates
+    is_away = progress.seen.unavailable_since is not None
+    if is_away and plan.needs_counts_at(progress.step):  # a trial may do without gates
         return "the metrics are unavailable"
     return next(silent, "")
 

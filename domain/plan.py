@@ -271,6 +271,15 @@ class Plan:
         is_soak = isinstance(self.steps[step], Soak)
         return is_soak and (self._is_tried_at(step) or bool(self.gates_at(step)))
 
+    def needs_counts_at(self, step: int, *, critical: bool = False) -> bool:
+        """Whether what comes next rests on what is counted: on a trial, or a gate that decides.
+
+        With `critical`, a gate that only pauses does not count. A trial always does.
+        """
+        gates = (gate for gate in self.gates_at(step) if not gate.dry_run)
+        is_gated = any(gate.critical or not critical for gate in gates)
+        return is_gated or (self.is_counted_at(step) and self._is_tried_at(step))
+
     def _is_tried_at(self, step: int) -> bool:
         """Whether the arms of a trial have traffic."""
         return self.traffic_at(step).arms is not None

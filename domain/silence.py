@@ -1,7 +1,7 @@
 """Gates that are UNAVAILABLE without a break: since when, and what that comes to in the end.
 
-The outage of the gateway's metrics is told by `Seen.unavailable_since`; here is each gate by
-itself, whatever it is judged by.
+The outage of the gateway's metrics is told by `Seen.unavailable_since`, and bears on all that is
+counted there; beside it stands each gate by itself, whatever it is judged by.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -38,8 +38,13 @@ def silent_since(
     return since
 
 
-def troubles(plan: Plan, seen: Seen, now: datetime) -> Iterator[Trouble]:
-    """The gates whose silence has lasted until the policy counts."""
+def troubles(plan: Plan, step: int, seen: Seen, now: datetime) -> Iterator[Trouble]:
+    """What has been silent until the policy counts: the gateway's metrics, then each gate."""
+    since = seen.unavailable_since
+    if since and now >= since + plan.policies.metrics_stall and plan.needs_counts_at(step):
+        reason = f"the metrics have been unavailable for {spoken(now - since)}"
+        is_critical = plan.needs_counts_at(step, critical=True)
+        yield Cause.METRICS_UNAVAILABLE, _reaction(plan, is_critical=is_critical), reason
     for verdict in plan.deciding(seen.verdicts):
         since = seen.silent_since.get(verdict.named)
         if since is None or verdict.status is not Status.UNAVAILABLE:
@@ -47,12 +52,16 @@ def troubles(plan: Plan, seen: Seen, now: datetime) -> Iterator[Trouble]:
         if now >= since + plan.policies.metrics_stall:
             away = spoken(now - since)
             reason = f"gate {verdict.named} has been unavailable for {away}: {verdict.reason}"
-            yield Cause.METRICS_UNAVAILABLE, _reaction(plan, verdict), reason
+            yield (
+                Cause.METRICS_UNAVAILABLE,
+                _reaction(plan, is_critical=plan.is_critical(verdict)),
+                reason,
+            )
 
 
-def _reaction(plan: Plan, silent: Verdict) -> Reaction:
-    """The policy's; a gate that is not critical asks a person at the most."""
+def _reaction(plan: Plan, *, is_critical: bool) -> Reaction:
+    """The policy's; where nothing critical is silent it asks a person at the most."""
     reaction = plan.policies.on_metrics_unavailable
-    if reaction is Reaction.ROLL_BACK and not plan.is_critical(silent):
+    if reaction is Reaction.ROLL_BACK and not is_critical:
         return Reaction.PAUSE
     return reaction

@@ -11,8 +11,9 @@ from domain.reading_gates import PromQuery, ReadingGate
 from domain.readings.rules import ReadingRules
 from domain.silence import silent_since
 from domain.steps import Reaction
+from domain.strategies.canary_steps import Pace
 from domain.verdicts import Status
-from tests.plans import NOON, canary_spec, plan, policies, verdict
+from tests.plans import ERRORS, NOON, canary_spec, plan, policies, verdict
 
 SOAK_10 = 2
 QUALITY = ReadingGate(
@@ -40,6 +41,33 @@ def said(seconds, *, reaction=Reaction.ROLL_BACK, silent=SILENT, since=NOON, **c
     acted = Acted(state=ActState.DONE, at=NOON)
     progress = Progress(step=SOAK_10, started_at=NOON, acted=acted, seen=seen)
     return decide(judged(reaction, **changes), progress, after(seconds))
+
+
+def without_metrics(*gates, **changes):
+    """What is decided when the gateway's metrics have been away for 6 minutes, and quality passes."""
+    stall = policies(on_metrics_unavailable=Reaction.ROLL_BACK)
+    spec = canary_spec(10, gates=gates, policies=stall, **changes)
+    silent = [verdict(Status.UNAVAILABLE, gate=gate.name) for gate in gates]
+    seen = Seen(
+        verdicts=(*silent, verdict(Status.PASS, gate="quality")),
+        unavailable_since=NOON,
+        silent_since={gate.name: NOON for gate in gates},
+    )
+    acted = Acted(state=ActState.DONE, at=NOON - timedelta(hours=1))
+    progress = Progress(step=SOAK_10, started_at=NOON, acted=acted, seen=seen)
+    return decide(plan(spec, reading_gates=(QUALITY,)), progress, after(360))
+
+
+@pytest.mark.parametrize("pace", Pace)
+def test_metrics_that_only_a_dry_run_needs_hold_up_nothing(pace):
+    assert isinstance(without_metrics(replace(ERRORS, dry_run=True), pace=pace), Advance)
+
+
+def test_metrics_that_no_critical_gate_needs_pause_at_the_most():
+    soft = replace(ERRORS, critical=False)
+    assert isinstance(without_metrics(soft), Pause)
+    assert isinstance(without_metrics(soft, replace(ERRORS, name="late", dry_run=True)), Pause)
+    assert isinstance(without_metrics(soft, replace(ERRORS, name="late")), RollBack)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from domain.strategies.ab_test import OnWinner
 from domain.trial_verdicts import Outcome
 from domain.verdicts import Status
 from tests.notices import a_hook
-from tests.plans import NOON, ab_test, policies, trial, verdict
+from tests.plans import ERRORS, NOON, ab_test, policies, trial, verdict
 
 SOAK, FULL_STEP, CONCLUDE = 2, 3, 6
 LATER = NOON + timedelta(minutes=5)
@@ -174,6 +174,15 @@ def test_the_time_limit_decides_nothing_by_itself(reaction, kind):
 def test_the_time_limit_waits_for_metrics_that_are_away(reaction):
     plan, over = ab_test(on_undecided=reaction, gates=()), NOON + timedelta(hours=1)
     assert isinstance(says(Seen(trial=trial(), unavailable_since=over), plan, now=over), Hold)
+
+
+def test_metrics_that_a_trial_needs_are_critical_whatever_its_gates_are():
+    rolls_back = policies(on_metrics_unavailable=Reaction.ROLL_BACK)
+    late = NOON + rolls_back.metrics_stall
+    for gates in ((), (replace(ERRORS, critical=False),), (replace(ERRORS, dry_run=True),)):
+        plan = ab_test(gates=gates, policies=rolls_back)
+        seen = Seen(trial=trial(), unavailable_since=NOON)
+        assert isinstance(says(seen, plan, now=late), RollBack)
 
 
 def test_nothing_is_decided_before_its_shortest_time():
