@@ -1,5 +1,6 @@
 """The watch over a soak: counters become intervals, intervals verdicts, verdicts a decision."""
 
+import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -79,8 +80,12 @@ class AnalysisActivities:
     async def _watch(
         self, order: WatchOrder, watcher: "Watcher", readings: Readings, gauges: EvidenceGauges
     ) -> Seen:
+        # By the engine's clock, as the workflow goes by that: ours may be behind it.
+        started_at, began = activity.info().started_time, time.monotonic()
         while True:
             seen = await watcher.look()
+            # From its end on: where every look took long, none would ever be new enough.
+            seen = replace(seen, at=started_at + timedelta(seconds=time.monotonic() - began))
             say(watcher.headline)
             gauges.tell(seen.verdicts)
             now = datetime.now(UTC)

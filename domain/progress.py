@@ -133,7 +133,8 @@ class Seen:
     `drift` is somebody else's change, `displaced` one of our own: a run that was reset to an
     earlier step finds the weights of the step that it was in before. Of a trial: how it stands, the
     arms that are `unfit` to serve and why, and the weights that are due, of all arms.
-    `silent_since`: when each gate that is UNAVAILABLE became so, by `Verdict.named`.
+    `silent_since`: when each gate that is UNAVAILABLE became so, by `Verdict.named`. `at`: when the
+    last look ended, by the clock of the workflow engine.
     """
 
     verdicts: tuple[Verdict, ...] = ()
@@ -146,6 +147,7 @@ class Seen:
     unfit: Mapping[str, str] = field(default_factory=dict)
     due: Mapping[str, int] | None = None
     silent_since: Mapping[str, datetime] = field(default_factory=dict)
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

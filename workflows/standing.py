@@ -20,7 +20,7 @@ from workflows.chronicle import Chronicle
 from workflows.hooks import Hooks
 from workflows.messages import RolloutInput, RolloutView
 from workflows.search import PHASE, WEIGHT
-from workflows.timeouts import report_after
+from workflows.timeouts import look_holds_for, report_after
 from workflows.waiting import first
 
 
@@ -127,12 +127,20 @@ class Standing:
 
     @property
     def must_look_again(self) -> bool:
-        """Whether only what was reported before the watch was cut off lets a step end.
+        """Whether only what was seen some time ago lets a step end.
 
-        So it is where the traffic of a trial was divided anew since.
+        That is before the watch was cut off, before the traffic of a trial was divided anew, or
+        before the workers that walk were away.
         """
-        said = self.promote or self.approved or self.confirmed
-        return self.looked_away and not said and self.plan.is_judged_at(self.step)
+        if self.promote or self.approved or self.confirmed or not self.plan.is_judged_at(self.step):
+            return False
+        return self.looked_away or self._is_seen_long_ago
+
+    @property
+    def _is_seen_long_ago(self) -> bool:
+        holds_for = look_holds_for(self.plan.policies.probe_interval)
+        is_old = self.seen.at is not None and workflow.now() > self.seen.at + holds_for
+        return is_old and workflow.patched("look-again-after-long")
 
     def progress(self) -> Progress:
         return Progress(

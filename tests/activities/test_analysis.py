@@ -74,7 +74,7 @@ class Scene:
         await self.router.write(self.plan.route, self.plan.slots_at(10), owner)
         return self
 
-    async def watch(self, within=timedelta(seconds=20), client=None, **changes):
+    async def watch(self, within=timedelta(seconds=20), client=None, engine=None, **changes):
         acted = Acted(state=ActState.DONE, at=self.started_at)
         progress = Progress(step=SOAK_10, started_at=self.started_at, acted=acted)
         order = WatchOrder(
@@ -84,7 +84,7 @@ class Scene:
             report_at=datetime.now(UTC) + within,
         )
         activities = AnalysisActivities(self.ports())
-        return await ActivityEnvironment(client).run(activities.watch, order)
+        return await (engine or ActivityEnvironment(client)).run(activities.watch, order)
 
     def ports(self) -> WatchPorts:
         return WatchPorts(
@@ -119,6 +119,16 @@ async def test_a_healthy_candidate_is_proven_by_its_requests(scene):
 
     assert [v.status for v in seen.verdicts] == [Status.PASS]
     assert seen.verdicts[0].samples.candidate_requests >= 400
+
+
+async def test_a_watch_says_when_it_looked_by_the_clock_of_the_engine(scene):
+    watched = await scene(failing)
+    engine = ActivityEnvironment()
+    engine.info = replace(engine.info, started_time=datetime(2100, 1, 1, tzinfo=UTC))
+
+    seen = await watched.watch(engine=engine)
+
+    assert timedelta(0) <= seen.at - engine.info.started_time < timedelta(days=1)
 
 
 async def test_a_failing_candidate_is_told_with_its_counts(scene):

@@ -1,15 +1,17 @@
 """A soak's traffic is kept as it is to be, and a gateway that is late to obey is waited for."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from temporalio import activity
 
 from domain.progress import ActState, Seen
 from domain.rollout import EventKind, Phase
 from domain.steps import Reaction
 from domain.trial_verdicts import Outcome
 from tests.plans import ab_test, canary_spec, plan, policies, trial
-from tests.workflows.stage import ANA, PASSED, acted, done
+from tests.workflows.stage import ANA, FAILED, PASSED, acted, done
 from tests.workflows.test_ab_test import FAILS, seen
 from workflows.rollout import RolloutWorkflow
 
@@ -70,6 +72,24 @@ async def test_a_watch_knows_how_often_the_weights_were_put_back(stage):
 
     await stage.until(lambda: stage.analysis.watching.progress.put_backs == 1, "a watch")
     await handle.execute_update(RolloutWorkflow.abort, ANA)
+
+
+@pytest.mark.parametrize(("age", "looks"), [(timedelta(hours=1), 2), (timedelta(0), 1)])
+async def test_proof_that_is_old_when_it_is_acted_on_is_looked_for_once_more(stage, age, looks):
+    """The workers that walk were away: what was proven then may have failed since."""
+    findings = [(PASSED, age), (FAILED, timedelta(0))] if looks > 1 else [(PASSED, age)]
+
+    async def report(order):
+        found, ago = findings[order.progress.seen.at is not None]
+        return replace(found, at=activity.info().started_time - ago)
+
+    stage.analysis.report = report
+    handle = await stage.start(plan(canary_spec(50)))
+
+    result = await handle.result()
+
+    assert result.phase is (Phase.PROMOTED if looks == 1 else Phase.ROLLED_BACK)
+    assert stage.analysis.watches == looks
 
 
 @pytest.mark.parametrize("reaction", [Reaction.PAUSE, Reaction.HOLD])
