@@ -157,9 +157,13 @@ class Ledger:
         return timedelta(seconds=wait)
 
     def verdicts(self, progress: Progress) -> tuple[Verdict, ...]:
-        """What every gate says. A FAIL that rests on what could not be stored stays one, too."""
+        """What every gate says. A FAIL stays one, also where what it rests on was not stored.
+
+        Only one of traffic that was not ours goes with that.
+        """
         found = tuple(map(self._of_what_speaks, self._book.verdicts(progress)))
-        for verdict in (*progress.seen.verdicts, *found):
+        of_ours = () if self._has_others else found
+        for verdict in (*progress.seen.verdicts, *of_ours):
             if verdict.status is Status.FAIL:
                 self._failed.setdefault((verdict.gate, verdict.variant), verdict)
         stand = tuple(self._failed.get((each.gate, each.variant), each) for each in found)
