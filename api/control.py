@@ -85,13 +85,15 @@ class Control:
     async def ready(self) -> None:
         """Raise EngineUnreachable where it does not answer: nothing was asked that could go on.
 
-        The timeout of the call itself would not cover the time in which the client connects.
+        The timeout of the call itself would not cover the time in which the client connects. Unlike
+        others, this call is tried again only if told to: each few minutes the server closes a
+        connection, and what was about to be sent on it is cancelled.
         """
         try:
             async with asyncio.timeout(_QUERY.total_seconds()):
                 with _translated():
-                    is_up = await self._client.service_client.check_health()
-        except TimeoutError as error:
+                    is_up = await self._client.service_client.check_health(retry=True)
+        except (TimeoutError, NoReply) as error:
             raise EngineUnreachable from error
         if not is_up:
             raise EngineUnreachable

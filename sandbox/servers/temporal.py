@@ -1,7 +1,7 @@
 """The Temporal dev server: a SQLite file, its UI, our search attributes, punctual timers."""
 
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -45,6 +45,7 @@ class Temporal:
     database: Path | None = None
     search_attributes: Mapping[str, str] = field(default_factory=lambda: SEARCH_ATTRIBUTES)
     retention: timedelta = timedelta(days=30)
+    dynamic_config: Sequence[str] = DYNAMIC_CONFIG
 
     @property
     def address(self) -> str:
@@ -72,7 +73,7 @@ class Temporal:
         words += ["--log-level", "warn", "--log-format", "json"]
         if self.database is not None:
             words += ["--db-filename", str(self.database)]
-        for value in DYNAMIC_CONFIG:
+        for value in self.dynamic_config:
             words += ["--dynamic-config-value", value]
         for name, kind in self.search_attributes.items():
             words += ["--search-attribute", f"{name}={kind}"]
@@ -105,8 +106,13 @@ def of_layout(layout: Layout) -> Temporal:
 
 
 @asynccontextmanager
-async def running(directory: Path, *, database: bool = False) -> AsyncIterator[Temporal]:
-    """A server on free ports for tests; its log, and its state if asked, in `directory`."""
+async def running(
+    directory: Path, *, database: bool = False, dynamic_config: Sequence[str] = ()
+) -> AsyncIterator[Temporal]:
+    """A server on free ports for tests; its log, and its state if asked, in `directory`.
+
+    `dynamic_config` comes on top of our own.
+    """
     port, ui_port, http_port, metrics_port = free_ports(4)
     server = Temporal(
         port=port,
@@ -114,6 +120,7 @@ async def running(directory: Path, *, database: bool = False) -> AsyncIterator[T
         http_port=http_port,
         metrics_port=metrics_port,
         database=directory / "temporal.sqlite" if database else None,
+        dynamic_config=(*DYNAMIC_CONFIG, *dynamic_config),
     )
     async with running_process(server.spec(), log=directory / "temporal.log"):
         yield server

@@ -19,9 +19,10 @@ from api import launch, operations, serving
 from api.control import Control
 from api.errors import Absent, EngineUnreachable, NoReply
 from bootstrap.converting import DATA_CONVERTER
-from domain.errors import AlreadyRunning, Conflict
+from domain.errors import AlreadyRunning, Conflict, TidegateError
 from domain.rollout import Action, Command, Phase
 from sandbox.ports import free_ports
+from sandbox.servers.temporal import running as a_temporal_server
 from tests.projects import a_project, a_rollout
 from workflows.messages import (
     TASK_QUEUE,
@@ -269,6 +270,25 @@ async def test_a_server_that_is_silent_is_unreachable_before_anything_is_asked_o
         client = await Client.connect(f"{host}:{port}", data_converter=DATA_CONVERTER, lazy=True)
         with pytest.raises(EngineUnreachable):
             await Control(client).ready()
+
+
+async def test_a_connection_that_the_server_closes_is_no_sign_of_trouble(tmp_path):
+    """It closes each after five minutes; what is about to be sent on it then is cancelled."""
+    short = ('frontend.keepAliveMaxConnectionAge="500ms"',)
+    loop, causes = asyncio.get_running_loop(), []
+    async with a_temporal_server(tmp_path, dynamic_config=short) as server:
+        control = Control(await Client.connect(server.address, data_converter=DATA_CONVERTER))
+        ends = loop.time() + 5
+
+        async def asking():
+            while loop.time() < ends:
+                try:
+                    await control.ready()
+                except TidegateError as error:
+                    causes.append(error.__cause__)
+
+        await asyncio.gather(*(asking() for _ in range(8)))
+    assert [one for one in causes if not isinstance(one, TimeoutError)] == []  # a busy machine
 
 
 async def test_a_server_that_is_there_is_ready(control):

@@ -161,10 +161,12 @@ class Scene:
         async def begun():
             answer = await self.call("POST", "/inference_services", wish)
             assert answer.status_code in (201, 409, 504), answer.text
-            return answer.status_code == 201 or await deployed()
+            return answer.status_code == 201 or await deployed(answer.text)
 
-        async def deployed():
-            (found,) = (await self.get("/inference_services", name=wish["name"]))["items"]
+        async def deployed(said=""):
+            listed = (await self.get("/inference_services", name=wish["name"]))["items"]
+            assert len(listed) == 1, said
+            (found,) = listed
             assert found["current_state"] != "failed", found["state_reason"]
             return found if found["current_state"] == "deployed" else None
 
