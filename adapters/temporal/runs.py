@@ -44,7 +44,7 @@ class TemporalRuns(RunDirectory):
         )
         try:
             answer = await self._call(
-                self._client.workflow_service.describe_workflow_execution(request)
+                self._client.workflow_service.describe_workflow_execution(request, retry=True)
             )
         except RPCError as error:
             if _is_unknown(error):
@@ -61,7 +61,7 @@ class TemporalRuns(RunDirectory):
         while True:
             try:
                 answer = await self._call(
-                    self._client.workflow_service.list_workflow_executions(request)
+                    self._client.workflow_service.list_workflow_executions(request, retry=True)
                 )
             except RPCError as error:
                 raise _translated(error, "list workflows") from error
@@ -71,6 +71,7 @@ class TemporalRuns(RunDirectory):
             request.next_page_token = answer.next_page_token
 
     async def _call(self, call: Awaitable[T]) -> T:
+        """The answer in time. Calls are to be tried again: the server ends old connections."""
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
                 return await call
