@@ -13,7 +13,6 @@ from activities.gauges import EvidenceGauges, evidence_gauges
 from activities.heartbeats import say, still_wanted
 from activities.ledger import Ledger
 from activities.reading import ReadingPorts, Readings, reading
-from activities.streams import stale_after
 from domain.decision import decide
 from domain.errors import NO_ANSWER, PermanentError, TransientError
 from domain.evidence_port import CounterSource, EvidenceStore, StableHistory
@@ -21,7 +20,7 @@ from domain.plan import Plan, Variant
 from domain.ports import Journal, TrafficRouter, WorkloadRuntime
 from domain.progress import ActState, Hold, Progress, Seen
 from domain.rollout import Entry, EventKind
-from domain.silence import silent_since
+from domain.silence import silent_since, stale_after
 from domain.traffic import Drift
 from domain.verdicts import Status, Verdict
 from domain.workloads import Workload, WorkloadPhase
@@ -160,7 +159,7 @@ class Watcher:
         except NO_ANSWER as error:
             return self._without_metrics(str(error))
         now, fresh_at = datetime.now(UTC), self._ledger.fresh_at
-        stale = stale_after(self._plan.policies)
+        stale = stale_after(self._plan.policies.probe_interval)
         # Once away, the metrics are back with the first fresh sample: a store that has just come up
         # answers for some seconds with what it knew before.
         still_away = self._seen.unavailable_since is not None and not is_fresh
@@ -200,7 +199,7 @@ class Watcher:
         """
         now, fresh_at = datetime.now(UTC), self._ledger.fresh_at
         since = self._seen.unavailable_since or now
-        if now - max(self._began_at, fresh_at) <= stale_after(self._plan.policies):
+        if now - max(self._began_at, fresh_at) <= stale_after(self._plan.policies.probe_interval):
             return since
         return min(since, max(fresh_at, self._order.progress.acted.at))
 
@@ -208,7 +207,7 @@ class Watcher:
         """What is seen, with since when gates are unavailable."""
         gates = {gate.name for gate in self._plan.all_gates}
         silent_or_not = [verdict for verdict in seen.verdicts if verdict.gate in gates]
-        is_patient = now - self._began_at <= stale_after(self._plan.policies)
+        is_patient = now - self._began_at <= stale_after(self._plan.policies.probe_interval)
         since = silent_since(seen.silent_since, silent_or_not, now, is_patient=is_patient)
         return replace(seen, silent_since=since)
 

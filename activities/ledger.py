@@ -9,7 +9,7 @@ from uuid import UUID
 from activities.baselines import Baselines
 from activities.books import AnyCursor, AnyInterval, book_of, window_of
 from activities.heartbeats import still_wanted
-from activities.streams import Stream, heard_at, stale_after
+from activities.streams import Stream, heard_at
 from domain.errors import TransientError
 from domain.evidence.baseline import Baseline
 from domain.evidence.rhythm import seconds_to_news
@@ -17,6 +17,7 @@ from domain.evidence_port import CounterSource, EvidenceStore, StableHistory
 from domain.meters import meter_of, meters_of
 from domain.plan import Plan
 from domain.progress import Progress
+from domain.silence import stale_after
 from domain.trial_verdicts import TrialVerdict
 from domain.verdicts import Status, Verdict
 
@@ -73,7 +74,7 @@ class Ledger:
                     await asyncio.sleep(0)
         self._book, self._cursor = book, log.cursor
         if log.cursor is not None:
-            stale = stale_after(self._plan.policies)
+            stale = stale_after(self._plan.policies.probe_interval)
             heard = heard_at(log.cursor.opened_at, datetime.now(UTC), stale)
             self.fresh_at = min(self.fresh_at, heard)
         self.sequence = len(log.intervals)

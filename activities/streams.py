@@ -8,20 +8,14 @@ from domain.evidence.counters import ArmCursor, Cursor, Reading, advance
 from domain.evidence.intervals import Interval
 from domain.evidence_port import CounterSource, MeterLog
 from domain.meters import Meter
-from domain.plan import Plan, Policies
+from domain.plan import Plan
 from domain.progress import Progress
+from domain.silence import stale_after
 from domain.steps import Soak
 
-# So many probes without a fresh sample make the metrics unavailable, not the candidate bad.
-STALE_PROBES, STALE_AT_LEAST = 3, timedelta(seconds=10)
 CANDIDATE, STABLE = ARMS = ("candidate", "stable")
 WHO = {CANDIDATE: "the candidate", STABLE: "stable"}
 NEVER = "nothing yet"
-
-
-def stale_after(policies: Policies) -> timedelta:
-    """How long counters may show nothing new before nothing is concluded from them."""
-    return max(policies.probe_interval * STALE_PROBES, STALE_AT_LEAST)
 
 
 def heard_at(sampled_at: float | None, now: datetime, stale: timedelta) -> datetime:
@@ -52,7 +46,7 @@ class Stream:
 
     def __init__(self, plan: Plan, meter: Meter) -> None:
         self._plan, self.meter = plan, meter
-        self._stale = stale_after(plan.policies)
+        self._stale = stale_after(plan.policies.probe_interval)
         self._trouble = ""
         self._fresh_at = datetime.now(UTC)
         # By our own clock: that of whoever gives samples their times may differ.

@@ -44,8 +44,8 @@ class _Part:
 def placeholders(query: str) -> tuple[str, ...]:
     """The names that a query asks for, each once. Raises QueryTextError for an open string."""
     parts = (part for part in _parts(query) if part.quote != "#")
-    found = (match for part in parts for match in _PLACEHOLDER.finditer(part.text))
-    return tuple(dict.fromkeys(match[1] for match in found))
+    found = (match[1] for part in parts for match in _PLACEHOLDER.finditer(part.text))
+    return tuple(dict.fromkeys(found))
 
 
 def filled_in(query: str, values: Mapping[str, Value], *, later: Container[str] = ()) -> str:

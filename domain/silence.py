@@ -5,7 +5,7 @@ counted there; beside it stands each gate by itself, whatever it is judged by.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from domain.plan import Plan
 from domain.progress import Cause, Seen
@@ -13,6 +13,17 @@ from domain.spans import spoken
 from domain.steps import Reaction
 from domain.trial_decision import Trouble
 from domain.verdicts import Status, Verdict
+
+# So many probes without anything new make the metrics unavailable, not the candidate bad.
+STALE_PROBES, STALE_AT_LEAST = 3, timedelta(seconds=10)
+
+
+def stale_after(probe: timedelta) -> timedelta:
+    """How old the newest that was seen may be before nothing is concluded from it.
+
+    `probe` is how far looks are apart: some may be missed, and in the regular course none is.
+    """
+    return max(probe * STALE_PROBES, STALE_AT_LEAST)
 
 
 def silent_since(

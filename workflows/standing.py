@@ -13,6 +13,7 @@ from domain.notices import Situation
 from domain.progress import Acted, ActState, Cause, Paused, Progress, Reallocate, Seen
 from domain.requests import Taken, require_fit, taken
 from domain.rollout import Action, Command, EventKind, Phase, Scope
+from domain.silence import stale_after
 from domain.steps import SetWeights, Soak, Step
 from domain.story import details
 from domain.trial_decision import chosen_by
@@ -20,7 +21,7 @@ from workflows.chronicle import Chronicle
 from workflows.hooks import Hooks
 from workflows.messages import RolloutInput, RolloutView
 from workflows.search import PHASE, WEIGHT
-from workflows.timeouts import look_holds_for, report_after
+from workflows.timeouts import report_after
 from workflows.waiting import first
 
 
@@ -138,8 +139,9 @@ class Standing:
 
     @property
     def _is_seen_long_ago(self) -> bool:
-        holds_for = look_holds_for(self.plan.policies.probe_interval)
-        is_old = self.seen.at is not None and workflow.now() > self.seen.at + holds_for
+        """Workers that were away for so long do not know what has come of it since."""
+        stale = stale_after(self.plan.policies.probe_interval)
+        is_old = self.seen.at is not None and workflow.now() > self.seen.at + stale
         return is_old and workflow.patched("look-again-after-long")
 
     def progress(self) -> Progress:

@@ -167,10 +167,6 @@ REPORT_AT_LEAST_EVERY = timedelta(hours=2)
 REPORTS_PER_AGE = 20
 RARER_BEYOND_BYTES = 5_000_000
 
-# How old a look may be when a step ends by it: some probes, so that in the regular course of things
-# nobody looks twice. Workers that were away for longer do not know what has come of it since.
-LOOK_HOLDS_FOR_PROBES, LOOK_HOLDS_FOR_AT_LEAST = 3, timedelta(seconds=10)
-
 # How long an abort waits for the traffic to be home before it answers that it is on its way.
 ABORT_ANSWERS_WITHIN = timedelta(seconds=8)
 
@@ -179,11 +175,6 @@ INSIST_AGAIN_AFTER = timedelta(seconds=2)
 
 # A settled rollback is worth waiting for, but not worth keeping a bad candidate's pods for ever.
 ROLLBACK_SETTLES_WITHIN = timedelta(minutes=2)
-
-
-def look_holds_for(every: timedelta) -> timedelta:
-    """How old a look may be when a step ends by it, with probes so far apart."""
-    return max(every * LOOK_HOLDS_FOR_PROBES, LOOK_HOLDS_FOR_AT_LEAST)
 
 
 def report_after(age_of_step: timedelta, age: timedelta, history_bytes: int) -> timedelta:

@@ -16,11 +16,8 @@ from domain.evidence.judge import Judge
 from domain.evidence.replayed_meter import CLOSE, ReplayedMeter
 from domain.gates import Gate, Metric
 from domain.meters import GATEWAY, Meter, meter_of, meters_of
+from domain.silence import stale_after
 from domain.verdicts import Status, Verdict
-
-# As for a watch: so many probes without a fresh sample, or so long, are a hole.
-STALE_PROBES = 3
-STALE_AT_LEAST = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,11 +284,6 @@ class Replay:
         hole = max(stale, 2 * self._probe.total_seconds())
         since, until = stretches[0].since, stretches[-1].until
         return tuple(stream.missing(since, until, stale=stale, hole=hole))
-
-
-def stale_after(probe: timedelta) -> timedelta:
-    """How long without a fresh sample is a hole."""
-    return max(probe * STALE_PROBES, STALE_AT_LEAST)
 
 
 def _unavailable(gate: Gate, because: str) -> Verdict:

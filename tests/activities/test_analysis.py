@@ -237,7 +237,7 @@ HOUR = timedelta(hours=1)
 @pytest.fixture
 async def long_away(scene, monkeypatch):
     """The metrics were heard an hour ago for the last time; no watch has told since when."""
-    monkeypatch.setattr("activities.streams.STALE_AT_LEAST", timedelta(milliseconds=100))
+    monkeypatch.setattr("domain.silence.STALE_AT_LEAST", timedelta(milliseconds=100))
     watched = await scene(metrics_stall=HOUR, on_metrics_unavailable=Reaction.ROLL_BACK)
     watched.counters.lag(HOUR + timedelta(minutes=1))
     await watched.watch()

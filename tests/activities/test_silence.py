@@ -52,7 +52,7 @@ async def test_a_silence_goes_on_through_a_new_watch(scene):
 
 
 async def test_an_answer_ends_a_silence_for_good(scene, monkeypatch):
-    monkeypatch.setattr("activities.streams.STALE_AT_LEAST", timedelta(milliseconds=50))
+    monkeypatch.setattr("domain.silence.STALE_AT_LEAST", timedelta(milliseconds=50))
     watched = await scene(gate(count=1000))
     watched.queries.script(GOOD)
     hour_ago = datetime.now(UTC) - timedelta(hours=1)

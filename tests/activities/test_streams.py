@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 
-from activities import streams
 from domain.errors import Forbidden, Refused, Unreachable
 from domain.evidence.counters import Series, SeriesRole
 from domain.evidence.judge import judge
@@ -65,7 +64,7 @@ def scene():
 @pytest.fixture
 def impatient(monkeypatch):
     """A meter is silent as soon as it shows nothing new."""
-    monkeypatch.setattr(streams, "STALE_AT_LEAST", timedelta(milliseconds=50))
+    monkeypatch.setattr("domain.silence.STALE_AT_LEAST", timedelta(milliseconds=50))
 
 
 def statuses(seen):

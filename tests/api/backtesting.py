@@ -7,10 +7,12 @@ from uuid import UUID
 from domain.registry import TrafficConfig
 from tests.api.caller import Caller, canary
 from tests.api.staging import change
-from tests.api.test_analysis import BEGAN, HOUR, keep
+from tests.api.test_analysis import BEGAN, CANDIDATE, HOUR, STABLE, counted, keep
 from tests.api.test_metrics import add_variant
 from tests.fakes.registry import MemoryRegistry
 
+# What the gateway counts of two arms of which one is as good as the other.
+ALIKE = {STABLE: counted(rps=90, bad_each=100), CANDIDATE: counted(rps=10, bad_each=100)}
 TWO_STEPS = (2, 10, 0, 900), (4, 50, 960, 2100)
 
 

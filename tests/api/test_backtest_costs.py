@@ -8,9 +8,9 @@ import pytest
 
 from domain.metrics import Measurement
 from domain.rollout import Phase, Rollout
-from tests.api.backtesting import TWO_STEPS, Backtests, naming_both
+from tests.api.backtesting import ALIKE, TWO_STEPS, Backtests, naming_both
 from tests.api.staging import change
-from tests.api.test_analysis import BEGAN, CANDIDATE, ERRORS, STABLE, counted, keep
+from tests.api.test_analysis import BEGAN, ERRORS, keep
 from tests.api.test_backtest_readings import COST
 
 
@@ -32,10 +32,7 @@ def named(registry, ids):
 @pytest.fixture
 def store(history):
     """Both arms are alike at the gateway."""
-    history.kept = {
-        STABLE: counted(rps=90, bad_each=100),
-        CANDIDATE: counted(rps=10, bad_each=100),
-    }
+    history.kept = dict(ALIKE)
     return history
 
 

@@ -9,8 +9,8 @@ import pytest
 from domain.evidence.baseline import Baseline
 from domain.evidence.counters import Series, SeriesRole
 from domain.registry import TrafficConfig
-from tests.api.backtesting import TWO_STEPS, Backtests, naming_both
-from tests.api.test_analysis import BEGAN, CANDIDATE, ERRORS, STABLE, after, counted
+from tests.api.backtesting import ALIKE, TWO_STEPS, Backtests, naming_both
+from tests.api.test_analysis import BEGAN, CANDIDATE, ERRORS, STABLE, after
 
 LATE = {
     "name": "late",
@@ -31,10 +31,7 @@ async def ids(api):
 @pytest.fixture
 def gateway(history):
     """Both arms are alike at the gateway."""
-    history.kept = {
-        STABLE: counted(rps=90, bad_each=100),
-        CANDIDATE: counted(rps=10, bad_each=100),
-    }
+    history.kept = dict(ALIKE)
     return history
 
 

@@ -16,8 +16,8 @@ from domain.prices import TokenPrice
 from domain.reading_gates import CostQuestion, CostUnit, PromQuery, ReadingGate
 from domain.readings.rules import Reading, ReadingRules
 from domain.readings.stepped import KeptReading
-from tests.api.backtesting import TWO_STEPS, Backtests
-from tests.api.test_analysis import BEGAN, CANDIDATE, ERRORS, STABLE, after, counted
+from tests.api.backtesting import ALIKE, TWO_STEPS, Backtests
+from tests.api.test_analysis import BEGAN, CANDIDATE, ERRORS, STABLE, after
 from tests.cluster.builders import route_in
 from tests.fakes.metrics import ScriptedMetrics
 from tests.fakes.past import ScriptedHistory
@@ -50,10 +50,7 @@ def past(api, ids, evidence):
 @pytest.fixture
 def store(history):
     """Both arms are alike at the gateway; what is queried is bad from half past twelve on."""
-    history.kept = {
-        STABLE: counted(rps=90, bad_each=100),
-        CANDIDATE: counted(rps=10, bad_each=100),
-    }
+    history.kept = dict(ALIKE)
     history.says = lambda _, at: (0.9 if at > after(1800) else 0.1,)
     return history
 

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from activities.analysis import CLUSTER_LOOK
 from activities.guard import ROUND
-from activities.streams import STALE_AT_LEAST, STALE_PROBES
 from domain.rollout import Phase
+from domain.silence import STALE_AT_LEAST, STALE_PROBES
 from tests.docs.pages import page, search
 from workflows.timeouts import (
     ABORT_ANSWERS_WITHIN,
